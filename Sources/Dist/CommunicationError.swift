@@ -1,0 +1,24 @@
+/// What a transport reports when a message cannot be delivered: the function that failed and its own words.
+public struct CommunicationError: ProcessError, Equatable {
+  /// The MPI function, or the operation of the local communicator.
+  public let function: String
+  /// The transport's code.
+  public let code: Int32
+  /// The transport's words.
+  public let reason: String
+
+  public init(function: String, code: Int32, reason: String) {
+    self.function = function
+    self.code = code
+    self.reason = reason
+  }
+
+  public var exitCode: Int32 { 70 }
+  public var description: String { "\(function) failed: \(reason) (code \(code))" }
+}
+
+/// An error that knows how the process should end.
+public protocol ProcessError: Error, CustomStringConvertible, Sendable {
+  /// The exit code of the process, see the table of exit codes in README.md.
+  var exitCode: Int32 { get }
+}

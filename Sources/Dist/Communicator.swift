@@ -1,0 +1,78 @@
+/// A fixed group of ranks that exchange messages together.
+///
+/// Two implementations obey the same laws: ``MPICommunicator`` over Open MPI, and ``LocalCommunicator``, whose ranks are
+/// threads of one process. Every method except ``send(_:to:tag:)`` and ``receive(into:from:tag:)`` is a collective:
+/// all ranks call it, in the same order, with counts that may be zero.
+///
+/// Counts are in *rows* of `rowBytes` bytes, so that a message may exceed 2³¹ bytes. Buffers that a call does not use
+/// (the receive buffer of a gather on a rank that is not the root) may be empty.
+public protocol Communicator: AnyObject {
+  /// This rank's number, 0 ..< size.
+  var rank: Int { get }
+  /// Number of ranks.
+  var size: Int { get }
+  /// The host that this rank runs on.
+  var hostName: String { get }
+  /// What has crossed between ranks so far, counted where the transport is called.
+  var traffic: Traffic { get }
+
+  func barrier() throws(CommunicationError)
+
+  /// Copies the root's bytes to every rank.
+  func broadcast(_ buffer: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError)
+
+  /// Collects `counts[r]` rows from every rank r on the root, in rank order.
+  func gather(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
+    _ counts: Partition, rowBytes: Int, root: Int) throws(CommunicationError)
+
+  /// Hands `counts[r]` rows of the root's buffer to every rank r, in rank order.
+  func scatter(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
+    _ counts: Partition, rowBytes: Int, root: Int) throws(CommunicationError)
+
+  /// Collects `counts[r]` rows from every rank r on all ranks, in rank order.
+  func allGather(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
+    _ counts: Partition, rowBytes: Int) throws(CommunicationError)
+
+  /// Sends `outgoing[r]` rows to every rank r and receives `incoming[r]` rows from it.
+  func allToAll(
+    _ send: UnsafeRawBufferPointer, _ outgoing: Partition,
+    into receive: UnsafeMutableRawBufferPointer, _ incoming: Partition,
+    rowBytes: Int) throws(CommunicationError)
+
+  /// Starts to send; the bytes belong to the operation until it has been waited for.
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError) -> any PendingOperation
+
+  /// Starts to receive; the bytes belong to the operation until it has been waited for.
+  func receive(into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int)
+    throws(CommunicationError) -> any PendingOperation
+}
+
+/// An operation in flight.
+public protocol PendingOperation: AnyObject {
+  /// Returns when the operation is complete. Waiting twice is allowed and does nothing.
+  func wait() throws(CommunicationError)
+}
+
+/// Bytes and calls counted where the transport is called; bytes that a rank sends to itself are not counted.
+public struct Traffic: Equatable, Sendable {
+  /// Bytes sent to other ranks.
+  public var bytesSent = 0
+  /// Bytes received from other ranks.
+  public var bytesReceived = 0
+  /// Calls of collectives and of send and receive.
+  public var calls = 0
+
+  public init() {}
+
+  /// What was added since `earlier`.
+  public func since(_ earlier: Traffic) -> Traffic {
+    var difference = Traffic()
+    difference.bytesSent = bytesSent - earlier.bytesSent
+    difference.bytesReceived = bytesReceived - earlier.bytesReceived
+    difference.calls = calls - earlier.calls
+    return difference
+  }
+}

@@ -1,0 +1,29 @@
+/// How many rows belong to each rank, and where each rank's rows start in a buffer that holds them in rank order.
+public struct Partition: Equatable, Sendable {
+  /// Rows per rank.
+  public let counts: [Int]
+  /// First row per rank: the running sum of the counts before it.
+  public let offsets: [Int]
+  /// Rows in all.
+  public let total: Int
+
+  public init(counts: [Int]) {
+    var offsets: [Int] = []
+    offsets.reserveCapacity(counts.count)
+    var total = 0
+    for count in counts {
+      precondition(count >= 0, "a partition has no negative counts")
+      offsets.append(total)
+      total += count
+    }
+    self.counts = counts
+    self.offsets = offsets
+    self.total = total
+  }
+
+  /// The rows of a rank.
+  public subscript(rank: Int) -> Range<Int> { offsets[rank]..<offsets[rank] + counts[rank] }
+
+  /// The same partition with every row counted `factor` times.
+  public func scaled(by factor: Int) -> Partition { Partition(counts: counts.map { $0 * factor }) }
+}

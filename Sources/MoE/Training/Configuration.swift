@@ -1,0 +1,91 @@
+/// Which gate chooses the experts.
+public enum GateKind: String, CaseIterable, Sendable {
+  /// A network with a softmax output over the experts.
+  case softmax
+  /// No gate: the single model, one expert alone.
+  case none
+}
+
+/// How the experts' answers become the model's (method: arXiv 2302.14703, section 3).
+public enum CombineRule: String, CaseIterable, Sendable {
+  /// m = Σ_e p_e y_e over all experts.
+  case expectation
+  /// Trains every expert with the loss of Jacobs et al. 1991; evaluates the arg-max expert alone.
+  case stochastic
+  /// Only the k experts with the largest gate logits run.
+  case topK = "top-k"
+}
+
+/// What the selected experts' weights are under ``CombineRule/topK``.
+public enum TopKWeights: String, CaseIterable, Sendable {
+  /// The full softmax; the mass of the experts that did not run predicts nothing.
+  case full
+  /// A softmax over the selected logits.
+  case renormalised
+}
+
+/// What travels when a sample is sent to an expert's rank.
+public enum Payload: String, CaseIterable, Sendable {
+  /// Raw pixels, one byte each.
+  case uint8
+  /// Normalised pixels.
+  case float32
+  /// The sample's number; the receiver reads its own copy of the data.
+  case index
+}
+
+/// Everything that determines a run, resolved: defaults, then the YAML file, then the command line.
+///
+/// The first group determines the values of the trained parameters and is stored in every checkpoint;
+/// the second does not, and may differ at a resume.
+public struct Configuration: Equatable, Sendable {
+  // MARK: What determines values
+  public var dataset = "fashion-mnist"
+  /// Name of a network family, see `NetworkFamily`.
+  public var model = "fashion-mnist"
+  public var experts = 5
+  public var gate = GateKind.softmax
+  public var combine = CombineRule.expectation
+  public var topK = 1
+  public var topKWeights = TopKWeights.full
+  /// T of softmax(g/T).
+  public var temperature = 1.0
+  public var batchSize = 512
+  public var learningRate = 1e-3
+  public var weightDecay = 0.0
+  public var seed: UInt64 = 0
+  /// Share of the training samples held out, stratified by class; 0 = none.
+  public var validationFraction = 0.1
+  public var shuffle = true
+  /// Rows per block: the unit in which the gate's work and every sum over rows is cut.
+  public var blockRows = 128
+  /// Per channel, for data sets that have no published figures (`idx`); nil: the data set's own.
+  public var mean: [Double]?
+  public var standardDeviation: [Double]?
+  /// A safetensors file to start from.
+  public var initFrom: String?
+  /// Allows `initFrom` to lack tensors.
+  public var initPartial = false
+
+  // MARK: What does not
+  public var epochs = 20
+  /// Stop after this step, counted from step 0 of the run; nil: no limit.
+  public var maxSteps: Int?
+  /// Stop in time to end within this many seconds; nil: no limit.
+  public var maxTime: Double?
+  public var payload = Payload.uint8
+  /// `auto`, `block`, `round-robin`, or the rank of every expert: `0,0,1`.
+  public var placement = "auto"
+  /// Epochs between checkpoints; 0: only at the end.
+  public var checkpointEvery = 1
+  /// Steps between checkpoints; 0: by epochs only.
+  public var checkpointEverySteps = 0
+  /// Steps between step lines in metrics.jsonl; 0: none.
+  public var logEvery = 0
+  public var dataDirectory: String?
+  public var runDirectory: String?
+  /// Seconds without a completed phase after which the watchdog ends the job; 0: never.
+  public var watchdog = 600.0
+
+  public init() {}
+}
