@@ -80,6 +80,6 @@ private func gatherRows<Number: BitwiseCopyable>(
 /// The largest resident memory of this process so far, in bytes.
 package func peakResidentBytes() -> Int {
   var usage = rusage()
-  getrusage(RUSAGE_SELF, &usage)
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   return Int(usage.ru_maxrss) * 1024
 }
