@@ -211,3 +211,34 @@ struct ReferenceFactsTests {
     #expect(evaluated.gradients.isEmpty)
   }
 }
+
+/// The reference on the networks that are trained in earnest.
+struct ReferenceFamilyTests {
+  @Test func theNetworksHaveThePublishedSizes() {
+    #expect(ReferenceFamily.mnist.expert(classes: 10).trainedCount == 1_382)
+    #expect(ReferenceFamily.mnist.gate(experts: 5).trainedCount == 26_063)
+    #expect(ReferenceFamily.fashionMNIST.expert(classes: 10).trainedCount == 13_300)
+    #expect(ReferenceFamily.fashionMNIST.gate(experts: 5).trainedCount == 709_413)
+  }
+
+  /// A step along the negative gradient lowers the loss by its squared norm times the step's length.
+  @Test(arguments: ReferenceFamily.allCases, [0, 3])
+  func theGradientIsTheSlope(family: ReferenceFamily, experts: Int) {
+    let model = family.model(experts: experts, seed: 31)
+    let batch = ReferenceBatch(rows: 8, seed: 32)
+    let images = batch.images(mean: 0.2859, standardDeviation: 0.3530)
+    let labels = batch.labels.map(Int.init)
+    let rule: ReferenceRule = experts == 0 ? .single : .expectation
+    let gradients = model.step(images, labels, rule: rule).gradients
+    let norm = model.trained.reduce(0.0) { $0 + gradients[$1]!.reduce(0) { $0 + $1 * $1 } }
+    func loss(_ length: Double) -> Double {
+      var moved = model
+      for name in model.trained {
+        moved.parameters[name] = zip(model.parameters[name]!, gradients[name]!).map { $0 + length * $1 }
+      }
+      return moved.step(images, labels, rule: rule, training: true).loss
+    }
+    let slope = (loss(1e-6) - loss(-1e-6)) / 2e-6
+    #expect(abs(slope / norm - 1) < 1e-6)
+  }
+}
