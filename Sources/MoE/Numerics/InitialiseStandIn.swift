@@ -1,0 +1,1 @@
+package func initialise(_ spec: TensorSpec, seed: UInt64, into: Floats) {}
