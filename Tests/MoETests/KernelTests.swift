@@ -59,7 +59,9 @@ struct KernelTests {
             let y = 2 * i + k / 2
             let x = 2 * j + k % 2
             var sum = Double(bias[f])
-            for d in 0..<9 { sum += Double(weights[f * 9 + d]) * Double(image[(y + d / 3) * shape.width + x + d % 3]) }
+            for d in 0..<9 {
+              sum += Double(weights[f * 9 + d]) * Double(image[(y + d / 3) * shape.width + x + d % 3])
+            }
             if sum > best.0 { best = (sum, k) }
           }
           result.append((max(best.0, 0), best.1))
@@ -105,7 +107,8 @@ struct KernelTests {
     }
     #expect(largest < 2e-6)
     var fast = [Double](repeating: 0, count: 30)
-    convolutionGradientSums(images.tiles, shape, activation: output, gradient: gradient, which: which, into: &fast)
+    convolutionGradientSums(
+      images.tiles, shape, activation: output, gradient: gradient, which: which, into: &fast)
     let scale = sums.map(abs).max() ?? 1
     for (a, b) in zip(fast, sums) { #expect(abs(a - b) < 2e-5 * max(scale, 1)) }
   }
