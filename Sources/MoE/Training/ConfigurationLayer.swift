@@ -36,25 +36,6 @@ public struct ConfigurationLayer: Equatable, Sendable {
   }
 }
 
-/// What follows from the name of a data set unless a user says otherwise.
-public struct DataSetDefaults: Equatable, Sendable {
-  public let name: String
-  public let experts: Int
-  public let model: String
-  public let epochs: Int
-  public let batchSize: Int
-  public let learningRate: Double
-
-  public init(name: String, experts: Int, model: String, epochs: Int, batchSize: Int, learningRate: Double) {
-    self.name = name
-    self.experts = experts
-    self.model = model
-    self.epochs = epochs
-    self.batchSize = batchSize
-    self.learningRate = learningRate
-  }
-}
-
 /// A configuration and what is to be said about how it came about.
 public struct ResolvedConfiguration: Equatable, Sendable {
   public var configuration: Configuration

@@ -3,32 +3,27 @@ extension Configuration {
   ///
   /// A setting without effect under the chosen gate, rule or data set is put back to a fixed value, so that it cannot
   /// make two equal runs differ; where the user gave it, a note says so.
-  /// - Parameters:
-  ///   - layers: YAML files in the order given, then the command line.
-  ///   - dataSets: every known data set with its defaults.
-  ///   - models: the names of the network families.
+  /// - Parameter layers: YAML files in the order given, then the command line.
   /// - Throws: ``Failure`` with the exit code for wrong usage: unknown names, values out of range, contradictions.
-  public static func resolve(
-    _ layers: [ConfigurationLayer], dataSets: [DataSetDefaults], models: [String]
-  ) throws(Failure) -> ResolvedConfiguration {
+  public static func resolve(_ layers: [ConfigurationLayer]) throws(Failure) -> ResolvedConfiguration {
     var configuration = Configuration()
     let entries = layers.flatMap(\.entries)
     if let entry = entries.last(where: { $0.key == "dataset" }) { configuration.dataset = entry.text }
     let name = configuration.dataset
-    guard let defaults = dataSets.first(where: { $0.name == name }) else {
+    guard let defaults = DataSetRegistry.all.first(where: { $0.name == name })?.defaults else {
       throw unknown(
-        "dataset", name, among: dataSets.map(\.name), entry: entries.last { $0.key == "dataset" })
+        "dataset", name, among: DataSetRegistry.all.map(\.name), entry: entries.last { $0.key == "dataset" })
     }
     configuration.experts = defaults.experts
     configuration.model = defaults.model
     configuration.epochs = defaults.epochs
     configuration.batchSize = defaults.batchSize
     configuration.learningRate = defaults.learningRate
-    return try configuration.applying(entries, models: models)
+    return try configuration.applying(entries)
   }
 
   /// This configuration with settings changed, checked as a whole.
-  func applying(_ entries: [ConfigurationLayer.Entry], models: [String]) throws(Failure)
+  func applying(_ entries: [ConfigurationLayer.Entry]) throws(Failure)
     -> ResolvedConfiguration
   {
     var configuration = self
@@ -37,6 +32,7 @@ extension Configuration {
       try configuration.apply(entry)
       given[entry.key] = entry
     }
+    let models = NetworkFamily.all.map(\.name)
     guard models.contains(configuration.model) else {
       throw Self.unknown("model", configuration.model, among: models, entry: given["model"])
     }

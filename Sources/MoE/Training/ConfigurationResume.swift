@@ -52,17 +52,17 @@ extension Configuration {
   /// - Throws: ``Failure`` with the exit code for wrong usage that names both values.
   public static func resuming(
     from stored: Configuration, earlier: ConfigurationLayer, _ layers: [ConfigurationLayer],
-    dataSets: [DataSetDefaults], models: [String], checkpoint: String
+    checkpoint: String
   ) throws(Failure) -> ResolvedConfiguration {
     let dataset = ConfigurationLayer(commandLine: [("dataset", stored.dataset)])
-    var base = try resolve([dataset, earlier, dataset], dataSets: dataSets, models: models).configuration
+    var base = try resolve([dataset, earlier, dataset]).configuration
     for setting in ConfigurationSchema.settings where setting.effect == .values {
       if let text = setting.text(stored) { _ = setting.assign(&base, text) }
     }
     base.mean = stored.mean
     base.standardDeviation = stored.standardDeviation
     let entries = layers.flatMap(\.entries)
-    var resolved = try base.applying(entries, models: models)
+    var resolved = try base.applying(entries)
     // Weights that follow from k are no contradiction; only what was given can be one.
     if resolved.given["top-k-weights"] == nil { resolved.configuration.topKWeights = stored.topKWeights }
     for setting in ConfigurationSchema.settings {
