@@ -2,7 +2,7 @@ internal import Dist
 
 extension Trainer {
   /// What the run is about to do: where every expert lives, how large everything is, what a step moves.
-  func plan() throws -> RunPlan {
+  public func plan() throws -> RunPlan {
     let parts = session.parts
     let gate = parts.gateSpec
     let ranks = (0..<communicator.size).map { rank in

@@ -78,6 +78,9 @@ public final class Trainer {
     }
   }
 
+  /// The rank of every expert.
+  public var owners: [Int] { session.parts.placement.owners }
+
   /// Where the run stands.
   public var currentPosition: RunPosition { position }
 

@@ -1,4 +1,4 @@
-package import Dist
+internal import Dist
 
 /// Where a run stands.
 public struct RunPosition: Equatable, Sendable {
