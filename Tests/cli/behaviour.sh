@@ -212,10 +212,13 @@ start() {
     # A few lines in metrics.jsonl: the run is in its steps.
     if [[ -n $launcher && -s $run/metrics.jsonl ]] && (($(wc -l <"$run/metrics.jsonl") > 3)); then
       background=$shell
+      # If the check fails before the run has ended, the run ends with the check.
+      trap 'kill "$job" 2>/dev/null || true' EXIT
       return 0
     fi
     sleep 0.1
   done
+  kill "$job" 2>/dev/null || true
   echo "the run did not reach its first steps:"
   cat "$scratch/err"
   return 1

@@ -8,8 +8,9 @@ moe_dist=${MOE_DIST_BINARY:-$moe_dist}
 
 # ---- Options: --local (no mpirun), --long (what does not fit CI), --filter TEXT (names of checks) -------------
 
-# shellcheck disable=SC2034  # the scripts that source this read local_only and long
 local_only=false long=false filter=""
+# Read by the scripts that source this.
+export local_only long
 while (($#)); do
   case $1 in
     --local) local_only=true ;;
