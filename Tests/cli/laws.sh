@@ -25,23 +25,27 @@ trained() {
   train_run "$name" "$ranks" --max-steps 30 "${options[@]}" "$@"
 }
 
+# once NAME N RULE OPTION...: the same, unless an earlier check has made that run.
+once() { [[ -e $scratch/$1/latest ]] || trained "$@"; }
+
+for rule in "${rules[@]}"; do
+  trained "$rule-1" 1 "$rule" >"$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; die "$rule on one rank failed"; }
+done
+
 # ---- The number of ranks changes nothing ---------------------------------------------------------------------
 
 # repeats NAME N RULE REFERENCE OPTION...: training on N ranks gives the reference's bytes.
 repeats() {
   local name=$1 ranks=$2 rule=$3 reference=$4
   shift 4
-  trained "$name" "$ranks" "$rule" "$@"
+  once "$name" "$ranks" "$rule" "$@"
   equal_bytes "$name" "$reference"
 }
 
-thirty_steps_were_done() {
-  trained "$1" 1 "$2"
-  equal "steps executed" "$(steps_executed "$1")" 30
-}
+thirty_steps_were_done() { equal "steps executed" "$(steps_executed "$1")" 30; }
 
 for rule in "${rules[@]}"; do
-  check "$rule on one rank does 30 steps" thirty_steps_were_done "$rule-1" "$rule"
+  check "$rule on one rank does 30 steps" thirty_steps_were_done "$rule-1"
   check "$rule again on one rank gives the same bytes" repeats "$rule-again" 1 "$rule" "$rule-1"
   for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
     check "$rule on $ranks ranks gives the same bytes" repeats "$rule-$ranks" "$ranks" "$rule" "$rule-1"
@@ -52,7 +56,7 @@ another_seed_matters() { trained seed-4 1 top-1 --seed 4 && different_bytes seed
 check "another seed gives other bytes" another_seed_matters
 
 one_rank_under_mpirun() {
-  run_ranks 1 "$moe_dist" train "${small[@]}" --seed 3 --max-steps 30 --run-dir "$scratch/mpirun-1"
+  run_ranks 1 "$moe_dist" train "${small[@]}" --seed 3 --max-steps 30 --combine expectation --run-dir "$scratch/mpirun-1"
   equal_bytes mpirun-1 expectation-1
 }
 if $local_only; then
@@ -75,12 +79,14 @@ for line in open(sys.argv[1]):
 PYTHON
 }
 
+# same_metrics N RULE
 same_metrics() {
-  comparable_metrics "$scratch/$1" >"$scratch/metrics.a"
-  comparable_metrics "$scratch/$2" >"$scratch/metrics.b"
+  once "$2-$1" "$1" "$2"
+  comparable_metrics "$scratch/$2-1" >"$scratch/metrics.a"
+  comparable_metrics "$scratch/$2-$1" >"$scratch/metrics.b"
   [[ -s $scratch/metrics.a ]] || { echo "metrics.jsonl is empty"; return 1; }
   same metrics.jsonl "$scratch/metrics.a" "$scratch/metrics.b"
-  same expert_class.csv "$scratch/$1/expert_class.csv" "$scratch/$2/expert_class.csv"
+  same expert_class.csv "$scratch/$2-1/expert_class.csv" "$scratch/$2-$1/expert_class.csv"
 }
 
 # same_evaluation N RULE OPTION...: evaluate of the one-rank run, on one rank and on N.
@@ -107,7 +113,7 @@ python3 "$(dirname -- "$0")/make_idx.py" "$scratch/idx" --train 300 --test 100
 for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
   $long || [[ $ranks == [25] ]] || continue
   for rule in "${rules[@]}"; do
-    check "$rule on $ranks ranks gives the same metrics" same_metrics "$rule-$ranks" "$rule-1"
+    check "$rule on $ranks ranks gives the same metrics" same_metrics "$ranks" "$rule"
     $long || [[ $rule == expectation || $rule == top-1 ]] || continue
     check "$rule is evaluated alike on $ranks ranks" same_evaluation "$ranks" "$rule"
     check "$rule is evaluated alike with one expert per sample on $ranks ranks" \
@@ -118,10 +124,14 @@ done
 
 # ---- Payload and placement change nothing, and have their effect ---------------------------------------------
 
+# with_payload RULE PAYLOAD: two ranks, experts on both.
+with_payload() { repeats "payload-$1-$2" 2 "$1" "$1-1" --payload "$2" --placement 0,0,1,1,1; }
+
 # Dense training on two ranks with experts on both: in each of the 30 steps each of the 130 rows crosses once, as 784
 # pixels of one byte or four, or as a number of four or eight bytes. What else is counted is the same for all three.
 payload_sizes() {
-  local rows=$((30 * 130)) bytes floats numbers width
+  local rows=$((30 * 130)) bytes floats numbers width payload
+  for payload in uint8 float32 index; do with_payload expectation "$payload"; done
   bytes=$(bytes_dispatched payload-expectation-uint8)
   floats=$(bytes_dispatched payload-expectation-float32)
   numbers=$(bytes_dispatched payload-expectation-index)
@@ -154,8 +164,7 @@ if $local_only; then
 else
   for rule in expectation top-1; do
     for payload in uint8 float32 index; do
-      check "$rule with payload $payload gives the same bytes" \
-        repeats "payload-$rule-$payload" 2 "$rule" "$rule-1" --payload "$payload" --placement 0,0,1,1,1
+      check "$rule with payload $payload gives the same bytes" with_payload "$rule" "$payload"
     done
   done
   check "payloads move the bytes that they should" payload_sizes
