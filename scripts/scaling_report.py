@@ -22,9 +22,10 @@ def line(run: str, model: str, mode: str, ranks: str, repeat: str, rows: str) ->
     summary = json.loads((pathlib.Path(run) / "summary.json").read_text())
     seconds = summary["timing"]["step_seconds_median"]
     account = summary["account"]
-    experts = " ".join(str(expert["flops"]) for expert in account["experts"])
+    gate = account["gate_forward_flops"] + account["gate_backward_flops"]
+    experts = " ".join(str(expert["forward_flops"] + expert["backward_flops"]) for expert in account["experts"])
     csv.writer(sys.stdout).writerow(
-        [model, mode, ranks, repeat, rows, seconds, int(rows) / seconds, account["gate_flops"], experts]
+        [model, mode, ranks, repeat, rows, seconds, int(rows) / seconds, gate, experts]
     )
 
 

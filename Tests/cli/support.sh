@@ -129,6 +129,10 @@ different_bytes() {
 
 # The facts of a run, each with its place in the files.
 steps_executed() { json_field "$scratch/$1/summary.json" steps_executed; }
-owners() { json_field "$scratch/$1/summary.json" owners; }
-bytes_dispatched() { json_field "$scratch/$1/summary.json" bytes_dispatched; }
+bytes_dispatched() { json_field "$scratch/$1/summary.json" account.bytes_dispatched; }
+# The ranks of the experts, as a JSON list.
+owners() {
+  json_field "$scratch/$1/summary.json" account.experts \
+    | python3 -c 'import json, sys; print(json.dumps([expert["rank"] for expert in json.load(sys.stdin)]))'
+}
 state() { json_field "$1/status.json" state; }
