@@ -27,7 +27,8 @@ struct FaultInjection {
       if sides.count == 2 { values[sides[0]] = sides[1] }
     }
     let name = values["phase"] == "backward" ? "expert backward" : values["phase"].map(String.init)
-    guard let first = parts.first, let kind = Kind(rawValue: String(first)), let name, let phase = Phase(rawValue: name),
+    guard let first = parts.first, let kind = Kind(rawValue: String(first)), let name,
+      let phase = Phase(rawValue: name),
       let rank = values["rank"].flatMap({ Int($0) })
     else {
       throw Failure(

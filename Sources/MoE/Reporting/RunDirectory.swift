@@ -162,10 +162,14 @@ public final class RunDirectory {
     guard exists(path) else { return }
     let name = path + "/status.json"
     var status: [JSONValue.Member] = []
-    if let bytes = try? SafeFile.read(name, limit: 1 << 20), case .object(let members)? = try? JSONValue(parsing: bytes) {
+    if let bytes = try? SafeFile.read(name, limit: 1 << 20),
+      case .object(let members)? = try? JSONValue(parsing: bytes)
+    {
       status = members.filter { $0.key != "state" && $0.key != "reason" }
     }
-    status += [.init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason))]
+    status += [
+      .init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason)),
+    ]
     try? SafeFile.replace(name, JSONValue.object(status).text(pretty: true) + "\n")
   }
 }
