@@ -84,6 +84,10 @@ struct TrainCommand: ParsableCommand {
       configuration.maxSteps = 5
       configuration.epochs = max(configuration.epochs, 1)
     }
+    // A wrong placement is found before anything is made for the run.
+    _ = try ExpertPlacement(
+      configuration.placement, experts: configuration.gate == .none ? 1 : configuration.experts,
+      ranks: Ranks.count(in: environment), gateWork: 0, expertWork: 1)
     let (data, actual, dataNotes) = try loadData(configuration, resolved, layers, environment)
     let faults = try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) }
     return Preparation(

@@ -11,7 +11,7 @@ package final class Network {
   package let spec: NetworkSpec
   package let parameters: Parameters
   /// FLOPs done so far, counted where the kernels are called.
-  package private(set) var work = NetworkWork()
+  package internal(set) var work = NetworkWork()
   private let stem: ConvolutionStem
   private let layers: [DenseLayer]
 

@@ -89,7 +89,9 @@ public enum Evaluator {
       try overridden(trained, request), data: data, communicator: communicator, training: false, clock: clock)
     var failure: Failure?
     do {
-      try TrainingState.load(CheckpointFile(path: request.checkpoint), into: session.parts, moments: false)
+      let file = try CheckpointFile(path: request.checkpoint)
+      if communicator.rank == 0 { try file.verifyAll() }
+      try TrainingState.load(file, into: session.parts, moments: false)
     } catch let found as Failure {
       failure = found
     }

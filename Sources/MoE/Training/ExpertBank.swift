@@ -8,7 +8,7 @@ package final class ExpertBank {
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
   /// Rows that the routing gave to each local expert.
-  package private(set) var rowsSelected: [Int]
+  package internal(set) var rowsSelected: [Int]
 
   /// - Parameters:
   ///   - trainingRows, evaluationRows: the largest batches; 0 where there is none.

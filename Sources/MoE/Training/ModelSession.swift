@@ -85,4 +85,17 @@ package final class ModelSession {
     }
     return communicator.rank == 0 ? sums.metrics() : nil
   }
+
+  /// Runs the body without counting its work and traffic: a run's account is about its training steps.
+  package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let works = parts.networks.map(\.work)
+    let rowsSelected = bank.rowsSelected
+    let traffic = clock.traffic
+    defer {
+      for (network, work) in zip(parts.networks, works) { network.work = work }
+      bank.rowsSelected = rowsSelected
+      clock.traffic = traffic
+    }
+    return try body()
+  }
 }

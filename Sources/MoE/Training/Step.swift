@@ -91,9 +91,9 @@ package final class Step {
 
     // 2. Gate, on rank 0 from its own copy of the data, block by block.
     let allLogits = isRoot ? workspace.map(features: experts, rows: samples.count) : nil
-    if let gate = parts.gate, let allLogits {
-      let tiles = try clock.measure(.input) { gateTiles(samples, blocks, of: images) }
-      try clock.measure(.gate) { gate.forward(tiles, mode: mode.network, into: allLogits) }
+    let tiles = try clock.measure(.input) { isRoot ? gateTiles(samples, blocks, of: images) : [] }
+    try clock.measure(.gate) {
+      if let gate = parts.gate, let allLogits { gate.forward(tiles, mode: mode.network, into: allLogits) }
     }
 
     // 3. Selection turns logits into (row, expert) pairs.
@@ -145,10 +145,9 @@ package final class Step {
       try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
     }
     try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }
-    if let gate = parts.gate, let whole {
-      try clock.measure(.gateBackward) {
-        gate.backward(FeatureMap(base: whole.base, features: experts, rows: whole.rows))
-      }
+    try clock.measure(.gateBackward) {
+      guard let gate = parts.gate, let whole else { return }
+      gate.backward(FeatureMap(base: whole.base, features: experts, rows: whole.rows))
     }
 
     // 10. Update: everything has one owner, which updates it.

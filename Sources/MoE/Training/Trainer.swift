@@ -22,7 +22,6 @@ public final class Trainer {
   private var epochLines: [MetricsRecord] = []
   private var epochSteps = 0
   private var samplesTrained = 0
-  private var samplesEvaluated = 0
   private var lastCheckpoint: String?
   private var failedSaves = 0
   private let directory: String?
@@ -163,7 +162,7 @@ public final class Trainer {
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
-        rows: samplesTrained + samplesEvaluated, spec: session.parts.expertSpec,
+        rows: samplesTrained, spec: session.parts.expertSpec,
         trained: samplesTrained), runDirectory: directory)
     try run?.write(summary: summary)
     return summary
@@ -256,8 +255,9 @@ public final class Trainer {
 
   private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
     guard !samples.isEmpty else { return }
-    let metrics = try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
-    samplesEvaluated += samples.count
+    let metrics = try session.uncounted {
+      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
+    }
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
       if let table = metrics.hardTable { try run?.write(expertClass: table) }
