@@ -40,9 +40,9 @@ import Testing
   ) {
     let (found, _) = failure { _ = try read(images, labels) }
     #expect(found?.code == .badData, sourceLocation: sourceLocation)
-    for word in words + ["images", "at byte", "near byte"].filter({ found?.message.contains($0) ?? false }) {
-      #expect(
-        found?.message.contains(word) == true, "\(found?.message ?? "")", sourceLocation: sourceLocation)
+    let message = found?.message ?? ""
+    for word in words + ["images: ", "byte"] {
+      #expect(message.contains(word), "\(message)", sourceLocation: sourceLocation)
     }
   }
 
@@ -207,17 +207,6 @@ import Testing
       gzipBomb(images, repeats: 2000), labels, "at byte \(images.count) of the decompressed data",
       "more bytes")
     expectBad(images, gzipBomb(idx([0x801, 1_000_000_000]), repeats: 500_000), "labels", "at byte 4")
-  }
-
-  /// The same headers over enough compressed bytes are read: the limits do not refuse what is plausible.
-  @Test func readsBlackImages() throws {
-    let header = idx([0x803, 100, 28, 28])
-    let directory = TemporaryDirectory()
-    // The bomb has no end: its data are there, its checksum is not.
-    let path = directory.write("i", gzipBomb(header, repeats: 38))
-    let labels = directory.write("l", idxLabels([UInt8](repeating: 0, count: 100)))
-    let (found, _) = failure { _ = try ImageSet.readIDX(images: path, labels: labels) }
-    #expect(found?.message.contains("more bytes") == true || found?.message.contains("end too early") == true)
   }
 
   // MARK: What is not a file

@@ -34,4 +34,20 @@ extension ImageSet {
     let (images, imageFingerprint) = try imageFile.data()
     return (ImageSet(shape: found, images: images, labels: labels), imageFingerprint, labelFingerprint)
   }
+
+  /// Reads an IDX file of images that have no labels; every label is 0.
+  ///
+  /// - Parameter shape: what the images must be.
+  /// - Throws: `Failure(.badData, …)` for a malformed file or another shape, naming file, offset, expected and found.
+  public convenience init(unlabelled path: String, like shape: ImageShape) throws(Failure) {
+    let file = try IDXFile(path: path, kind: .images)
+    guard file.rows == shape.height, file.columns == shape.width, shape.channels == 1 else {
+      throw Failure(
+        .badData,
+        "\(path): at byte 8: expected images of \(shape.height) × \(shape.width) pixels, as the model was trained on, "
+          + "found \(file.rows) × \(file.columns)")
+    }
+    let (images, _) = try file.data()
+    self.init(shape: shape, images: images, labels: Array(repeating: 0, count: file.count))
+  }
 }

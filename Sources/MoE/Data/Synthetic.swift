@@ -17,7 +17,10 @@ import Glibc
 ///
 /// **Best decomposition**: one expert per cluster (`bestMutualInformation` for five experts). The clusters have
 /// equally many samples, the cluster is a function of the class, so I(E;Y) = H(E) = log₂ 5 bits, which is also the
-/// most that five experts can have. There is no label noise: the best error is 0.
+/// most that five experts can have. There is no label noise: the best error is 0 (a linear threshold of the
+/// brightnesses errs about once in a thousand, for the patches' shades). Measured with PyTorch, the MNIST networks,
+/// ten epochs of batches of 128, three seeds: test error of five experts .009, .010, .017, of a single expert .094,
+/// .027, .734; I(E;Y) 1.0 to 1.8 of 2.32 bits, so that a better decomposition is there to be found.
 ///
 /// Every pixel carries noise, every patch its own shade. Samples take the classes in turn (sample i has class
 /// i mod 10), so classes are balanced in every prefix of a multiple of ten.
@@ -45,7 +48,7 @@ public enum SyntheticTask {
   package static func images(_ indices: Range<Int>) -> ImageSet {
     let regions = regionOfPixel
     // Fixed: the data are the same in all runs.
-    let stream = RandomStream(seed: 2302_14703, purpose: .synthetic)
+    let stream = RandomStream(seed: 230_214_703, purpose: .synthetic)
     let labels = indices.map { UInt8($0 % classes) }
     let images = [UInt8](unsafeUninitializedCapacity: indices.count * shape.pixels) { bytes, count in
       for (position, sample) in indices.enumerated() {
@@ -67,16 +70,17 @@ public enum SyntheticTask {
     return ImageSet(shape: shape, images: images, labels: labels)
   }
 
-  /// Brightness of the background, the five tabs and the eight patches of a sample, before noise; at most 191.
+  /// Brightness of the background, the five tabs and the eight patches of a sample, before noise; at most 159.
   private static func levels(of sample: Int, _ stream: RandomStream) -> [UInt8] {
     let label = sample % classes
     let function = functions[cluster(ofClass: label)]
     let signs = signs(of: sample, function: function, positive: label >= clusters, stream)
     let shades = unsafeBitCast(stream.words(UInt64(sample), 1 << 32), to: SIMD16<UInt8>.self)
     var levels = [UInt8](repeating: 0, count: 1 + clusters + functions[0].count)
-    levels[1 + cluster(ofClass: label)] = 160
+    // Dim, so that the choice between the clusters is work for a network, not for one hidden unit each.
+    levels[1 + cluster(ofClass: label)] = 48
     for patch in function.indices {
-      levels[1 + clusters + patch] = (signs[patch] > 0 ? 128 : 32) + shades[patch] >> 2
+      levels[1 + clusters + patch] = (signs[patch] > 0 ? 128 : 48) + shades[patch] >> 3
     }
     return levels
   }

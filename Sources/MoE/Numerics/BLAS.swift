@@ -4,12 +4,12 @@ internal import COpenBLAS
 ///
 /// The bits of a product depend on its shape, so every caller must take care that a shape follows from the
 /// configuration and the routing alone, never from the number of ranks.
-package enum BLAS {
+public enum BLAS {
   /// The kernels that OpenBLAS chose for this CPU, e.g. `SkylakeX`; other kernels give other bits.
-  package static var kernelName: String { String(cString: openblas_get_corename()) }
+  public static var kernelName: String { String(cString: openblas_get_corename()) }
 
   /// OpenBLAS's own description of its build.
-  package static var version: String { String(cString: openblas_get_config()) }
+  public static var version: String { String(cString: openblas_get_config()) }
 
   /// One thread per rank: ranks are the parallelism, and the bits depend on the number of threads.
   package static func useOneThread() { openblas_set_num_threads(1) }

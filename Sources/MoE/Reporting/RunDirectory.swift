@@ -156,4 +156,20 @@ public final class RunDirectory {
     ]
     try? SafeFile.replace(path + "/errors/rank-\(name).json", error.text(pretty: true) + "\n")
   }
+
+  /// Writes `status.json` for a run that ends by an error, by the rank that failed.
+  public static func writeFailure(in path: String, state: RunState, reason: String) {
+    guard exists(path) else { return }
+    let name = path + "/status.json"
+    var status: [JSONValue.Member] = []
+    if let bytes = try? SafeFile.read(name, limit: 1 << 20),
+      case .object(let members)? = try? JSONValue(parsing: bytes)
+    {
+      status = members.filter { $0.key != "state" && $0.key != "reason" }
+    }
+    status += [
+      .init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason)),
+    ]
+    try? SafeFile.replace(name, JSONValue.object(status).text(pretty: true) + "\n")
+  }
 }

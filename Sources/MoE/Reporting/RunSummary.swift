@@ -99,8 +99,8 @@ public struct RunSummary: Equatable, Sendable {
     self.runDirectory = runDirectory
   }
 
-  /// What `train` prints at its end.
-  public var text: String {
+  /// Metrics, timing and account as tables.
+  public var figures: String {
     var text = ""
     if !metrics.isEmpty {
       var table = TextTable(heading: ["", "error", "loss", "I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
@@ -117,6 +117,12 @@ public struct RunSummary: Equatable, Sendable {
     }
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
+    return text
+  }
+
+  /// What `train` prints at its end.
+  public var text: String {
+    var text = figures
     text += "\(state.rawValue) after \(status.epoch) epochs and \(status.step) steps"
     if let reason = status.reason { text += ": \(reason)" }
     if let resumedFrom = status.resumedFrom {

@@ -17,7 +17,8 @@ package final class ModelSession {
   private let reader: OutcomeReader
 
   package init(
-    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool, clock: PhaseClock
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
+    clock: PhaseClock
   ) throws {
     BLAS.useOneThread()
     self.configuration = configuration
@@ -58,7 +59,8 @@ package final class ModelSession {
 
   /// Adds a batch to the sums, on rank 0.
   package func add(
-    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet, to sums: inout MetricsAccumulator
+    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet,
+    to sums: inout MetricsAccumulator
   ) throws {
     guard communicator.rank == 0 else { return }
     let labels = samples.map { images.labels[Int($0)] }

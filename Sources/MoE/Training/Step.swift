@@ -41,7 +41,8 @@ package final class Step {
   private let workspace: Workspace
 
   package init(
-    _ parts: ModelParts, bank: ExpertBank, selection: Selection, rule: MixtureRule, blockRows: Int, payload: Payload,
+    _ parts: ModelParts, bank: ExpertBank, selection: Selection, rule: MixtureRule, blockRows: Int,
+    payload: Payload,
     normalisation: Normalisation, batchRows: Int, communicator: any Communicator, clock: PhaseClock
   ) {
     self.parts = parts
@@ -165,7 +166,8 @@ package final class Step {
     let rows: UnsafeRawPointer
   }
 
-  private func route(_ plan: RoutingPlan, _ samples: ArraySlice<Int32>, of images: ImageSet) throws -> Routed {
+  private func route(_ plan: RoutingPlan, _ samples: ArraySlice<Int32>, of images: ImageSet) throws -> Routed
+  {
     try clock.meet()
     let arrival = try clock.measure(.plan) { try exchange.announce(plan) }
     let pixels = parts.input.pixels
@@ -193,13 +195,15 @@ package final class Step {
     return Routed(plan: plan, arrival: arrival, rows: rows)
   }
 
-  private func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageSet) -> [Tiles] {
+  private func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageSet) -> [Tiles]
+  {
     let pixels = parts.input.pixels
     return images.images.withUnsafeBufferPointer { bytes in
       (0..<blocks.count).map { block in
         let rows = blocks[block]
         let tiles = Tiles(
-          base: workspace.floats(Tiles.floats(pixels: pixels, rows: rows.count)), pixels: pixels, rows: rows.count)
+          base: workspace.floats(Tiles.floats(pixels: pixels, rows: rows.count)), pixels: pixels,
+          rows: rows.count)
         normalisation.fill(tiles) { row in
           bytes.baseAddress! + Int(samples[samples.startIndex + rows.lowerBound + row]) * pixels
         }

@@ -50,7 +50,8 @@ public final class Trainer {
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
     let clock = PhaseClock(communicator, onPhase: onPhase)
-    session = try ModelSession(configuration, data: data, communicator: communicator, training: true, clock: clock)
+    session = try ModelSession(
+      configuration, data: data, communicator: communicator, training: true, clock: clock)
     split = ValidationSplit(labels: data.train.labels, fraction: configuration.validationFraction)
     sums = session.emptyAccumulator()
     session.parts.initialise(seed: configuration.seed)
@@ -78,6 +79,9 @@ public final class Trainer {
     }
   }
 
+  /// The rank of every expert.
+  public var owners: [Int] { session.parts.placement.owners }
+
   /// Where the run stands.
   public var currentPosition: RunPosition { position }
 
@@ -102,7 +106,8 @@ public final class Trainer {
     epochs: while position.epoch < configuration.epochs, position.step < totalSteps {
       let samples = try session.clock.measure(.input) { order.permutation(epoch: position.epoch) }
       while position.rowsDone < samples.count, position.step < totalSteps {
-        let batch = samples[position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
+        let batch = samples[
+          position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
         let outcome = try trainStep(batch, word: raised)
         raised = max(raised, outcome.raised)
         if position.rowsDone == samples.count { break }
@@ -128,7 +133,8 @@ public final class Trainer {
     return try summary(stopped)
   }
 
-  private let stopReason = "asked to stop, or the time given by --max-time is over; continue with --resume auto"
+  private let stopReason =
+    "asked to stop, or the time given by --max-time is over; continue with --resume auto"
 
   private func status(_ state: RunState, reason: String? = nil) -> RunStatus {
     RunStatus(
@@ -156,7 +162,8 @@ public final class Trainer {
     timing.stepSeconds = stepSeconds.sorted()
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
-      account: reports.account(rows: samplesTrained + samplesEvaluated, spec: session.parts.expertSpec,
+      account: reports.account(
+        rows: samplesTrained + samplesEvaluated, spec: session.parts.expertSpec,
         trained: samplesTrained), runDirectory: directory)
     try run?.write(summary: summary)
     return summary
@@ -168,7 +175,8 @@ public final class Trainer {
     guard let step = session.trainingStep else { preconditionFailure("a trainer's session is for training") }
     session.clock.step = position.step
     let adam = AdamStep(
-      step: position.step + 1, learningRate: configuration.learningRate, weightDecay: configuration.weightDecay)
+      step: position.step + 1, learningRate: configuration.learningRate,
+      weightDecay: configuration.weightDecay)
     let word: Float = wantsToStop ? 1 : isRoot ? raised : 0
     let begin = PhaseClock.now()
     let outcome = try step.run(batch, of: data.train, mode: .training(adam), word: word)
@@ -197,7 +205,9 @@ public final class Trainer {
     guard configuration.logEvery > 0, position.step % configuration.logEvery == 0 else { return }
     var single = session.emptyAccumulator()
     try session.add(outcome, batch, of: data.train, to: &single)
-    try run?.append([record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)])
+    try run?.append([
+      record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)
+    ])
   }
 
   private var wantsToStop: Bool {
@@ -284,7 +294,8 @@ public final class Trainer {
     let parts = session.parts
     try communicator.agree(
       TrainingState.nonFinite(parts).map {
-        Failure(.diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
+        Failure(
+          .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
     let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
     let begin = PhaseClock.now()
@@ -292,7 +303,8 @@ public final class Trainer {
       _ = try session.clock.measure(.checkpoint) {
         try CheckpointWriter.write(
           directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
-          metadata: TrainingState.metadata(configuration: configuration, data: data, position: position, sums: sums),
+          metadata: TrainingState.metadata(
+            configuration: configuration, data: data, position: position, sums: sums),
           over: communicator)
       }
     } catch let failure as Failure {
