@@ -35,6 +35,8 @@ public struct TimingTable: Equatable, Sendable {
   public var steps: Int
   /// Samples that were trained on or evaluated.
   public var samples: Int
+  /// Seconds of every training step on rank 0, ascending.
+  public var stepSeconds: [Double] = []
 
   public init(ranks: [RankTimes], steps: Int, samples: Int) {
     self.ranks = ranks
@@ -98,12 +100,21 @@ public struct TimingTable: Equatable, Sendable {
     return text
   }
 
+  /// The given share of the steps took no longer; nil without a step.
+  public func quantile(_ share: Double) -> Double? {
+    guard !stepSeconds.isEmpty else { return nil }
+    return stepSeconds[min(Int(share * Double(stepSeconds.count)), stepSeconds.count - 1)]
+  }
+
   public var json: JSONValue {
     [
       "steps": .integer(steps),
       "samples": .integer(samples),
       "loop_seconds": .number(loopSeconds),
       "samples_per_second": .number(samplesPerSecond),
+      "step_seconds_median": JSONValue(quantile(0.5)),
+      "step_seconds_p10": JSONValue(quantile(0.1)),
+      "step_seconds_p90": JSONValue(quantile(0.9)),
       "phases": .array(
         phases.map {
           [

@@ -7,7 +7,7 @@ package final class ExpertBank {
   private let payload: Payload
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
-  /// Rows that the routing gave to each local expert, in training.
+  /// Rows that the routing gave to each local expert.
   package private(set) var rowsSelected: [Int]
 
   /// - Parameters:
@@ -53,7 +53,7 @@ package final class ExpertBank {
         passes.append(nil)
         return answers
       }
-      if mode == .training { rowsSelected[local] += count }
+      rowsSelected[local] += count
       let input = shared ?? tiles(rows, arrival.positions?[local], count: count, images)
       switch mode {
       case .training:

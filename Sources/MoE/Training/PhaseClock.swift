@@ -12,6 +12,7 @@ public enum Phase: String, CaseIterable, Sendable {
   case dispatch
   case experts
   case combine
+  case returning = "return"
   case loss
   case gateBackward = "gate backward"
   case expertBackward = "expert backward"
@@ -35,27 +36,31 @@ package final class PhaseClock {
   private let onPhase: (Phase, Int) throws -> Void
   private let communicator: any Communicator
   private var depth = 0
+  /// Traffic of the phases within the one that is running.
+  private var inner = Traffic()
 
   package init(_ communicator: any Communicator, onPhase: @escaping (Phase, Int) throws -> Void) {
     self.communicator = communicator
     self.onPhase = onPhase
   }
 
-  /// Runs a phase. Inside evaluation and checkpoint no phase is counted twice.
+  /// Runs a phase. Time belongs to the outermost phase, traffic to the innermost, so that neither is counted twice.
   package func measure<R>(_ phase: Phase, _ body: () throws -> R) throws -> R {
     try onPhase(phase, step)
-    if depth > 0 { return try body() }
+    let isOuter = depth == 0
     depth += 1
     defer { depth -= 1 }
     let start = PhaseClock.now()
     let before = communicator.traffic
+    let counted = inner
+    inner = Traffic()
     let result = try body()
     let index = Phase.allCases.firstIndex(of: phase) ?? 0
-    seconds[index] += PhaseClock.now() - start
+    if isOuter { seconds[index] += PhaseClock.now() - start }
     let difference = communicator.traffic.since(before)
-    traffic[index].bytesSent += difference.bytesSent
-    traffic[index].bytesReceived += difference.bytesReceived
-    traffic[index].calls += difference.calls
+    traffic[index].add(difference.since(inner))
+    inner = counted
+    inner.add(difference)
     return result
   }
 

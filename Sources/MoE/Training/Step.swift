@@ -140,7 +140,7 @@ package final class Step {
     // 9. Backward: the answers' gradients go to the owners by the same plan, the logits' to the gate.
     let gradients = bank.gradientMaps(answers)
     try clock.meet()
-    try clock.measure(.dispatch) {
+    try clock.measure(.returning) {
       try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
     }
     try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }

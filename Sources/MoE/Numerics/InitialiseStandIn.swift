@@ -1,1 +1,0 @@
-package func initialise(_ spec: TensorSpec, seed: UInt64, into: Floats) {}
