@@ -7,7 +7,6 @@ struct CheckedFile: ~Copyable, Sendable {
   let path: String
   private var descriptor: Int32
 
-
   deinit {
     if descriptor >= 0 { Glibc.close(descriptor) }
   }
