@@ -7,11 +7,6 @@ struct CheckedFile: ~Copyable, Sendable {
   let path: String
   private var descriptor: Int32
 
-  private init(path: String, descriptor: Int32) {
-    self.path = path
-    self.descriptor = descriptor
-  }
-
   deinit {
     if descriptor >= 0 { Glibc.close(descriptor) }
   }
