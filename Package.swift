@@ -48,7 +48,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Dist"], path: "Tests/TestSupport"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
-    .testTarget(name: "MoETests", dependencies: ["Dist", "MoE", "TestSupport"]),
+    .testTarget(name: "MoETests", dependencies: ["Dist", "MoE", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "LauncherTests", dependencies: ["launcher", "MoE"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,1 +1,182 @@
+// Sixteen floats at a time, one sample per lane.
+//
+// The few operations that Swift's SIMD types compile badly: masks made by a comparison and used by a selection,
+// fused multiply-add without the flags for it, maximum, square root, and a byte transpose. Everything here is
+// element-wise, so a lane's bits depend on neither its place nor its neighbours.
 #pragma once
+#include <stdint.h>
+#include <string.h>
+
+typedef float lanes_f __attribute__((ext_vector_type(16)));
+typedef int32_t lanes_i __attribute__((ext_vector_type(16)));
+typedef uint8_t lanes_b __attribute__((ext_vector_type(16)));
+typedef double lanes_d __attribute__((ext_vector_type(16)));
+
+#define LANES static inline __attribute__((always_inline))
+
+// What the compiler was allowed to use; shown by `moe-dist doctor`.
+static inline const char *_Nonnull lanes_instruction_set(void) {
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+  return "AVX2 and FMA";
+#elif defined(__AVX__)
+  return "AVX";
+#else
+  return "baseline x86-64";
+#endif
+}
+
+LANES lanes_f lanes_load(const float *_Nonnull p) {
+  lanes_f v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+LANES void lanes_store(float *_Nonnull p, lanes_f v) { memcpy(p, &v, sizeof v); }
+
+LANES lanes_f lanes_splat(float x) { return (lanes_f)(x); }
+
+// a·b + c; without FMA instructions the two-step form, because libm's fmaf costs a call per lane.
+LANES lanes_f lanes_fma(lanes_f a, lanes_f b, lanes_f c) {
+#ifdef __FMA__
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+LANES lanes_f lanes_max(lanes_f a, lanes_f b) { return a > b ? a : b; }
+// a, but not below `low`; NaN stays NaN.
+LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }
+LANES lanes_f lanes_sqrt(lanes_f a) { return __builtin_elementwise_sqrt(a); }
+
+// value where gate > 0, else 0.
+LANES lanes_f lanes_where_positive(lanes_f gate, lanes_f value) { return gate > 0.0f ? value : (lanes_f)(0.0f); }
+
+// The larger of the four values; *which is 0 … 3, the first where several are equal.
+LANES lanes_f lanes_pool(lanes_f a, lanes_f b, lanes_f c, lanes_f d, uint8_t *_Nonnull which) {
+  lanes_i k = (lanes_i)(0);
+  lanes_f m = a;
+  k = b > m ? (lanes_i)(1) : k;
+  m = b > m ? b : m;
+  k = c > m ? (lanes_i)(2) : k;
+  m = c > m ? c : m;
+  k = d > m ? (lanes_i)(3) : k;
+  m = d > m ? d : m;
+  lanes_b bytes = __builtin_convertvector(k, lanes_b);
+  memcpy(which, &bytes, sizeof bytes);
+  return m;
+}
+
+LANES lanes_i lanes_load_which(const uint8_t *_Nonnull which) {
+  lanes_b bytes;
+  memcpy(&bytes, which, sizeof bytes);
+  return __builtin_convertvector(bytes, lanes_i);
+}
+
+// value where which = k, else 0.
+LANES lanes_f lanes_where_equal(lanes_i which, int32_t k, lanes_f value) {
+  return which == (lanes_i)(k) ? value : (lanes_f)(0.0f);
+}
+
+// The sum of the sixteen lanes in double precision, in a fixed order.
+LANES double lanes_sum(lanes_f v) {
+  lanes_d d = __builtin_convertvector(v, lanes_d);
+  double sum[16];
+  memcpy(sum, &d, sizeof sum);
+  for (int width = 8; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) sum[i] += sum[i + width];
+  return sum[0];
+}
+
+// eˣ; 0 below the smallest normal number's logarithm; NaN stays NaN. Two units in the last place.
+LANES lanes_f lanes_exp(lanes_f x) {
+  const lanes_f low = (lanes_f)(-87.33654f), high = (lanes_f)(88.37626f);
+  lanes_f y = x < low ? low : x;
+  y = y > high ? high : y;
+  lanes_f n = __builtin_elementwise_floor(lanes_fma(y, (lanes_f)(1.44269504f), (lanes_f)(0.5f)));
+  lanes_f r = lanes_fma(n, (lanes_f)(-0.693359375f), y);
+  r = lanes_fma(n, (lanes_f)(2.12194440e-4f), r);
+  lanes_f p = (lanes_f)(1.9875691500e-4f);
+  p = lanes_fma(p, r, (lanes_f)(1.3981999507e-3f));
+  p = lanes_fma(p, r, (lanes_f)(8.3334519073e-3f));
+  p = lanes_fma(p, r, (lanes_f)(4.1665795894e-2f));
+  p = lanes_fma(p, r, (lanes_f)(1.6666665459e-1f));
+  p = lanes_fma(p, r, (lanes_f)(5.0000001201e-1f));
+  p = lanes_fma(p, r * r, r) + 1.0f;
+  lanes_f whole = n == n ? n : (lanes_f)(0.0f);
+  lanes_i bits = (__builtin_convertvector(whole, lanes_i) + 127) << 23;
+  lanes_f scale;
+  memcpy(&scale, &bits, sizeof scale);
+  return x < low ? (lanes_f)(0.0f) : p * scale;
+}
+
+// ln x for positive normal x; +∞ and NaN stay what they are. Two units in the last place.
+LANES lanes_f lanes_log(lanes_f x) {
+  lanes_i bits;
+  memcpy(&bits, &x, sizeof bits);
+  lanes_i exponent = (bits >> 23) - 126;
+  lanes_i mantissa = (bits & 0x007fffff) | 0x3f000000;
+  lanes_f m;
+  memcpy(&m, &mantissa, sizeof m);
+  lanes_i small = m < 0.70710678f;
+  lanes_f e = __builtin_convertvector(exponent + small, lanes_f);
+  m = (small ? m + m : m) - 1.0f;
+  lanes_f z = m * m;
+  lanes_f p = (lanes_f)(7.0376836292e-2f);
+  p = lanes_fma(p, m, (lanes_f)(-1.1514610310e-1f));
+  p = lanes_fma(p, m, (lanes_f)(1.1676998740e-1f));
+  p = lanes_fma(p, m, (lanes_f)(-1.2420140846e-1f));
+  p = lanes_fma(p, m, (lanes_f)(1.4249322787e-1f));
+  p = lanes_fma(p, m, (lanes_f)(-1.6668057665e-1f));
+  p = lanes_fma(p, m, (lanes_f)(2.0000714765e-1f));
+  p = lanes_fma(p, m, (lanes_f)(-2.4999993993e-1f));
+  p = lanes_fma(p, m, (lanes_f)(3.3333331174e-1f));
+  lanes_f y = m * z * p;
+  y = lanes_fma(e, (lanes_f)(-2.12194440e-4f), y);
+  y = lanes_fma(z, (lanes_f)(-0.5f), y);
+  lanes_f result = lanes_fma(e, (lanes_f)(0.693359375f), m + y);
+  return x < __builtin_inff() ? result : x;
+}
+
+// Sixteen bytes as floats: byte · scale + shift.
+LANES lanes_f lanes_from_bytes(lanes_b bytes, float scale, float shift) {
+  return lanes_fma(__builtin_convertvector(bytes, lanes_f), (lanes_f)(scale), (lanes_f)(shift));
+}
+
+LANES lanes_f lanes_load_bytes(const uint8_t *_Nonnull p, float scale, float shift) {
+  lanes_b bytes;
+  memcpy(&bytes, p, sizeof bytes);
+  return lanes_from_bytes(bytes, scale, shift);
+}
+
+#define LANES_INTERLEAVE_LOW(a, b) \
+  __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define LANES_INTERLEAVE_HIGH(a, b) \
+  __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+// Sixteen bytes of sixteen rows become sixteen vectors of sixteen lanes, lane = row: out[i·16 + lane] = float of
+// rows[lane][offset + i]. Interleaving the halves four times transposes a 16 × 16 square.
+LANES void lanes_transpose_bytes(
+    const uint8_t *_Nonnull const *_Nonnull rows, int64_t offset, float scale, float shift, float *_Nonnull out) {
+  lanes_b a[16], b[16];
+  for (int i = 0; i < 16; i++) memcpy(&a[i], rows[i] + offset, 16);
+  for (int i = 0; i < 8; i++) {
+    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
+    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
+    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
+    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
+    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
+  }
+  for (int i = 0; i < 16; i++) lanes_store(out + 16 * i, lanes_from_bytes(a[i], scale, shift));
+}

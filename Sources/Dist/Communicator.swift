@@ -67,6 +67,12 @@ public struct Traffic: Equatable, Sendable {
 
   public init() {}
 
+  public mutating func add(_ other: Traffic) {
+    bytesSent += other.bytesSent
+    bytesReceived += other.bytesReceived
+    calls += other.calls
+  }
+
   /// What was added since `earlier`.
   public func since(_ earlier: Traffic) -> Traffic {
     var difference = Traffic()

@@ -1,7 +1,70 @@
 import ArgumentParser
+import Dist
+import Foundation
+import MoE
 
+/// The program. Commands turn words into calls of the library and results into words; they compute nothing.
 @main
 struct MoEDist: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "moe-dist", abstract: "Trains mixtures of experts whose experts live on different MPI ranks.")
+    commandName: "moe-dist",
+    abstract: "Trains mixtures of experts whose experts live on different MPI ranks.",
+    discussion: """
+      Alone the program is one rank; under 'mpirun -np N' it is N ranks, with the same results to the last bit.
+
+      Exit codes: 0 finished, 64 usage or configuration, 65 bad data or checkpoint, 66 input not found, 70 internal \
+      error, 73 run directory exists or cannot be made, 74 input/output error, 75 stopped early and resumable, \
+      80 diverged, 81 stalled.
+      """,
+    version: Version.text,
+    subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DoctorCommand.self],
+    defaultSubcommand: TrainCommand.self)
+
+  static func main() {
+    let environment = ProcessInfo.processInfo.environment
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      // Every rank parses the same words; rank 0 speaks for all.
+      let code = exitCode(for: error)
+      if Ranks.rank(in: environment) == 0 {
+        let text = fullMessage(for: error)
+        if code == .success { print(text) } else { Console.error(text) }
+      }
+      Program.end(code.rawValue, environment)
+    }
+  }
+}
+
+/// How the process ends.
+enum Program {
+  /// Ends the process. Under a launcher the other ranks leave rank 0 the time to speak, because the first rank that ends
+  /// with an error takes the job with it.
+  static func end(_ code: Int32, _ environment: [String: String]) -> Never {
+    if code != 0, Ranks.isLaunched(in: environment), Ranks.rank(in: environment) != 0 { usleep(700_000) }
+    Foundation.exit(code)
+  }
+
+  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
+  static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
+    do {
+      return try body()
+    } catch {
+      let failure = error as? Failure ?? Failure(.internalError, "internal error: \(error)")
+      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.message)") }
+      end(failure.exitCode, environment)
+    }
+  }
+}
+
+/// Standard error and standard output.
+enum Console {
+  static func error(_ line: String) {
+    FileHandle.standardError.write(Data((line + "\n").utf8))
+  }
+
+  static func output(_ text: String) {
+    FileHandle.standardOutput.write(Data(text.utf8))
+  }
 }

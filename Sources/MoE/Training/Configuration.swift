@@ -36,8 +36,8 @@ public enum Payload: String, CaseIterable, Sendable {
 
 /// Everything that determines a run, resolved: defaults, then the YAML file, then the command line.
 ///
-/// The first group determines the values of the trained parameters and is stored in every checkpoint;
-/// the second does not, and may differ at a resume.
+/// The first group determines the values of the trained parameters and is stored in every checkpoint; the others
+/// are not, and may differ at a resume. How each is named, checked and explained: ``ConfigurationSchema``.
 public struct Configuration: Equatable, Sendable {
   // MARK: What determines values
   public var dataset = "fashion-mnist"
@@ -59,9 +59,11 @@ public struct Configuration: Equatable, Sendable {
   public var shuffle = true
   /// Rows per block: the unit in which the gate's work and every sum over rows is cut.
   public var blockRows = 128
-  /// Per channel, for data sets that have no published figures (`idx`); nil: the data set's own.
+  /// Per channel, for data sets that have no published figures (`idx`); nil: computed from the training images.
   public var mean: [Double]?
   public var standardDeviation: [Double]?
+
+  // MARK: What determines values once, at the start of a run; a resumed run has no use for it
   /// A safetensors file to start from.
   public var initFrom: String?
   /// Allows `initFrom` to lack tensors.
@@ -83,6 +85,11 @@ public struct Configuration: Equatable, Sendable {
   /// Steps between step lines in metrics.jsonl; 0: none.
   public var logEvery = 0
   public var dataDirectory: String?
+  /// The four IDX files of the data set `idx`; their content is known by its fingerprint, not by its place.
+  public var trainImages: String?
+  public var trainLabels: String?
+  public var testImages: String?
+  public var testLabels: String?
   public var runDirectory: String?
   /// Seconds without a completed phase after which the watchdog ends the job; 0: never.
   public var watchdog = 600.0

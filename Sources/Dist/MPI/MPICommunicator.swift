@@ -1,0 +1,208 @@
+internal import COpenMPI
+
+/// Ranks that are processes, joined by Open MPI.
+///
+/// One method makes one MPI call and checks it. Rows travel as a contiguous datatype of `rowBytes` bytes, so counts are
+/// rows and messages may exceed 2³¹ bytes. Not sendable: MPI is entered with MPI_THREAD_FUNNELED, so only the thread
+/// that entered it may call.
+public final class MPICommunicator: Communicator {
+  public let rank: Int
+  public let size: Int
+  public let hostName: String
+  public private(set) var traffic = Traffic()
+  private let handle: MPI_Comm
+  /// Committed datatypes by bytes per row; one run uses a handful.
+  private var rowTypes: [Int: MPI_Datatype] = [:]
+
+  /// A duplicate of the world, so that its messages meet nobody else's.
+  init() throws(CommunicationError) {
+    try check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler")
+    var duplicate: MPI_Comm?
+    try check(MPI_Comm_dup(MPI_COMM_WORLD, &duplicate), "MPI_Comm_dup")
+    guard let duplicate else {
+      throw CommunicationError(function: "MPI_Comm_dup", code: 0, reason: "no communicator was made")
+    }
+    handle = duplicate
+    var rank: Int32 = 0
+    try check(MPI_Comm_rank(duplicate, &rank), "MPI_Comm_rank")
+    var size: Int32 = 0
+    try check(MPI_Comm_size(duplicate, &size), "MPI_Comm_size")
+    self.rank = Int(rank)
+    self.size = Int(size)
+    hostName = localHostName()
+  }
+
+  /// The MPI function is MPI_Barrier.
+  public func barrier() throws(CommunicationError) {
+    traffic.calls += 1
+    try check(MPI_Barrier(handle), "MPI_Barrier")
+  }
+
+  /// The MPI function is MPI_Bcast.
+  public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError) {
+    count(sent: rank == root ? buffer.count * (size - 1) : 0, received: rank == root ? 0 : buffer.count)
+    let (rows, type) = try self.rows(ofBytes: buffer.count)
+    try check(MPI_Bcast(buffer.baseAddress, rows, type, Int32(root), handle), "MPI_Bcast")
+  }
+
+  /// The MPI function is MPI_Gatherv.
+  public func gather(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition,
+    rowBytes: Int, root: Int
+  ) throws(CommunicationError) {
+    checkSizes(send, counts.counts[rank], rowBytes)
+    if rank == root { checkSizes(UnsafeRawBufferPointer(receive), counts.total, rowBytes) }
+    let mine = counts.counts[rank] * rowBytes
+    count(sent: rank == root ? 0 : mine, received: rank == root ? counts.total * rowBytes - mine : 0)
+    let type = try rowType(rowBytes)
+    let (numbers, offsets) = wire(counts)
+    try check(
+      MPI_Gatherv(
+        send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, Int32(root), handle),
+      "MPI_Gatherv")
+  }
+
+  /// The MPI function is MPI_Scatterv.
+  public func scatter(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition,
+    rowBytes: Int, root: Int
+  ) throws(CommunicationError) {
+    checkSizes(UnsafeRawBufferPointer(receive), counts.counts[rank], rowBytes)
+    if rank == root { checkSizes(send, counts.total, rowBytes) }
+    let mine = counts.counts[rank] * rowBytes
+    count(sent: rank == root ? counts.total * rowBytes - mine : 0, received: rank == root ? 0 : mine)
+    let type = try rowType(rowBytes)
+    let (numbers, offsets) = wire(counts)
+    try check(
+      MPI_Scatterv(
+        send.baseAddress, numbers, offsets, type, receive.baseAddress, numbers[rank], type, Int32(root), handle),
+      "MPI_Scatterv")
+  }
+
+  /// The MPI function is MPI_Allgatherv.
+  public func allGather(
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition, rowBytes: Int
+  ) throws(CommunicationError) {
+    checkSizes(send, counts.counts[rank], rowBytes)
+    checkSizes(UnsafeRawBufferPointer(receive), counts.total, rowBytes)
+    let mine = counts.counts[rank] * rowBytes
+    count(sent: mine * (size - 1), received: counts.total * rowBytes - mine)
+    let type = try rowType(rowBytes)
+    let (numbers, offsets) = wire(counts)
+    try check(
+      MPI_Allgatherv(send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
+      "MPI_Allgatherv")
+  }
+
+  /// The MPI function is MPI_Alltoallv.
+  public func allToAll(
+    _ send: UnsafeRawBufferPointer, _ outgoing: Partition, into receive: UnsafeMutableRawBufferPointer,
+    _ incoming: Partition, rowBytes: Int
+  ) throws(CommunicationError) {
+    checkSizes(send, outgoing.total, rowBytes)
+    checkSizes(UnsafeRawBufferPointer(receive), incoming.total, rowBytes)
+    count(
+      sent: (outgoing.total - outgoing.counts[rank]) * rowBytes,
+      received: (incoming.total - incoming.counts[rank]) * rowBytes)
+    let type = try rowType(rowBytes)
+    let (sendCounts, sendOffsets) = wire(outgoing)
+    let (receiveCounts, receiveOffsets) = wire(incoming)
+    try check(
+      MPI_Alltoallv(
+        send.baseAddress, sendCounts, sendOffsets, type, receive.baseAddress, receiveCounts, receiveOffsets, type,
+        handle),
+      "MPI_Alltoallv")
+  }
+
+  /// The MPI function is MPI_Isend.
+  public func send(
+    _ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int
+  ) throws(CommunicationError) -> any PendingOperation {
+    count(sent: rank == self.rank ? 0 : bytes.count, received: 0)
+    let (rows, type) = try rows(ofBytes: bytes.count)
+    var request: MPI_Request?
+    try check(
+      MPI_Isend(bytes.baseAddress, rows, type, Int32(rank), Int32(tag), handle, &request), "MPI_Isend")
+    return MPIPending(request)
+  }
+
+  /// The MPI function is MPI_Irecv.
+  public func receive(
+    into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int
+  ) throws(CommunicationError) -> any PendingOperation {
+    count(sent: 0, received: rank == self.rank ? 0 : bytes.count)
+    let (rows, type) = try rows(ofBytes: bytes.count)
+    var request: MPI_Request?
+    try check(
+      MPI_Irecv(bytes.baseAddress, rows, type, Int32(rank), Int32(tag), handle, &request), "MPI_Irecv")
+    return MPIPending(request)
+  }
+
+  // MARK: Rows
+
+  private func count(sent: Int, received: Int) {
+    traffic.calls += 1
+    traffic.bytesSent += sent
+    traffic.bytesReceived += received
+  }
+
+  private func checkSizes(_ buffer: UnsafeRawBufferPointer, _ rows: Int, _ rowBytes: Int) {
+    precondition(buffer.count >= rows * rowBytes, "a message's buffer holds all of its rows")
+  }
+
+  private func wire(_ partition: Partition) -> ([Int32], [Int32]) {
+    precondition(partition.counts.count == size, "a partition has one count per rank")
+    precondition(partition.total <= Int(Int32.max), "a message has fewer than 2³¹ rows")
+    return (partition.counts.map { Int32($0) }, partition.offsets.map { Int32($0) })
+  }
+
+  private func rowType(_ bytes: Int) throws(CommunicationError) -> MPI_Datatype {
+    if let type = rowTypes[bytes] { return type }
+    precondition(bytes > 0 && bytes <= Int(Int32.max), "a row has between 1 and 2³¹ − 1 bytes")
+    var type: MPI_Datatype?
+    try check(MPI_Type_contiguous(Int32(bytes), MPI_BYTE, &type), "MPI_Type_contiguous")
+    try check(MPI_Type_commit(&type), "MPI_Type_commit")
+    guard let type else {
+      throw CommunicationError(function: "MPI_Type_contiguous", code: 0, reason: "no datatype was made")
+    }
+    rowTypes[bytes] = type
+    return type
+  }
+
+  /// Bytes without a row size: as bytes while they can be counted, else as rows of the largest power of two that fits.
+  private func rows(ofBytes bytes: Int) throws(CommunicationError) -> (Int32, MPI_Datatype) {
+    var rowBytes = 1
+    while bytes / rowBytes > Int(Int32.max) { rowBytes *= 2 }
+    precondition(bytes % rowBytes == 0, "a message beyond 2³¹ bytes is a whole number of rows")
+    return (Int32(bytes / rowBytes), try rowType(rowBytes))
+  }
+}
+
+/// An MPI request in flight.
+private final class MPIPending: PendingOperation {
+  private var request: MPI_Request?
+
+  init(_ request: MPI_Request?) { self.request = request }
+
+  /// MPI may still read or write the buffer, so an operation is completed before it is forgotten.
+  deinit { if request != nil { MPI_Wait(&request, nil) } }
+
+  /// The MPI function is MPI_Wait.
+  func wait() throws(CommunicationError) {
+    guard request != nil else { return }
+    let code = MPI_Wait(&request, nil)
+    request = nil
+    try check(code, "MPI_Wait")
+  }
+}
+
+/// Turns a return code into an error with MPI's own words.
+func check(_ code: Int32, _ function: StaticString) throws(CommunicationError) {
+  guard code != MPI_SUCCESS else { return }
+  var length: Int32 = 0
+  var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
+  MPI_Error_string(code, &text, &length)
+  let words = text.prefix(Int(length)).map { UInt8(bitPattern: $0) }
+  throw CommunicationError(
+    function: "\(function)", code: code, reason: String(decoding: words, as: UTF8.self))
+}

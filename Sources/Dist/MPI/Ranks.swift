@@ -1,0 +1,119 @@
+internal import COpenMPI
+internal import Foundation
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// The way into a run: with the ranks that a launcher started, or alone.
+public enum Ranks {
+  /// Names that a launcher's environment has; without any of them the program is one rank and never enters MPI.
+  private static let launcherVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"]
+
+  /// This process's rank as far as the environment tells, before MPI is entered.
+  public static func rank(in environment: [String: String]) -> Int {
+    for name in ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"] {
+      if let text = environment[name], let rank = Int(text) { return rank }
+    }
+    return 0
+  }
+
+  /// Whether a launcher started this process.
+  public static func isLaunched(in environment: [String: String]) -> Bool {
+    launcherVariables.contains { environment[$0] != nil }
+  }
+
+  /// Runs the body on this rank and returns the exit code of the process.
+  ///
+  /// An error on one rank ends the job on every rank: it is printed in one line and its code goes into MPI_Abort, because
+  /// MPI_Finalize would wait for ranks that wait for this one. An ``AgreedError`` is known to all; rank 0 prints it, and
+  /// all ranks finalise.
+  /// - Parameter onFailure: called before the job is ended, for example to write the error to a file.
+  public static func run(
+    environment: [String: String], onFailure: (Int, any Error) -> Void = { _, _ in },
+    _ body: (any Communicator) throws -> Int32
+  ) -> Int32 {
+    guard isLaunched(in: environment) else { return runAlone(environment, onFailure, body) }
+    var provided: Int32 = 0
+    var entered = false
+    do {
+      try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
+      entered = true
+      let world = try MPICommunicator()
+      if let wrong = wrongLaunch(environment, size: world.size) { throw wrong }
+      let code: Int32
+      do {
+        code = try body(world)
+      } catch let agreed as AgreedError {
+        if world.rank == 0 {
+          onFailure(0, agreed)
+          printError("moe-dist: \(agreed.description)")
+        }
+        code = agreed.exitCode
+      } catch {
+        onFailure(world.rank, error)
+        printError("moe-dist: rank \(world.rank) on host \(world.hostName): \(words(error))")
+        MPI_Abort(MPI_COMM_WORLD, exitCode(error))
+        exit(exitCode(error))
+      }
+      try check(MPI_Finalize(), "MPI_Finalize")
+      return code
+    } catch {
+      printError("moe-dist: \(words(error))")
+      if entered { MPI_Abort(MPI_COMM_WORLD, exitCode(error)) }
+      return exitCode(error)
+    }
+  }
+
+  private static func runAlone(
+    _ environment: [String: String], _ onFailure: (Int, any Error) -> Void,
+    _ body: (any Communicator) throws -> Int32
+  ) -> Int32 {
+    do {
+      if let wrong = wrongLaunch(environment, size: 1) { throw wrong }
+      return try body(LocalCommunicator())
+    } catch {
+      onFailure(0, error)
+      printError("moe-dist: \(words(error))")
+      return exitCode(error)
+    }
+  }
+
+  private struct WrongLaunch: ProcessError {
+    let tasks: Int
+    var exitCode: Int32 { 64 }
+    var description: String {
+      "started \(tasks) times as \(tasks) separate jobs of one rank, because the launcher and this program use different "
+        + "MPI libraries; use 'mpirun -np \(tasks) moe-dist …' or 'srun --mpi=pmix moe-dist …'"
+    }
+  }
+
+  private static func wrongLaunch(_ environment: [String: String], size: Int) -> WrongLaunch? {
+    guard size == 1 else { return nil }
+    // Inside a batch script SLURM_NTASKS is set for programs that srun did not start, too; SLURM_STEP_NUM_TASKS is not.
+    for name in ["OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"] {
+      if let text = environment[name], let tasks = Int(text), tasks > 1 { return WrongLaunch(tasks: tasks) }
+    }
+    return nil
+  }
+
+  private static func exitCode(_ error: any Error) -> Int32 { (error as? any ProcessError)?.exitCode ?? 70 }
+
+  private static func words(_ error: any Error) -> String {
+    (error as? any ProcessError)?.description ?? "internal error: \(error)"
+  }
+
+  private static func printError(_ line: String) {
+    FileHandle.standardError.write(Data((line + "\n").utf8))
+  }
+}
+
+extension Ranks {
+  /// Open MPI's own description of itself.
+  public static var libraryVersion: String {
+    var length: Int32 = 0
+    var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1)
+    MPI_Get_library_version(&text, &length)
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}

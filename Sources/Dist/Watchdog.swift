@@ -1,0 +1,72 @@
+internal import Foundation
+internal import Synchronization
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// Ends the process when nothing has been completed for too long.
+///
+/// A thread of its own that makes no MPI call: where a rank waits for one that will never answer, MPI cannot be asked.
+public final class Watchdog: Sendable {
+  private let limit: Double
+  private let place: String
+  private let onStall: @Sendable (String) -> Void
+  /// What was last begun, as an index into `phases` and a step.
+  private let phase = Atomic<Int>(0)
+  private let step = Atomic<Int>(0)
+  private let ticks = Atomic<Int>(0)
+  private let stopped = Atomic<Bool>(false)
+  private let phases: [String]
+
+  /// - Parameters:
+  ///   - limit: seconds without a tick; 0: the watchdog sleeps.
+  ///   - place: `rank r on host h`, for the message.
+  ///   - phases: the names that ``tick(phase:step:)`` refers to.
+  ///   - onStall: called before the process ends, for example to write the message to a file.
+  public init(
+    limit: Double, place: String, phases: [String], onStall: @escaping @Sendable (String) -> Void
+  ) {
+    self.limit = limit
+    self.place = place
+    self.phases = phases
+    self.onStall = onStall
+    guard limit > 0 else { return }
+    let thread = Thread { [weak self] in
+      var seen = -1
+      var since = Date()
+      while true {
+        Thread.sleep(forTimeInterval: min(0.25, limit / 4))
+        guard let self, !self.stopped.load(ordering: .relaxed) else { return }
+        let now = self.ticks.load(ordering: .relaxed)
+        if now != seen {
+          seen = now
+          since = Date()
+        } else if Date().timeIntervalSince(since) > limit {
+          self.end()
+        }
+      }
+    }
+    thread.start()
+  }
+
+  /// Says that a phase has begun.
+  public func tick(phase index: Int, step: Int) {
+    phase.store(index, ordering: .relaxed)
+    self.step.store(step, ordering: .relaxed)
+    ticks.wrappingAdd(1, ordering: .relaxed)
+  }
+
+  public func stop() { stopped.store(true, ordering: .relaxed) }
+
+  private func end() {
+    let name = phases[phase.load(ordering: .relaxed)]
+    let words =
+      "stalled: no phase was completed for \(limit) s; in phase '\(name)' of step \(step.load(ordering: .relaxed)), "
+      + "after \(ticks.load(ordering: .relaxed)) phases; look for a rank that is stopped or a host that is lost, "
+      + "then continue with --resume auto"
+    onStall(words)
+    FileHandle.standardError.write(Data("moe-dist: \(place): \(words)\n".utf8))
+    _exit(81)
+  }
+}

@@ -1,0 +1,78 @@
+/// What a data set is trained with unless the user says otherwise.
+public struct DataSetDefaults: Equatable, Sendable {
+  public let experts: Int
+  /// Name of a network family.
+  public let model: String
+  public let epochs: Int
+  public let batchSize: Int
+  public let learningRate: Double
+
+  public init(experts: Int, model: String, epochs: Int, batchSize: Int, learningRate: Double) {
+    self.experts = experts
+    self.model = model
+    self.epochs = epochs
+    self.batchSize = batchSize
+    self.learningRate = learningRate
+  }
+}
+
+/// Where data are looked for and how pixels are normalised, as the user chose.
+public struct DataOptions: Sendable {
+  /// `--data-dir`.
+  public var dataDirectory: String?
+  /// Paths of the four files, for `idx`: all of them or none.
+  public var files: [DataPart: String] = [:]
+  /// Per channel, instead of the data set's own.
+  public var mean: [Double]?
+  public var standardDeviation: [Double]?
+  /// The process's environment; `MOE_DIST_DATA`, `XDG_CACHE_HOME` and `HOME` are read.
+  public var environment: [String: String]
+  /// Where packages of the operating system put data sets.
+  public var systemDirectory = "/usr/share/datasets"
+
+  public init(dataDirectory: String? = nil, environment: [String: String]) {
+    self.dataDirectory = dataDirectory
+    self.environment = environment
+  }
+}
+
+/// A data set by name: what it is trained with, where it lies, and how it is read.
+public protocol DataSetSource: Sendable {
+  /// The word after `--dataset`.
+  var name: String { get }
+  /// One line for help texts and `data list`.
+  var summary: String { get }
+  var defaults: DataSetDefaults { get }
+  /// SHA-256 of the published files, decompressed; empty where there is no canonical file.
+  var knownFingerprints: [DataPart: String] { get }
+  /// Where the files are; nil for a task that needs none.
+  func search(_ options: DataOptions) -> DataSetSearch?
+  /// Reads the data.
+  /// - Throws: `Failure`: `.notFound` with the places that were searched, `.badData` for a malformed file,
+  ///   `.inputOutput` for a failing disk, `.usage` for options that contradict each other.
+  func load(_ options: DataOptions) throws(Failure) -> DataSet
+}
+
+extension DataSetSource {
+  public var knownFingerprints: [DataPart: String] { [:] }
+  public func search(_ options: DataOptions) -> DataSetSearch? { DataSetSearch(name: name, options: options) }
+}
+
+/// The one list of data sets: a new one is a file with its source, and a line here.
+public enum DataSetRegistry {
+  public static let all: [any DataSetSource] = [
+    FashionMNIST(),
+    MNIST(),
+    IDXPair(),
+    SyntheticClusters(),
+  ]
+
+  /// - Throws: `Failure(.usage, …)` that names the known data sets.
+  public static func source(named name: String) throws(Failure) -> any DataSetSource {
+    guard let source = all.first(where: { $0.name == name }) else {
+      let known = all.map(\.name).joined(separator: ", ")
+      throw Failure(.usage, "unknown data set '\(name)'; known are \(known)")
+    }
+    return source
+  }
+}

@@ -1,0 +1,131 @@
+internal import CLanes
+
+/// Whether BatchNorm uses the batch's own statistics (and updates the running ones) or the running ones.
+package enum NetworkMode { case training, evaluation }
+
+/// One network: its parameters and its forward and backward passes over batches cut in blocks.
+///
+/// An expert sees its rows as one block. The gate sees the batch as blocks of a fixed number of rows, so that its bits do
+/// not depend on which rank works on which block. What is summed over blocks goes along the tree of ``TreeSum``.
+package final class Network {
+  package let spec: NetworkSpec
+  package let parameters: Parameters
+  /// FLOPs done so far, counted where the kernels are called.
+  package private(set) var work = NetworkWork()
+  private let stem: ConvolutionStem
+  private let layers: [DenseLayer]
+
+  package init(_ spec: NetworkSpec, prefix: String, training: Bool) {
+    self.spec = spec
+    let parameters = Parameters(spec.tensors(prefix: prefix), training: training)
+    self.parameters = parameters
+    stem = ConvolutionStem(spec, prefix: prefix, parameters: parameters)
+    layers = zip(spec.denseNames, spec.dense).map { name, size in
+      DenseLayer(
+        inputs: size.inputs, outputs: size.outputs,
+        weight: parameters.offset(of: "\(prefix).\(name).weight"),
+        bias: parameters.offset(of: "\(prefix).\(name).bias"))
+    }
+  }
+
+  /// What a block's backward pass needs of its forward pass.
+  package struct Pass {
+    let tiles: Tiles
+    let which: UnsafeMutablePointer<UInt8>
+    /// The stem's output, then every dense layer's, rectified except the last.
+    let activations: [FeatureMap]
+    /// The last layer's output: logits.
+    package var output: FeatureMap { activations[activations.count - 1] }
+  }
+
+  /// Runs the network over all blocks; the passes live in the workspace.
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) -> [Pass] {
+    stem.prepare(blocks, mode: mode)
+    return blocks.map { forwardBlock($0, in: workspace) }
+  }
+
+  /// Uses the running statistics for the calls of ``forwardBlock(_:in:)`` that follow.
+  package func prepareEvaluation() { stem.prepare([], mode: .evaluation) }
+
+  package func forwardBlock(_ tiles: Tiles, in workspace: Workspace) -> Pass {
+    let map = workspace.map(features: spec.convolution.features, rows: tiles.rows)
+    let which = workspace.bytes(map.features * map.columns)
+    stem.forward(tiles, into: map, which: which)
+    var activations = [map]
+    for (index, layer) in layers.enumerated() {
+      let output = workspace.map(features: layer.outputs, rows: tiles.rows)
+      layer.forward(
+        activations[index], into: output, values: parameters.values, rectify: index < layers.count - 1)
+      activations.append(output)
+    }
+    work.rows += tiles.rows
+    work.forwardFlops += tiles.rows * spec.forwardFlops
+    return Pass(tiles: tiles, which: which, activations: activations)
+  }
+
+  /// Computes the gradient of every parameter, from the gradients of the blocks' outputs.
+  ///
+  /// - Parameter gradients: one map per pass, zero behind the last row; used up by the call.
+  package func backward(
+    _ passes: [Pass], gradients: [FeatureMap], in workspace: Workspace, tree: TreeSum?
+  ) {
+    guard let training = parameters.training else { preconditionFailure("only a network in training has gradients") }
+    var stemSums: [[Double]] = []
+    for (pass, gradient) in zip(passes, gradients) {
+      let mark = workspace.mark
+      let target = tree?.nextBlock() ?? training.gradients
+      stemSums.append(backwardBlock(pass, gradient, into: target, in: workspace))
+      tree?.push(target)
+      workspace.release(to: mark)
+    }
+    if passes.isEmpty {
+      training.gradients.update(repeating: 0, count: parameters.trainedCount)
+      return
+    }
+    if let total = tree?.finish() {
+      training.gradients.update(from: total, count: parameters.trainedCount)
+    }
+    stem.writeGradients(treeSum(stemSums), into: training.gradients)
+  }
+
+  private func backwardBlock(
+    _ pass: Pass, _ outputGradient: FeatureMap, into gradients: Floats, in workspace: Workspace
+  ) -> [Double] {
+    var gradient = outputGradient
+    for index in layers.indices.reversed() {
+      let input = pass.activations[index]
+      layers[index].parameterGradients(gradient, input: input, into: gradients)
+      let inputGradient = workspace.map(features: input.features, rows: input.rows)
+      BLAS.inputGradient(parameters.values + layers[index].weight, gradient, into: inputGradient)
+      if index > 0 { rectifyGradient(inputGradient, activation: input) }
+      gradient = inputGradient
+    }
+    work.backwardFlops += pass.tiles.rows * spec.backwardFlops
+    return stem.backward(pass.tiles, activation: pass.activations[0], gradient: gradient, which: pass.which)
+  }
+}
+
+/// What a network has computed, counted where its kernels are called.
+package struct NetworkWork: Equatable {
+  package var rows = 0
+  package var forwardFlops = 0
+  package var backwardFlops = 0
+}
+
+/// A dense layer: where its tensors lie in the network's parameters.
+private struct DenseLayer {
+  let inputs: Int
+  let outputs: Int
+  let weight: Int
+  let bias: Int
+
+  func forward(_ x: FeatureMap, into y: FeatureMap, values: Floats, rectify: Bool) {
+    BLAS.forward(values + weight, outputs: outputs, x, into: y)
+    addBias(values + bias, to: y, rectify: rectify)
+  }
+
+  func parameterGradients(_ gradient: FeatureMap, input: FeatureMap, into gradients: Floats) {
+    BLAS.weightGradient(gradient, input, into: gradients + weight)
+    biasGradient(gradient, into: gradients + bias)
+  }
+}

@@ -1,0 +1,119 @@
+internal import CLanes
+
+/// Adds a bias to every feature; with `rectify` also takes max(0, ·).
+package func addBias(_ bias: Floats, to map: FeatureMap, rectify: Bool) {
+  let zero = lanes_splat(0)
+  for feature in 0..<map.features {
+    let line = map[feature]
+    let b = lanes_splat(bias[feature])
+    var column = 0
+    if rectify {
+      while column < map.columns {
+        lanes_store(line + column, lanes_max(lanes_load(line + column) + b, zero))
+        column &+= laneCount
+      }
+    } else {
+      while column < map.columns {
+        lanes_store(line + column, lanes_load(line + column) + b)
+        column &+= laneCount
+      }
+    }
+  }
+}
+
+/// Sets the gradient to zero where the rectified activation is zero.
+package func rectifyGradient(_ gradient: FeatureMap, activation: FeatureMap) {
+  for feature in 0..<gradient.features {
+    let g = gradient[feature]
+    let a = activation[feature]
+    var column = 0
+    while column < gradient.columns {
+      lanes_store(g + column, lanes_where_positive(lanes_load(a + column), lanes_load(g + column)))
+      column &+= laneCount
+    }
+  }
+}
+
+/// The gradient of a bias: the sum of its feature's gradient over the rows.
+package func biasGradient(_ gradient: FeatureMap, into bias: Floats) {
+  for feature in 0..<gradient.features {
+    let line = gradient[feature]
+    var sum = lanes_splat(0)
+    var column = 0
+    while column < gradient.columns {
+      sum += lanes_load(line + column)
+      column &+= laneCount
+    }
+    bias[feature] = Float(lanes_sum(sum))
+  }
+}
+
+/// ln softmax over the features of every row, of the values times `scale`; in place when `result` is the same map.
+package func logSoftmax(_ map: FeatureMap, scale: Float, into result: FeatureMap) {
+  let s = lanes_splat(scale)
+  var column = 0
+  while column < map.columns {
+    var largest = lanes_load(map[0] + column) * s
+    for feature in 1..<max(map.features, 1) {
+      let value = lanes_load(map[feature] + column) * s
+      largest = lanes_max(value, largest)
+    }
+    var sum = lanes_splat(0)
+    for feature in 0..<map.features {
+      sum += lanes_exp(lanes_load(map[feature] + column) * s - largest)
+    }
+    let normaliser = largest + lanes_log(sum)
+    for feature in 0..<map.features {
+      lanes_store(result[feature] + column, lanes_load(map[feature] + column) * s - normaliser)
+    }
+    column &+= laneCount
+  }
+}
+
+/// The gradient before ln softmax from the gradient after it: dz = dy − e^y · Σ dy. In place.
+package func logSoftmaxGradient(_ gradient: FeatureMap, logProbabilities: FeatureMap) {
+  var column = 0
+  while column < gradient.columns {
+    var sum = lanes_splat(0)
+    for feature in 0..<gradient.features { sum += lanes_load(gradient[feature] + column) }
+    for feature in 0..<gradient.features {
+      let y = lanes_exp(lanes_load(logProbabilities[feature] + column))
+      let g = gradient[feature] + column
+      lanes_store(g, lanes_load(g) - y * sum)
+    }
+    column &+= laneCount
+  }
+}
+
+/// p = e^(ln p) for every entry, and per row the entropy −Σ p ln p in nats.
+package func probabilities(
+  of logProbabilities: FeatureMap, into result: FeatureMap, entropies: Floats
+) {
+  let lowest = lanes_splat(-103)
+  var column = 0
+  while column < logProbabilities.columns {
+    var sum = lanes_splat(0)
+    for feature in 0..<logProbabilities.features {
+      let logP = lanes_load(logProbabilities[feature] + column)
+      let p = lanes_exp(logP)
+      lanes_store(result[feature] + column, p)
+      // p is zero long before ln p is that small; the bound keeps 0 · −∞ out of the sum, and NaN in it.
+      sum -= p * lanes_at_least(logP, lowest)
+    }
+    lanes_store(entropies + column, sum)
+    column &+= laneCount
+  }
+}
+
+/// Adds a buffer to another, element by element.
+package func add(_ source: UnsafePointer<Float>, to target: Floats, count: Int) {
+  var i = 0
+  while i &+ laneCount <= count {
+    lanes_store(target + i, lanes_load(target + i) + lanes_load(source + i))
+    i &+= laneCount
+  }
+  while i < count {
+    target[i] += source[i]
+    i &+= 1
+  }
+}

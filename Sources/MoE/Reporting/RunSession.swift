@@ -1,0 +1,75 @@
+/// What one process of a run was: an entry of `run.json`. None of it determines a result.
+public struct RunSession: Equatable, Sendable {
+  /// Date and time of the start, ISO 8601 in UTC.
+  public var started: String
+  /// The words of the command line.
+  public var command: [String]
+  /// Names and versions: moe-dist, Open MPI, OpenBLAS, Swift.
+  public var versions: [String: String]
+  /// The commit that the program was started in, where one is known.
+  public var gitCommit: String?
+  /// What the compiler was allowed to use.
+  public var buildFlags: String
+  /// The host of every rank.
+  public var hosts: [String]
+  public var threads: Int
+  /// The rank of every expert.
+  public var placement: [Int]
+  /// The kernels that OpenBLAS chose, by rank; one entry where all agree.
+  public var blasKernels: [String]
+  /// SHA-256 of the data by part.
+  public var dataFingerprints: [String: String]
+  /// File name of the checkpoint that it continued from.
+  public var resumedFrom: String?
+  /// Environment variables that change how a run behaves, from ``environmentNames``.
+  public var environment: [String: String]
+
+  /// The variables that may be recorded; anything else in an environment is nobody's business.
+  public static let environmentNames = [
+    "MOE_DIST_DATA", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_MCA_btl", "OMPI_MCA_pml",
+    "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "SLURM_JOB_ID", "SLURM_NNODES", "SLURM_NTASKS",
+  ]
+
+  public init(
+    started: String, command: [String], versions: [String: String], gitCommit: String? = nil,
+    buildFlags: String,
+    hosts: [String], threads: Int = 1, placement: [Int], blasKernels: [String],
+    dataFingerprints: [String: String],
+    resumedFrom: String? = nil, environment: [String: String]
+  ) {
+    self.started = started
+    self.command = command
+    self.versions = versions
+    self.gitCommit = gitCommit
+    self.buildFlags = buildFlags
+    self.hosts = hosts
+    self.threads = threads
+    self.placement = placement
+    self.blasKernels = blasKernels
+    self.dataFingerprints = dataFingerprints
+    self.resumedFrom = resumedFrom
+    self.environment = environment.filter { Self.environmentNames.contains($0.key) }
+  }
+
+  public var json: JSONValue {
+    func texts(_ values: [String]) -> JSONValue { .array(values.map { .string($0) }) }
+    func pairs(_ values: [String: String]) -> JSONValue {
+      .object(values.map { .init(key: $0.key, value: .string($0.value)) })
+    }
+    return [
+      "started": .string(started),
+      "command": texts(command),
+      "versions": pairs(versions),
+      "git_commit": JSONValue(gitCommit),
+      "build_flags": .string(buildFlags),
+      "hosts": texts(hosts),
+      "ranks": .integer(hosts.count),
+      "threads": .integer(threads),
+      "placement": .array(placement.map { .integer($0) }),
+      "blas_kernels": texts(blasKernels),
+      "data_fingerprints": pairs(dataFingerprints),
+      "resumed_from": JSONValue(resumedFrom),
+      "environment": pairs(environment),
+    ]
+  }
+}

@@ -1,0 +1,55 @@
+/// Whoever watches a run: prints, draws, or asks it to stop. Called on the rank's own thread, on every rank.
+public protocol TrainingObserver: AnyObject {
+  /// Whether this rank was asked to stop; the ranks agree on it at the next step.
+  var stopRequested: Bool { get }
+
+  /// The run is about to do its first step. Called on rank 0 only, like everything below.
+  func started(_ plan: RunPlan)
+  /// A step was done.
+  func progress(_ progress: StepProgress)
+  /// An epoch was done; its lines of `metrics.jsonl`.
+  func epochEnded(_ records: [MetricsRecord])
+  func checkpointWritten(_ path: String)
+  /// Something worth knowing, in a sentence.
+  func note(_ text: String)
+}
+
+/// How far a run is after a step.
+public struct StepProgress: Equatable, Sendable {
+  /// The epoch under way, from 1.
+  public var epoch: Int
+  public var epochs: Int
+  /// Steps done since the start of the run.
+  public var step: Int
+  /// Steps from the start of the run to its end.
+  public var steps: Int
+  /// Mean of the epoch's losses so far.
+  public var loss: Double
+  public var samplesPerSecond: Double
+  /// Seconds to the end at this pace.
+  public var secondsRemaining: Double
+
+  public init(
+    epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, samplesPerSecond: Double,
+    secondsRemaining: Double
+  ) {
+    self.epoch = epoch
+    self.epochs = epochs
+    self.step = step
+    self.steps = steps
+    self.loss = loss
+    self.samplesPerSecond = samplesPerSecond
+    self.secondsRemaining = secondsRemaining
+  }
+}
+
+/// Watches nothing and never stops a run.
+public final class SilentObserver: TrainingObserver {
+  public init() {}
+  public var stopRequested: Bool { false }
+  public func started(_ plan: RunPlan) {}
+  public func progress(_ progress: StepProgress) {}
+  public func epochEnded(_ records: [MetricsRecord]) {}
+  public func checkpointWritten(_ path: String) {}
+  public func note(_ text: String) {}
+}

@@ -1,0 +1,54 @@
+/// Settings from one place, in the order given: a YAML file or the command line.
+public struct ConfigurationLayer: Equatable, Sendable {
+  /// Where a setting was given.
+  public enum Origin: Equatable, Sendable {
+    case commandLine
+    case file(String, line: Int, column: Int)
+  }
+
+  public struct Entry: Equatable, Sendable {
+    public let key: String
+    public let text: String
+    public let origin: Origin
+
+    public init(key: String, text: String, origin: Origin) {
+      self.key = key
+      self.text = text
+      self.origin = origin
+    }
+
+    /// The setting as the user wrote it: `--top-k 9`, or `run.yaml:3:8: top-k: 9`.
+    var words: String {
+      switch origin {
+      case .commandLine: Setting.commandLineText(key, text)
+      case .file(let file, let line, let column): "\(file):\(line):\(column): \(key): \(text)"
+      }
+    }
+  }
+
+  public var entries: [Entry]
+
+  public init(entries: [Entry]) { self.entries = entries }
+
+  /// Settings of the command line: key and text.
+  public init(commandLine: [(key: String, text: String)]) {
+    entries = commandLine.map { Entry(key: $0.key, text: $0.text, origin: .commandLine) }
+  }
+}
+
+/// A configuration and what is to be said about how it came about.
+public struct ResolvedConfiguration: Equatable, Sendable {
+  public var configuration: Configuration
+  /// The settings that a user gave, by key, whatever their place; the last of each.
+  public var given: [String: ConfigurationLayer.Entry]
+  /// Settings that were given but have no effect, a sentence each, for the start line.
+  public var notes: [String]
+}
+
+extension Setting {
+  /// The setting as one would give it on the command line.
+  static func commandLineText(_ key: String, _ text: String) -> String {
+    guard ConfigurationSchema.setting(key)?.isSwitch == true else { return "--\(key) \(text)" }
+    return text == "true" ? "--\(key)" : "--no-\(key)"
+  }
+}

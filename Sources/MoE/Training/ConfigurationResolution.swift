@@ -1,0 +1,129 @@
+extension Configuration {
+  /// The configuration of a run: the data set's defaults, then every layer over the ones before it.
+  ///
+  /// A setting without effect under the chosen gate, rule or data set is put back to a fixed value, so that it cannot
+  /// make two equal runs differ; where the user gave it, a note says so.
+  /// - Parameter layers: YAML files in the order given, then the command line.
+  /// - Throws: ``Failure`` with the exit code for wrong usage: unknown names, values out of range, contradictions.
+  public static func resolve(_ layers: [ConfigurationLayer]) throws(Failure) -> ResolvedConfiguration {
+    var configuration = Configuration()
+    let entries = layers.flatMap(\.entries)
+    if let entry = entries.last(where: { $0.key == "dataset" }) { configuration.dataset = entry.text }
+    let name = configuration.dataset
+    guard let defaults = DataSetRegistry.all.first(where: { $0.name == name })?.defaults else {
+      throw unknown(
+        "dataset", name, among: DataSetRegistry.all.map(\.name), entry: entries.last { $0.key == "dataset" })
+    }
+    configuration.experts = defaults.experts
+    configuration.model = defaults.model
+    configuration.epochs = defaults.epochs
+    configuration.batchSize = defaults.batchSize
+    configuration.learningRate = defaults.learningRate
+    return try configuration.applying(entries)
+  }
+
+  /// This configuration with settings changed, checked as a whole.
+  func applying(_ entries: [ConfigurationLayer.Entry]) throws(Failure)
+    -> ResolvedConfiguration
+  {
+    var configuration = self
+    var given: [String: ConfigurationLayer.Entry] = [:]
+    for entry in entries {
+      try configuration.apply(entry)
+      given[entry.key] = entry
+    }
+    let models = NetworkFamily.all.map(\.name)
+    guard models.contains(configuration.model) else {
+      throw Self.unknown("model", configuration.model, among: models, entry: given["model"])
+    }
+    if given["top-k-weights"] == nil, given["top-k"] != nil || given["combine"] != nil {
+      configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+    }
+    var notes: [String] = []
+    for (key, reason) in configuration.withoutEffect() {
+      guard let setting = ConfigurationSchema.setting(key) else {
+        preconditionFailure("'\(key)' is no setting")
+      }
+      let before = setting.text(configuration)
+      configuration.reset(key)
+      guard let entry = given[key], before != setting.text(configuration) else { continue }
+      notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
+    }
+    try configuration.checkExperts(given)
+    return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
+  }
+
+  /// Sets one value from its text.
+  mutating func apply(_ entry: ConfigurationLayer.Entry) throws(Failure) {
+    guard let setting = ConfigurationSchema.setting(entry.key) else {
+      let hint = didYouMean(entry.key, among: ConfigurationSchema.settings.map(\.key))
+      switch entry.origin {
+      case .commandLine: throw Failure(.usage, "unknown option '--\(entry.key)'\(hint)")
+      case .file(let file, let line, let column):
+        throw Failure(.usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(hint)")
+      }
+    }
+    if let expected = setting.assign(&self, entry.text) {
+      throw Failure(.usage, "\(entry.words) is not allowed: expected \(expected)")
+    }
+  }
+
+  private static func unknown(
+    _ key: String, _ name: String, among names: [String], entry: ConfigurationLayer.Entry?
+  ) -> Failure {
+    let hint = nearestName(to: name, among: names).map { " did you mean '\($0)'?" } ?? ""
+    return Failure(
+      .usage,
+      "\(entry?.words ?? Setting.commandLineText(key, name)): unknown \(key) '\(name)';\(hint) known are "
+        + names.joined(separator: ", "))
+  }
+
+  // MARK: - What cannot be, and what makes no difference
+
+  private func checkExperts(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
+    guard combine == .topK, topK > experts else { return }
+    let wanted = given["top-k"]?.words ?? "--top-k \(topK)"
+    let available = given["experts"]?.words ?? "--experts \(experts), the default for \(dataset)"
+    throw Failure(.usage, "\(wanted) is larger than \(available); take a smaller k or more experts")
+  }
+
+  /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
+  private func withoutEffect() -> [(key: String, reason: String)] {
+    var reasons: [String: String] = [:]
+    func explain(_ keys: [String], _ reason: String) {
+      for key in keys where reasons[key] == nil { reasons[key] = reason }
+    }
+    if gate == .none {
+      explain(
+        ["experts", "combine", "top-k", "top-k-weights", "temperature"], "with --gate none, the single model")
+    }
+    if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if dataset != "idx" {
+      explain(
+        ["mean", "std", "train-images", "train-labels", "test-images", "test-labels"],
+        "with --dataset \(dataset)")
+    }
+    if initFrom == nil { explain(["init-partial"], "without --init-from") }
+    return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
+    }
+  }
+
+  /// The fixed value of a setting that makes no difference: the one that describes what happens.
+  private mutating func reset(_ key: String) {
+    switch key {
+    case "experts": experts = 1
+    case "combine": combine = .expectation
+    case "top-k": topK = 1
+    case "top-k-weights": topKWeights = .full
+    case "temperature": temperature = 1
+    case "mean": mean = nil
+    case "std": standardDeviation = nil
+    case "train-images": trainImages = nil
+    case "train-labels": trainLabels = nil
+    case "test-images": testImages = nil
+    case "test-labels": testLabels = nil
+    case "init-partial": initPartial = false
+    default: preconditionFailure("'\(key)' always makes a difference")
+    }
+  }
+}

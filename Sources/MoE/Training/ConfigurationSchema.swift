@@ -1,0 +1,112 @@
+/// Every setting that a user can give, in the order in which help texts and `config.yaml` list them.
+///
+/// The command line's options, the keys of a YAML file, the help texts and the configuration in a checkpoint are all
+/// derived from this table: a new setting is one field of ``Configuration`` and one entry here.
+public enum ConfigurationSchema {
+  public static let settings: [Setting] = [
+    // MARK: The data
+    .word(
+      "dataset", \.dataset, .values, "NAME",
+      default: "fashion-mnist, or synthetic where its files are not found",
+      "The data set."),
+    .path(
+      "data-dir", \.dataDirectory, .run, "DIR", default: "the usual places, see doctor",
+      "Where the data set's files are."),
+    .path("train-images", \.trainImages, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
+    .path("train-labels", \.trainLabels, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
+    .path("test-images", \.testImages, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
+    .path("test-labels", \.testLabels, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
+    .list(
+      "mean", \.mean, .values, default: "computed", where: { _ in true },
+      expected: "numbers with commas between them, one per channel",
+      "Mean of the pixels as numbers from 0 to 1, per channel, for --dataset idx."),
+    .list(
+      "std", \.standardDeviation, .values, default: "computed", where: { $0 > 0 },
+      expected: "positive numbers with commas between them, one per channel",
+      "Standard deviation of the pixels, per channel, for --dataset idx."),
+    .real(
+      "validation-fraction", \.validationFraction, .values, where: { (0..<1).contains($0) },
+      expected: "a number from 0 to less than 1",
+      "Share of the training samples held out for validation, the same share of every class; 0: none."),
+
+    // MARK: The model
+    .word(
+      "model", \.model, .values, "NAME", default: "by data set", "The networks of the experts and the gate."),
+    .whole("experts", \.experts, .values, in: 1...65_536, default: "by data set", "Number of experts."),
+    .choice("gate", \.gate, .values, "What chooses the experts; none: a single model."),
+    .choice("combine", \.combine, .values, "How the experts' answers become the model's."),
+    .whole("top-k", \.topK, .values, in: 1...65_536, "Experts that run per sample, for --combine top-k."),
+    .choice(
+      "top-k-weights", \.topKWeights, .values, default: "full for --top-k 1, otherwise renormalised",
+      "Weights of the experts that run, for --combine top-k."),
+    .real(
+      "temperature", \.temperature, .values, where: { $0 > 0 }, expected: "a positive number",
+      "T of the gate's softmax(g/T)."),
+
+    // MARK: Training
+    .whole(
+      "epochs", \.epochs, .run, in: 0...1_000_000, default: "by data set", "Passes over the training samples."
+    ),
+    .whole(
+      "batch-size", \.batchSize, .values, in: 1...16_777_216, default: "by data set", "Samples per step."),
+    .real(
+      "learning-rate", \.learningRate, .values, default: "by data set", where: { $0 >= 0 },
+      expected: "a number, at least 0", "Adam's step size."),
+    .real(
+      "weight-decay", \.weightDecay, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Coupled L2 decay of every trained tensor."),
+    .seed("seed", \.seed, "Determines every random draw."),
+    .onOff("shuffle", \.shuffle, .values, "Draw a new order of the samples in every epoch."),
+    .whole(
+      "block-rows", \.blockRows, .values, in: 1...1_048_576,
+      "Rows per block, the unit in which a batch is divided among ranks."),
+    .path(
+      "init-from", \.initFrom, .start, "FILE", default: "none",
+      "Start from the weights of a safetensors file."),
+    .onOff("init-partial", \.initPartial, .start, "Let the file of --init-from lack tensors."),
+    .optionalWhole(
+      "max-steps", \.maxSteps, .run, in: 0...Int.max, default: "no limit",
+      "Finish after this many steps, counted from the start of the run; 0: write the initial weights."),
+    .optionalReal(
+      "max-time", \.maxTime, .run, "SECONDS", default: "no limit", where: { $0 > 0 },
+      expected: "a positive number of seconds",
+      "Stop in time to end within this many seconds, resumable."),
+
+    // MARK: Ranks
+    .choice(
+      "payload", \.payload, .run, "What travels when a sample is sent to an expert's rank; same results."),
+    .word(
+      "placement", \.placement, .run, "auto|block|round-robin|R,R,…", where: isPlacement,
+      expected: "auto, block, round-robin or the rank of every expert, such as 0,0,1",
+      "Which rank owns which expert; same results."),
+
+    // MARK: What is kept
+    .path(
+      "run-dir", \.runDirectory, .run, "DIR", default: "runs/<dataset>-<gate>-<date>-<n>",
+      "Where the run is kept."
+    )
+    .unsaved(),
+    .whole(
+      "checkpoint-every", \.checkpointEvery, .run, in: 0...1_000_000,
+      "Epochs between checkpoints; 0: at the end only."),
+    .whole(
+      "checkpoint-every-steps", \.checkpointEverySteps, .run, in: 0...Int.max,
+      "Steps between further checkpoints; 0: none."),
+    .whole(
+      "log-every", \.logEvery, .run, in: 0...Int.max, "Steps between step lines in metrics.jsonl; 0: none."),
+    .real(
+      "watchdog", \.watchdog, .run, "SECONDS", where: { $0 >= 0 },
+      expected: "a number of seconds, at least 0",
+      "End the job when no phase was completed for this long; 0: never."),
+  ]
+
+  /// The setting of a name.
+  public static func setting(_ key: String) -> Setting? { settings.first { $0.key == key } }
+
+  @Sendable private static func isPlacement(_ text: String) -> Bool {
+    ["auto", "block", "round-robin"].contains(text)
+      || text.split(separator: ",", omittingEmptySubsequences: false).allSatisfy {
+        Int($0).map { $0 >= 0 } ?? false
+      }
+  }
+}

@@ -1,0 +1,137 @@
+internal import Dist
+
+/// One rank's experts at work on the rows that arrived.
+package final class ExpertBank {
+  private let parts: ModelParts
+  private let normalisation: Normalisation
+  private let payload: Payload
+  private let workspace: Workspace
+  private var passes: [Network.Pass?] = []
+  /// Rows that the routing gave to each local expert.
+  package private(set) var rowsSelected: [Int]
+
+  /// - Parameters:
+  ///   - trainingRows, evaluationRows: the largest batches; 0 where there is none.
+  ///   - trainingSlots: experts per row in training.
+  package init(
+    _ parts: ModelParts, normalisation: Normalisation, payload: Payload, trainingRows: Int, trainingSlots: Int,
+    evaluationRows: Int
+  ) {
+    self.parts = parts
+    self.normalisation = normalisation
+    self.payload = payload
+    let count = parts.experts.count
+    rowsSelected = Array(repeating: 0, count: count)
+    func bytes(pairs: Int, experts: Int) -> Int {
+      // Every expert's rows are padded to a whole vector, and its maps have one more.
+      let rows = pairs + experts * 31
+      return parts.expertSpec.workspaceBytes(rows: rows)
+        + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows))
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: parts.classes, rows: rows)) + experts * 4096
+    }
+    let trained = bytes(pairs: trainingRows * min(trainingSlots, count), experts: count)
+    let answers = Workspace.bytes(
+      floats: parts.classes * (evaluationRows * count + 31 * count) + count * laneCount)
+    let evaluated = bytes(pairs: evaluationRows, experts: 1) + answers
+      + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
+    workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
+  }
+
+  /// ln y of every local expert on its rows, [classes][rows] each; valid until the next call.
+  package func forward(
+    _ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageSet, mode: NetworkMode
+  ) -> [FeatureMap] {
+    workspace.reset()
+    passes = []
+    guard !parts.experts.isEmpty else { return [] }
+    let shared = arrival.positions == nil ? tiles(rows, nil, count: arrival.rows.total, images) : nil
+    return parts.experts.enumerated().map { local, expert in
+      let count = arrival.rowCount(of: local)
+      let answers = workspace.map(features: parts.classes, rows: count)
+      let mark = workspace.mark
+      if count == 0 {
+        passes.append(nil)
+        return answers
+      }
+      rowsSelected[local] += count
+      let input = shared ?? tiles(rows, arrival.positions?[local], count: count, images)
+      switch mode {
+      case .training:
+        let pass = expert.forward([input], mode: .training, in: workspace)[0]
+        passes.append(pass)
+        logSoftmax(pass.output, scale: 1, into: answers)
+      case .evaluation:
+        expert.prepareEvaluation()
+        logSoftmax(expert.forwardBlock(input, in: workspace).output, scale: 1, into: answers)
+        workspace.release(to: mark)
+      }
+      return answers
+    }
+  }
+
+  /// Places for the gradients of the answers, like the answers.
+  package func gradientMaps(_ answers: [FeatureMap]) -> [FeatureMap] {
+    answers.map { workspace.map(features: $0.features, rows: $0.rows) }
+  }
+
+  /// Every local expert's parameter gradients, from the gradients of its answers.
+  package func backward(_ gradients: [FeatureMap], answers: [FeatureMap]) {
+    for (local, expert) in parts.experts.enumerated() {
+      guard let pass = passes[local] else {
+        expert.backward([], gradients: [], in: workspace, tree: nil)
+        continue
+      }
+      logSoftmaxGradient(gradients[local], logProbabilities: answers[local])
+      gradients[local].clearPadding()
+      expert.backward([pass], gradients: [gradients[local]], in: workspace, tree: nil)
+    }
+  }
+
+  /// The rows at the given positions as tiles; all rows where there are no positions.
+  private func tiles(
+    _ rows: UnsafeRawPointer, _ positions: [Int32]?, count: Int, _ images: ImageSet
+  ) -> Tiles {
+    let pixels = parts.input.pixels
+    let tiles = Tiles(
+      base: workspace.floats(Tiles.floats(pixels: pixels, rows: count)), pixels: pixels, rows: count)
+    func position(_ row: Int) -> Int { positions.map { Int($0[row]) } ?? row }
+    switch payload {
+    case .uint8:
+      fill(tiles) { rows.assumingMemoryBound(to: UInt8.self) + position($0) * pixels }
+    case .index:
+      let samples = rows.assumingMemoryBound(to: Int32.self)
+      images.images.withUnsafeBufferPointer { bytes in
+        fill(tiles) { bytes.baseAddress! + Int(samples[position($0)]) * pixels }
+      }
+    case .float32:
+      withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
+        for tile in 0..<tiles.count {
+          let count = min(laneCount, tiles.rows - tile * laneCount)
+          for lane in 0..<count {
+            lanes[lane] =
+              rows.assumingMemoryBound(to: Float.self) + position(tile * laneCount + lane) * pixels
+          }
+          normalisation.writeTile(floats: lanes.baseAddress!, count: count, into: tiles[tile])
+        }
+      }
+    }
+    return tiles
+  }
+
+  private func fill(_ tiles: Tiles, _ row: (Int) -> UnsafePointer<UInt8>) {
+    normalisation.fill(tiles, row: row)
+  }
+}
+
+extension Normalisation {
+  /// Fills tiles from rows of bytes.
+  package func fill(_ tiles: Tiles, row: (Int) -> UnsafePointer<UInt8>) {
+    withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>.self, capacity: laneCount) { lanes in
+      for tile in 0..<tiles.count {
+        let count = min(laneCount, tiles.rows - tile * laneCount)
+        for lane in 0..<count { lanes[lane] = row(tile * laneCount + lane) }
+        writeTile(lanes.baseAddress!, count: count, into: tiles[tile])
+      }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+package import Dist
+
+/// A model with the machinery to run it: one step for training, one for evaluation, over the same parameters.
+package final class ModelSession {
+  /// Rows of an evaluation batch; fixed, so that metrics do not depend on the training batch.
+  package static let evaluationRows = 1024
+
+  package let configuration: Configuration
+  package let data: DataSet
+  package let communicator: any Communicator
+  package let parts: ModelParts
+  package let bank: ExpertBank
+  package let clock: PhaseClock
+  /// Nil when the model is only evaluated.
+  package let trainingStep: Step?
+  package let evaluationStep: Step
+  private let reader: OutcomeReader
+
+  package init(
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool, clock: PhaseClock
+  ) throws {
+    BLAS.useOneThread()
+    self.configuration = configuration
+    self.data = data
+    self.communicator = communicator
+    self.clock = clock
+    let parts = try ModelParts(configuration, data: data, communicator: communicator, training: training)
+    self.parts = parts
+    let experts = parts.placement.experts
+    let normalisation = Normalisation(
+      mean: data.mean, standardDeviation: data.standardDeviation,
+      channelPixels: data.train.shape.height * data.train.shape.width)
+    let trained = StepRule(configuration, experts: experts, classes: data.classes, training: true)
+    let evaluated = StepRule(configuration, experts: experts, classes: data.classes, training: false)
+    let bank = ExpertBank(
+      parts, normalisation: normalisation, payload: configuration.payload,
+      trainingRows: training ? configuration.batchSize : 0,
+      trainingSlots: trained.selection.slots(experts: experts), evaluationRows: ModelSession.evaluationRows)
+    self.bank = bank
+    func step(_ rule: StepRule, rows: Int) -> Step {
+      Step(
+        parts, bank: bank, selection: rule.selection, rule: rule.mixture, blockRows: configuration.blockRows,
+        payload: configuration.payload, normalisation: normalisation, batchRows: rows,
+        communicator: communicator, clock: clock)
+    }
+    trainingStep = training ? step(trained, rows: configuration.batchSize) : nil
+    evaluationStep = step(evaluated, rows: ModelSession.evaluationRows)
+    reader = OutcomeReader(
+      experts: experts, hasGate: parts.gateSpec != nil, temperature: Float(configuration.temperature),
+      batchRows: max(configuration.batchSize, ModelSession.evaluationRows))
+  }
+
+  /// Sums without a sample yet.
+  package func emptyAccumulator() -> MetricsAccumulator {
+    MetricsAccumulator(
+      experts: parts.gateSpec == nil ? 0 : parts.placement.experts, classes: data.classes)
+  }
+
+  /// Adds a batch to the sums, on rank 0.
+  package func add(
+    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet, to sums: inout MetricsAccumulator
+  ) throws {
+    guard communicator.rank == 0 else { return }
+    let labels = samples.map { images.labels[Int($0)] }
+    try clock.measure(.metrics) { try reader.add(outcome, labels: labels, step: clock.step, to: &sums) }
+  }
+
+  /// Evaluates the model on samples of a set, dropless, touching no state; metrics are complete on rank 0 only.
+  ///
+  /// - Parameter each: receives the outcomes of every batch, on rank 0; nil where nobody wants them.
+  package func evaluate(
+    _ images: ImageSet, samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil
+  ) throws -> Metrics? {
+    guard !samples.isEmpty else { return nil }
+    var sums = emptyAccumulator()
+    for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
+      let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
+      let outcome = try evaluationStep.run(batch, of: images, mode: .evaluation, word: 0)
+      try add(outcome, batch, of: images, to: &sums)
+      if let each, communicator.rank == 0 {
+        try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))
+      }
+    }
+    return communicator.rank == 0 ? sums.metrics() : nil
+  }
+}

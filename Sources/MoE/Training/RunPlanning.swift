@@ -1,0 +1,62 @@
+internal import Dist
+
+extension Trainer {
+  /// What the run is about to do: where every expert lives, how large everything is, what a step moves.
+  public func plan() throws -> RunPlan {
+    let parts = session.parts
+    let gate = parts.gateSpec
+    let ranks = (0..<communicator.size).map { rank in
+      let experts = parts.placement.expertsOfRank[rank]
+      let gateHere = rank == 0 ? gate : nil
+      let specs =
+        (gateHere?.tensors(prefix: "gate") ?? []) + experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
+      return RunPlan.Rank(
+        rank: rank, host: hosts[rank], experts: experts,
+        parameters: (gateHere?.parameterCount ?? 0) + experts.count * parts.expertSpec.parameterCount,
+        memory: Parameters.bytes(specs, training: true) + data.train.images.count + data.test.images.count)
+    }
+    let rule = StepRule(configuration, experts: parts.placement.experts, classes: data.classes, training: true)
+    let pairs = configuration.batchSize * rule.selection.slots(experts: parts.placement.experts)
+    let rowBytes: Int
+    switch configuration.payload {
+    case .uint8: rowBytes = parts.input.pixels
+    case .float32: rowBytes = parts.input.pixels * 4
+    case .index: rowBytes = 4
+    }
+    // A row crosses to every rank that has an expert for it, except its own shard's.
+    let owners = parts.placement.expertsOfRank.filter { !$0.isEmpty }.count
+    let copies = min(owners, rule.selection.slots(experts: parts.placement.experts))
+    let crossing = communicator.size > 1 ? Double(communicator.size - 1) / Double(communicator.size) : 0
+    let answers = Int(Double(pairs * parts.classes * 4) * crossing)
+    return RunPlan(
+      ranks: ranks, blasKernel: BLAS.kernelName, gateParameters: gate?.parameterCount,
+      expertParameters: parts.expertSpec.parameterCount, experts: parts.placement.experts,
+      trainingSamples: split.train.count, validationSamples: split.validation.count, testSamples: data.test.count,
+      stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
+      bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
+      bytesCombined: answers, bytesReturned: answers, notes: data.notes)
+  }
+}
+
+extension RankReports {
+  /// The conditional-computation account of what the ranks counted.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of all batches, in training and evaluation.
+  ///   - trained: those of them that also went backward.
+  func account(rows: Int, spec: NetworkSpec, trained: Int) -> ComputeAccount {
+    func bytes(_ phase: Phase) -> Int {
+      let index = Phase.allCases.firstIndex(of: phase) ?? 0
+      return bytesSent.reduce(0) { $0 + $1[index] }
+    }
+    return ComputeAccount(
+      rows: rows,
+      experts: experts.map {
+        ComputeAccount.Expert(
+          expert: $0.expert, owner: $0.owner, rowsSelected: $0.rowsSelected, rowsComputed: $0.work.rows,
+          forwardFlops: $0.work.forwardFlops, backwardFlops: $0.work.backwardFlops)
+      }, gateForwardFlops: gate.forwardFlops, gateBackwardFlops: gate.backwardFlops,
+      denseExpertFlops: experts.count * (rows * spec.forwardFlops + trained * spec.backwardFlops),
+      bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning))
+  }
+}

@@ -1,0 +1,220 @@
+/// One setting of a ``Configuration``: its name on the command line and in YAML, its help, its check, its text.
+public struct Setting: Sendable {
+  /// What a setting has an effect on, and thereby whether it may change when a run is resumed.
+  public enum Effect: Sendable {
+    /// Determines the trained values: stored in every checkpoint, must agree at a resume.
+    case values
+    /// Determines how a run starts; without effect at a resume.
+    case start
+    /// Changes no value: free at a resume.
+    case run
+  }
+
+  /// The name, in kebab case: `--batch-size` and `batch-size:`.
+  public let key: String
+  /// What the value is called in a help text, e.g. `N`, `FILE`; empty for a switch.
+  public let placeholder: String
+  /// What it does, with its unit.
+  public let help: String
+  /// The default in words.
+  public let defaultText: String
+  public let effect: Effect
+  /// Whether it belongs in a run's `config.yaml`.
+  public let isSaved: Bool
+  /// The allowed words; empty where the value is not one of a few words.
+  public let choices: [String]
+  /// Whether it is on or off: `--shuffle`, `--no-shuffle`, `shuffle: true`.
+  public let isSwitch: Bool
+  /// The value as text; nil where none is set.
+  public let text: @Sendable (Configuration) -> String?
+  /// Sets the value from text; returns what was expected where the text cannot be a value.
+  let assign: @Sendable (inout Configuration, String) -> String?
+
+  /// The same setting, kept out of `config.yaml`.
+  func unsaved() -> Setting {
+    Setting(
+      key: key, placeholder: placeholder, help: help, defaultText: defaultText, effect: effect,
+      isSaved: false,
+      choices: choices, isSwitch: isSwitch, text: text, assign: assign)
+  }
+}
+
+// MARK: One maker per kind of value
+
+extension Setting {
+  typealias Field<Value> = any WritableKeyPath<Configuration, Value> & Sendable
+
+  static func whole(
+    _ key: String, _ field: Field<Int>, _ effect: Effect, in range: ClosedRange<Int>,
+    default byDefault: String? = nil,
+    _ help: String
+  ) -> Setting {
+    make(
+      key, "N", effect, byDefault ?? String(Configuration()[keyPath: field]), help,
+      text: { String($0[keyPath: field]) },
+      assign: { configuration, text in
+        guard let value = Int(text), range.contains(value) else { return wholeWords(range) }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func optionalWhole(
+    _ key: String, _ field: Field<Int?>, _ effect: Effect, in range: ClosedRange<Int>,
+    default byDefault: String,
+    _ help: String
+  ) -> Setting {
+    make(
+      key, "N", effect, byDefault, help,
+      text: { $0[keyPath: field].map { String($0) } },
+      assign: { configuration, text in
+        guard let value = Int(text), range.contains(value) else { return wholeWords(range) }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func seed(_ key: String, _ field: Field<UInt64>, _ help: String) -> Setting {
+    make(
+      key, "N", .values, String(Configuration()[keyPath: field]), help,
+      text: { String($0[keyPath: field]) },
+      assign: { configuration, text in
+        guard let value = UInt64(text) else { return "a whole number from 0 to \(UInt64.max)" }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func real(
+    _ key: String, _ field: Field<Double>, _ effect: Effect, _ placeholder: String = "X",
+    default byDefault: String? = nil, where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String,
+    _ help: String
+  ) -> Setting {
+    make(
+      key, placeholder, effect, byDefault ?? numberText(Configuration()[keyPath: field]), help,
+      text: { numberText($0[keyPath: field]) },
+      assign: { configuration, text in
+        guard let value = number(text), isAllowed(value) else { return expected }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func optionalReal(
+    _ key: String, _ field: Field<Double?>, _ effect: Effect, _ placeholder: String,
+    default byDefault: String,
+    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: String
+  ) -> Setting {
+    make(
+      key, placeholder, effect, byDefault, help,
+      text: { $0[keyPath: field].map(numberText) },
+      assign: { configuration, text in
+        guard let value = number(text), isAllowed(value) else { return expected }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func list(
+    _ key: String, _ field: Field<[Double]?>, _ effect: Effect, default byDefault: String,
+    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: String
+  ) -> Setting {
+    make(
+      key, "X,…", effect, byDefault, help,
+      text: { $0[keyPath: field].map { $0.map(numberText).joined(separator: ",") } },
+      assign: { configuration, text in
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let values = parts.compactMap { number(String($0)) }
+        guard values.count == parts.count, values.allSatisfy(isAllowed) else { return expected }
+        configuration[keyPath: field] = values
+        return nil
+      })
+  }
+
+  static func choice<Value: RawRepresentable & CaseIterable & Sendable>(
+    _ key: String, _ field: Field<Value>, _ effect: Effect, default byDefault: String? = nil, _ help: String
+  ) -> Setting where Value.RawValue == String {
+    let words = Value.allCases.map(\.rawValue)
+    return make(
+      key, words.joined(separator: "|"), effect, byDefault ?? Configuration()[keyPath: field].rawValue, help,
+      choices: words,
+      text: { $0[keyPath: field].rawValue },
+      assign: { configuration, text in
+        guard let value = Value(rawValue: text) else {
+          return words.joined(separator: ", ") + didYouMean(text, among: words)
+        }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func onOff(_ key: String, _ field: Field<Bool>, _ effect: Effect, _ help: String) -> Setting {
+    make(
+      key, "", effect, String(Configuration()[keyPath: field]), help, isSwitch: true,
+      text: { String($0[keyPath: field]) },
+      assign: { configuration, text in
+        guard let value = Bool(text) else { return "true or false" }
+        configuration[keyPath: field] = value
+        return nil
+      })
+  }
+
+  static func word(
+    _ key: String, _ field: Field<String>, _ effect: Effect, _ placeholder: String,
+    default byDefault: String? = nil,
+    where isAllowed: @escaping @Sendable (String) -> Bool = { _ in true }, expected: String = "a word",
+    _ help: String
+  ) -> Setting {
+    make(
+      key, placeholder, effect, byDefault ?? Configuration()[keyPath: field], help,
+      text: { $0[keyPath: field] },
+      assign: { configuration, text in
+        guard !text.isEmpty, isAllowed(text) else { return expected }
+        configuration[keyPath: field] = text
+        return nil
+      })
+  }
+
+  static func path(
+    _ key: String, _ field: Field<String?>, _ effect: Effect, _ placeholder: String,
+    default byDefault: String,
+    _ help: String
+  ) -> Setting {
+    make(
+      key, placeholder, effect, byDefault, help,
+      text: { $0[keyPath: field] },
+      assign: { configuration, text in
+        guard !text.isEmpty, !text.utf8.contains(0) else { return "a path" }
+        configuration[keyPath: field] = text
+        return nil
+      })
+  }
+
+  private static func make(
+    _ key: String, _ placeholder: String, _ effect: Effect, _ byDefault: String, _ help: String,
+    choices: [String] = [], isSwitch: Bool = false, text: @escaping @Sendable (Configuration) -> String?,
+    assign: @escaping @Sendable (inout Configuration, String) -> String?
+  ) -> Setting {
+    Setting(
+      key: key, placeholder: placeholder, help: help, defaultText: byDefault, effect: effect, isSaved: true,
+      choices: choices, isSwitch: isSwitch, text: text, assign: assign)
+  }
+}
+
+/// A finite number; `inf` and `nan` are no values of any setting.
+private func number(_ text: String) -> Double? {
+  guard let value = Double(text), value.isFinite else { return nil }
+  return value
+}
+
+/// The shortest text that reads back as the same number, without a fraction where there is none.
+private func numberText(_ value: Double) -> String {
+  let text = String(value)
+  return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+}
+
+private func wholeWords(_ range: ClosedRange<Int>) -> String {
+  range.upperBound == .max
+    ? "a whole number, at least \(range.lowerBound)"
+    : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+}

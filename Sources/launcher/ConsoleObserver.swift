@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import MoE
+
+enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
+  /// A line that is drawn again on a terminal, plain lines elsewhere.
+  case auto
+  /// A line now and then.
+  case plain
+  case none
+}
+
+/// Tells the user on standard error how a run goes.
+final class ConsoleObserver: TrainingObserver {
+  private let draws: Bool
+  private let style: ProgressStyle
+  private let quiet: Bool
+  private var last = Date.distantPast
+  private var isLineOpen = false
+
+  init(style: ProgressStyle, quiet: Bool) {
+    self.style = style
+    self.quiet = quiet
+    draws = style == .auto && isatty(STDERR_FILENO) == 1
+  }
+
+  var stopRequested: Bool { StopSignals.raised }
+
+  func started(_ plan: RunPlan) { if !quiet { Console.error(plan.startLine) } }
+
+  func progress(_ progress: StepProgress) {
+    guard style != .none, Date().timeIntervalSince(last) > (draws ? 0.2 : 10) else { return }
+    last = Date()
+    let line =
+      "epoch \(progress.epoch)/\(progress.epochs)  step \(progress.step)/\(progress.steps)  "
+      + "loss \(String(format: "%.4f", progress.loss))  \(Int(progress.samplesPerSecond)) samples/s  "
+      + "\(ConsoleObserver.remaining(progress.secondsRemaining)) left"
+    if draws {
+      FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+      isLineOpen = true
+    } else {
+      Console.error(line)
+    }
+  }
+
+  func epochEnded(_ records: [MetricsRecord]) {
+    guard style != .none else { return }
+    closeLine()
+    for record in records {
+      func figure(_ name: String, _ value: Double?) -> String {
+        value.map { "  \(name) \(String(format: "%.4f", $0))" } ?? ""
+      }
+      Console.error(
+        "epoch \(record.epoch) \(record.split):" + figure("loss", record.loss) + figure("error", record.error)
+          + figure("I(E;Y)", record.mutualInformation) + figure("H_s", record.sampleEntropy)
+          + figure("H_u", record.usageEntropy)
+          + (record.samplesPerSecond.map { "  \(Int($0)) samples/s" } ?? ""))
+    }
+  }
+
+  func checkpointWritten(_ path: String) {}
+
+  func note(_ text: String) {
+    closeLine()
+    Console.error("NOTE: \(text)")
+  }
+
+  private func closeLine() {
+    if isLineOpen { Console.error("") }
+    isLineOpen = false
+  }
+
+  private static func remaining(_ seconds: Double) -> String {
+    let whole = Int(seconds.isFinite ? seconds : 0)
+    if whole < 60 { return "\(whole) s" }
+    return whole < 3600 ? "\(whole / 60) min \(whole % 60) s" : "\(whole / 3600) h \(whole % 3600 / 60) min"
+  }
+}

@@ -1,0 +1,122 @@
+import ArgumentParser
+import Dist
+import Foundation
+import MoE
+
+/// The options that name a trained model and how it is asked.
+struct ModelOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
+  var run: String
+
+  @Option(help: ArgumentHelp("latest or a checkpoint's path. (default: latest)", valueName: "latest|PATH"))
+  var checkpoint = "latest"
+
+  @Option(help: ArgumentHelp("Combine by another rule than the model's own: \(CombineRule.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "RULE"))
+  var combine: String?
+
+  @Option(help: ArgumentHelp("Experts per sample, with top-k. (default: 1, or the model's own)", valueName: "K"))
+  var topK: Int?
+
+  @Option(help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"))
+  var topKWeights: String?
+
+  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
+  var dataDir: String?
+
+  @Option(help: ArgumentHelp("Which rank owns which expert. (default: auto)", valueName: "auto|block|round-robin|R,R,…"))
+  var placement = "auto"
+
+  @Option(help: ArgumentHelp("What travels: uint8, float32 or index. (default: uint8)", valueName: "WORD"))
+  var payload = Payload.uint8.rawValue
+
+  /// The checkpoint, the configuration that it was trained with, and the request.
+  func resolve() throws -> (EvaluationRequest, Configuration) {
+    let path: String
+    if checkpoint == "latest" {
+      let directory = CheckpointDirectory(run)
+      guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+      guard let name = try directory.latest() ?? directory.list().last else {
+        throw Failure(.notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+      }
+      path = directory.path(of: name)
+    } else {
+      path = checkpoint
+    }
+    var request = EvaluationRequest(checkpoint: path)
+    request.combine = try word(combine, "combine")
+    request.topKWeights = try word(topKWeights, "top-k-weights")
+    request.topK = topK
+    request.placement = placement
+    request.payload = try word(payload, "payload") ?? .uint8
+    var trained = try Evaluator.configuration(of: path)
+    trained.dataDirectory = dataDir
+    let saved = try? RunDirectory.settings(in: run)
+    for entry in saved?.entries ?? [] {
+      switch entry.key {
+      case "train-images": trained.trainImages = entry.text
+      case "train-labels": trained.trainLabels = entry.text
+      case "test-images": trained.testImages = entry.text
+      case "test-labels": trained.testLabels = entry.text
+      case "data-dir": trained.dataDirectory = dataDir ?? entry.text
+      default: break
+      }
+    }
+    return (request, trained)
+  }
+
+  private func word<Value: RawRepresentable & CaseIterable>(
+    _ text: String?, _ option: String
+  ) throws -> Value? where Value.RawValue == String {
+    guard let text else { return nil }
+    guard let value = Value(rawValue: text) else {
+      throw Failure(
+        .usage, "--\(option) '\(text)' is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+  }
+}
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Evaluate a trained model on any number of ranks.")
+
+  @OptionGroup var model: ModelOptions
+
+  @Option(help: ArgumentHelp("test, validation or train. (default: test)", valueName: "SPLIT"))
+  var split: String = Split.test.rawValue
+
+  @Option(help: ArgumentHelp("Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
+  var perSample: String?
+
+  @Flag(help: "Write the metrics as JSON to standard output.") var json = false
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let (request, trained, part, data) = Program.prepare(environment) {
+      let (request, trained) = try model.resolve()
+      guard let part = Split(rawValue: split) else {
+        throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
+      }
+      return (request, trained, part, try DataLoading.load(trained, environment))
+    }
+    let code = Ranks.run(environment: environment) { comm in
+      let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)
+      let found = try Evaluator.evaluate(
+        request, split: part, trained: trained, data: data, communicator: comm,
+        each: perSample == nil ? nil : { try sink.write($0) })
+      try sink.close()
+      guard let metrics = found.metrics, let account = found.account, let timing = found.timing else { return 0 }
+      if json {
+        Console.output(metrics.json.text(pretty: true) + "\n")
+      } else {
+        let summary = RunSummary(
+          status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
+          metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing, account: account,
+          runDirectory: nil)
+        Console.output(summary.figures)
+      }
+      return 0
+    }
+    Program.end(code, environment)
+  }
+}

@@ -1,0 +1,168 @@
+import Dist
+import MoE
+import Testing
+
+/// The Float path, through the real exchange, against the Double reference: 37 rows in blocks of 16, three experts.
+struct StepAgainstReferenceTests {
+  static let rows = 37
+  static let steps = 5
+  static let mean = 0.2859
+  static let standardDeviation = 0.3530
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    var family: ReferenceFamily
+    var rule: ReferenceRule
+    var temperature = 1.0
+    var weightDecay = 0.0
+    var payload = Payload.uint8
+    var experts: Int { rule == .single ? 0 : 3 }
+
+    var testDescription: String {
+      "\(family.rawValue), \(rule), T = \(temperature), weight decay \(weightDecay), \(payload.rawValue)"
+    }
+
+    var configuration: Configuration {
+      var configuration = Configuration()
+      configuration.model = family.rawValue
+      configuration.experts = max(1, experts)
+      configuration.gate = rule == .single ? .none : .softmax
+      switch rule {
+      case .single, .expectation: configuration.combine = .expectation
+      case .stochastic: configuration.combine = .stochastic
+      case .topK(let k, let full):
+        configuration.combine = .topK
+        configuration.topK = k
+        configuration.topKWeights = full ? .full : .renormalised
+      }
+      configuration.temperature = temperature
+      configuration.weightDecay = weightDecay
+      configuration.payload = payload
+      configuration.batchSize = rows
+      configuration.blockRows = 16
+      return configuration
+    }
+
+    var batch: ReferenceBatch { ReferenceBatch(rows: rows, seed: 41) }
+    var model: ReferenceModel { family.model(experts: experts, seed: 42) }
+  }
+
+  static let cases: [Case] = ReferenceFamily.allCases.flatMap { family in
+    [
+      Case(family: family, rule: .single, weightDecay: 0.01),
+      Case(family: family, rule: .expectation),
+      Case(family: family, rule: .expectation, temperature: 2, payload: .float32),
+      Case(family: family, rule: .stochastic),
+      Case(family: family, rule: .topK(1, full: true)),
+      Case(family: family, rule: .topK(2, full: true), weightDecay: 0.01, payload: .index),
+      Case(family: family, rule: .topK(2, full: false), temperature: 0.5),
+      Case(family: family, rule: .topK(3, full: true)),
+    ]
+  }
+
+  /// What one rank has to show.
+  struct Findings: Sendable {
+    /// Of the first step, by row; rank 0 only.
+    var losses: [Double] = []
+    /// −ln m_label and class by row in evaluation mode after the last step; rank 0 only.
+    var evaluated: [Double] = []
+    var predictions: [Int] = []
+    /// Of this rank's tensors.
+    var gradients: Tensors = [:]
+    var final: Tensors = [:]
+  }
+
+  static func run(_ test: Case, ranks: Int) throws -> [Findings] {
+    let start = test.model.parameters
+    return try onRanks(ranks) { communicator in
+      let batch = test.batch
+      let images = ImageSet(
+        shape: ImageShape(channels: 1, height: 28, width: 28), images: batch.bytes, labels: batch.labels)
+      let data = DataSet(
+        name: "noise", classes: 10, classNames: (0..<10).map(String.init), train: images, test: images,
+        mean: [mean], standardDeviation: [standardDeviation], fingerprints: [:], location: "", notes: [])
+      let session = try ModelSession(
+        test.configuration, data: data, communicator: communicator, training: true,
+        clock: PhaseClock(communicator) { _, _ in })
+      let places = session.parts.networks.flatMap { network in
+        network.parameters.places.map { (network.parameters, $0) }
+      }
+      for (parameters, place) in places {
+        for (i, value) in (start[place.spec.name] ?? []).enumerated() {
+          parameters.values[place.offset + i] = Float(value)
+        }
+      }
+
+      var findings = Findings()
+      let experts = session.parts.placement.experts
+      let order = (0..<Int32(rows)).map { $0 }
+      guard let step = session.trainingStep else { return findings }
+      for number in 1...steps {
+        let adam = AdamStep(
+          step: number, learningRate: test.configuration.learningRate, weightDecay: test.weightDecay)
+        let outcome = try step.run(order[...], of: images, mode: .training(adam), word: 0)
+        guard number == 1 else { continue }
+        if let report = outcome.report {
+          findings.losses = (0..<rows).map { Double(report[experts + RowReport.loss.rawValue][$0]) }
+        }
+        for (parameters, place) in places where place.spec.isTrained {
+          let gradients = parameters.training!.gradients + place.offset
+          findings.gradients[place.spec.name] = (0..<place.spec.count).map { Double(gradients[$0]) }
+        }
+      }
+      for (parameters, place) in places {
+        let values = parameters.values + place.offset
+        findings.final[place.spec.name] = (0..<place.spec.count).map { Double(values[$0]) }
+      }
+      let outcome = try session.evaluationStep.run(order[...], of: images, mode: .evaluation, word: 0)
+      if let report = outcome.report {
+        findings.evaluated = (0..<rows).map { Double(report[experts + RowReport.loss.rawValue][$0]) }
+        findings.predictions = (0..<rows).map { Int(report[experts + RowReport.prediction.rawValue][$0]) }
+      }
+      return findings
+    }
+  }
+
+  @Test(arguments: cases, [1, 2, 3])
+  func stepsAgree(_ test: Case, ranks: Int) throws {
+    let findings = try Self.run(test, ranks: ranks)
+    let images = test.batch.images(mean: Self.mean, standardDeviation: Self.standardDeviation)
+    let labels = test.batch.labels.map(Int.init)
+    var model = test.model
+    let first = model.step(images, labels, rule: test.rule, temperature: test.temperature)
+    #expect(relativeDifference(findings[0].losses, first.losses) < 1e-6)
+
+    // Every tensor has one owner.
+    let gradients = merged(findings.map(\.gradients))
+    #expect(gradients.keys.sorted() == model.trained)
+    for name in model.trained {
+      #expect(relativeDifference(gradients[name] ?? [], first.gradients[name]!) <= 1e-5, "\(name)")
+    }
+
+    for number in 0..<Self.steps {
+      let step =
+        number == 0 ? first : model.step(images, labels, rule: test.rule, temperature: test.temperature)
+      model.update(step, weightDecay: test.weightDecay)
+    }
+    let final = merged(findings.map(\.final))
+    #expect(final.keys.sorted() == model.shapes.keys.sorted())
+    for name in model.shapes.keys.sorted() {
+      #expect(relativeDifference(final[name] ?? [], model.parameters[name]!) <= 1e-4, "\(name)")
+    }
+
+    let evaluation = model.step(
+      images, labels, rule: test.rule, temperature: test.temperature, training: false)
+    let evaluated = zip(evaluation.logMixture, labels).map { -$0[$1] }
+    #expect(relativeDifference(findings[0].evaluated, evaluated) < 1e-4)
+    let predictions = evaluation.logMixture.map { row in row.indices.max { row[$0] < row[$1] } ?? 0 }
+    #expect(findings[0].predictions == predictions)
+  }
+
+  private func merged(_ tensors: [Tensors]) -> Tensors {
+    tensors.reduce(into: [:]) { all, own in
+      all.merge(own) { first, _ in
+        Issue.record("two ranks hold the same tensor")
+        return first
+      }
+    }
+  }
+}

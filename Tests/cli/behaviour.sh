@@ -1,0 +1,398 @@
+#!/usr/bin/env bash
+# What the program does when the world goes wrong, and what it promises to scripts: exit codes, one line of error, no
+# hang, nothing half written, resumable stops, configurations that repeat a run.
+set -euo pipefail
+# shellcheck source=Tests/cli/support.sh
+source "$(dirname -- "$0")/support.sh"
+here=$(cd -- "$(dirname -- "$0")" && pwd)
+
+train() { run_alone "$moe_dist" train "${small[@]}" "$@"; }
+
+# ---- 64: usage and configuration -----------------------------------------------------------------------------
+
+# An argument parser's own words may surround the message, so these look for the text alone.
+mentions() { grep -qE -- "$1" "$scratch/err" || { echo "no '$1' in:"; tail -n 20 "$scratch/err"; return 1; }; }
+
+unknown_option() { exits_with 64 train --exprts 3 --run-dir "$scratch/never" && mentions '--experts'; }
+check "64: an unknown option names its neighbour" unknown_option
+
+unknown_key() {
+  printf 'epochs: 1\nexprts: 3\n' >"$scratch/wrong.yaml"
+  exits_with 64 run_alone "$moe_dist" train --config "$scratch/wrong.yaml" --run-dir "$scratch/never"
+  says "wrong\.yaml:2:1.*exprts.*did you mean.*experts"
+}
+check "64: an unknown key names its neighbour and its place" unknown_key
+
+bad_value() {
+  printf 'experts: many\n' >"$scratch/value.yaml"
+  exits_with 64 run_alone "$moe_dist" train --config "$scratch/value.yaml" --run-dir "$scratch/never"
+  says "value\.yaml:1:[0-9]+"
+}
+check "64: a value of the wrong type names its place" bad_value
+
+yaml_anchor() {
+  printf 'experts: &e 3\nepochs: *e\n' >"$scratch/anchor.yaml"
+  exits_with 64 run_alone "$moe_dist" train --config "$scratch/anchor.yaml" --run-dir "$scratch/never"
+}
+check "64: YAML anchors are refused" yaml_anchor
+
+too_many_choices() {
+  exits_with 64 train --combine top-k --top-k 6 --run-dir "$scratch/never"
+  mentions 'top-k|top_k'
+}
+check "64: more choices than experts" too_many_choices
+
+bad_numbers() {
+  local option
+  for option in "--experts 0" "--batch-size 0" "--batch-size -1" "--learning-rate nan" "--epochs -1" \
+    "--validation-fraction 1" "--temperature 0" "--block-rows 0" "--placement 0,9" "--payload bits"; do
+    # shellcheck disable=SC2086  # an option and its value
+    exits_with 64 train $option --run-dir "$scratch/never" || { echo "for $option"; return 1; }
+  done
+}
+check "64: numbers out of range" bad_numbers
+nothing_was_made() { [[ ! -e $scratch/never ]] || { echo "a refused run left its directory"; return 1; }; }
+check "64: a refused run leaves no directory" nothing_was_made
+
+usage_error_is_said_once() {
+  exits_with 64 run_ranks 3 "$moe_dist" train --combine top-k --top-k 6 "${small[@]}" --run-dir "$scratch/never"
+  equal "lines with the error" "$(grep -ciE 'error|moe-dist: ' "$scratch/err")" 1
+}
+$local_only || check "64: only one of three ranks speaks" usage_error_is_said_once
+
+help_everywhere() {
+  local command
+  for command in "" train evaluate predict doctor; do
+    # shellcheck disable=SC2086
+    exits_with 0 run_alone "$moe_dist" $command --help
+    [[ -s $scratch/out ]] || { echo "no help for '$command'"; return 1; }
+  done
+}
+check "every command has a help text" help_everywhere
+
+# ---- 65: malformed data --------------------------------------------------------------------------------------
+
+# malformed FAULT DATASET: refused within two seconds by one line, in little memory.
+malformed() {
+  local fault=$1 dataset=$2
+  python3 "$here/make_idx.py" "$scratch/idx-$fault" --fault "$fault"
+  exits_with 65 python3 "$here/measured.py" 2 200 timeout -k 5 30 "$moe_dist" train "${small[@]}" \
+    --dataset "$dataset" --data-dir "$scratch/idx-$fault" --max-steps 1 --run-dir "$scratch/run-$fault"
+  says "$scratch/idx-$fault"
+}
+for fault in wrong-magic truncated-images truncated-header empty trailing-bytes huge-count huge-label-count \
+  wrong-label-magic truncated-labels fewer-labels truncated-gzip damaged-gzip gzip-bomb; do
+  check "65: IDX data, $fault" malformed "$fault" idx
+done
+check "65: IDX data, label-out-of-range" malformed label-out-of-range mnist
+
+malformed_on_ranks() {
+  local began=$EPOCHREALTIME
+  python3 "$here/make_idx.py" "$scratch/idx-ranks" --fault truncated-images
+  exits_with 65 run_ranks 3 "$moe_dist" train "${small[@]}" --dataset idx --data-dir "$scratch/idx-ranks" \
+    --run-dir "$scratch/run-idx-ranks"
+  says truncated\|expected
+  took_less_than 5 "$began"
+}
+$local_only || check "65: malformed data on three ranks is one line" malformed_on_ranks
+
+# ---- 65: damaged checkpoints ---------------------------------------------------------------------------------
+
+train_run base 1 --max-steps 5 >"$scratch/base.log" 2>&1 || { cat "$scratch/base.log"; die "a first run failed"; }
+
+# damaged HOW: evaluates and resumes a copy of the run whose checkpoint was damaged.
+damaged() {
+  local copy=$scratch/damaged-$1 file
+  cp -r "$scratch/base" "$copy"
+  file=$(checkpoint_of "$copy")
+  case $1 in
+    flipped-byte) python3 "$here/flip_byte.py" "$file" ;;
+    truncated) truncate -s -1 "$file" ;;
+    trailing) printf 'x' >>"$file" ;;
+    empty) : >"$file" ;;
+    huge-header) printf '\xff\xff\xff\xff\xff\xff\xff\x7f' | dd of="$file" conv=notrunc status=none ;;
+  esac
+  exits_with 65 run_alone "$moe_dist" evaluate "$copy"
+  says "checkpoint"
+  exits_with 65 run_alone "$moe_dist" train --resume "$file" --max-steps 9 --run-dir "$scratch/resumed-damaged-$1"
+}
+for damage in flipped-byte truncated trailing empty huge-header; do
+  check "65: a checkpoint, $damage" damaged "$damage"
+done
+
+init_from_nonsense() {
+  head -c 4096 /dev/urandom >"$scratch/nonsense.safetensors"
+  exits_with 65 train --init-from "$scratch/nonsense.safetensors" --run-dir "$scratch/run-nonsense"
+}
+check "65: --init-from a file of noise" init_from_nonsense
+
+# ---- 66: missing files ---------------------------------------------------------------------------------------
+
+missing_data() {
+  mkdir -p "$scratch/no-data"
+  exits_with 66 train --dataset idx --data-dir "$scratch/no-data" --run-dir "$scratch/run-no-data"
+  says "$scratch/no-data"
+}
+check "66: missing data" missing_data
+missing_run() { exits_with 66 run_alone "$moe_dist" evaluate "$scratch/no-such-run" && says no-such-run; }
+check "66: evaluate a run that is not there" missing_run
+missing_config() {
+  exits_with 66 run_alone "$moe_dist" train --config "$scratch/no-such.yaml" && says no-such
+}
+check "66: a configuration that is not there" missing_config
+missing_weights() {
+  exits_with 66 train --init-from "$scratch/no-such.safetensors" --run-dir "$scratch/run-no-weights"
+}
+check "66: weights that are not there" missing_weights
+
+# ---- 73 and 74: the run directory ----------------------------------------------------------------------------
+
+existing_run() {
+  local before
+  before=$(hash_of base)
+  exits_with 73 train_run base 1 --max-steps 5
+  says "$scratch/base"
+  equal "the existing checkpoint" "$(hash_of base)" "$before"
+}
+check "73: an existing run is not overwritten" existing_run
+
+# Root may write anywhere, so the parent is a file.
+impossible_run() {
+  : >"$scratch/a-file"
+  exits_with 73 train --max-steps 1 --run-dir "$scratch/a-file/run"
+  says a-file
+}
+check "73: a run directory that cannot be made" impossible_run
+
+# 33 000 parameters with two moments each are 400 KB, more than the file system holds.
+disk_full() {
+  local ranks=$1 run=$scratch/small-disk/run
+  rm -rf "$run"
+  exits_with 74 on "$ranks" "$moe_dist" train "${small[@]}" --max-steps 3 --run-dir "$run"
+  says 'space|full'
+  ! ls "$run"/checkpoint-*.safetensors >/dev/null 2>&1 || { echo "a checkpoint was left"; return 1; }
+}
+mkdir "$scratch/small-disk"
+if mount -t tmpfs -o size=300k tmpfs "$scratch/small-disk" 2>/dev/null; then
+  cleanup=(unmount_and_remove)
+  # shellcheck disable=SC2317
+  unmount_and_remove() { umount "$scratch/small-disk"; rm -rf "$scratch"; }
+  check "74: a full disk" disk_full 1
+  $local_only || check "74: a full disk, two ranks" disk_full 2
+else
+  skip "74: a full disk" "mounting a small file system is not allowed here"
+fi
+
+# ---- 80: a loss that is not a number -------------------------------------------------------------------------
+
+diverging() {
+  exits_with 80 train_run diverged 1 --learning-rate 1e30 --max-steps 30
+  says 'loss|finite|diverged'
+  equal "state" "$(state "$scratch/diverged")" diverged
+}
+check "80: a diverging run stops" diverging
+
+# ---- 75: stopping and going on -------------------------------------------------------------------------------
+
+children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+
+# start N NAME OPTION...: a long run in the background. Sets job (timeout), launcher (what signals go to) and run.
+start() {
+  local ranks=$1
+  run=$scratch/$2
+  shift 2
+  on "$ranks" "$moe_dist" train "${small[@]}" --seed 3 --epochs 100000 --log-every 1 --run-dir "$run" "$@" \
+    >"$scratch/job.out" 2>"$scratch/err" &
+  local shell=$! tries=0
+  # The shell's descendants: (env becomes) timeout, then mpirun or the program itself.
+  while ((tries++ < 200)); do
+    job=$shell
+    [[ $(cat "/proc/$job/comm" 2>/dev/null) == timeout ]] || job=$(children_of "$shell" | cut -d' ' -f1)
+    launcher=$(children_of "${job:-0}" | cut -d' ' -f1)
+    # A few lines in metrics.jsonl: the run is in its steps.
+    if [[ -n $launcher && -s $run/metrics.jsonl ]] && (($(wc -l <"$run/metrics.jsonl") > 3)); then
+      background=$shell
+      # If the check fails before the run has ended, the run ends with the check.
+      trap 'kill "$job" 2>/dev/null || true' EXIT
+      return 0
+    fi
+    sleep 0.1
+  done
+  kill "$job" 2>/dev/null || true
+  echo "the run did not reach its first steps:"
+  cat "$scratch/err"
+  return 1
+}
+
+# ends_with CODE SECONDS SINCE: the background run.
+ends_with() {
+  local status=0
+  wait "$background" || status=$?
+  took_less_than "$2" "$3"
+  [[ $1 == any-failure && $status != 0 ]] || equal "exit code" "$status" "$1" || { cat "$scratch/err"; return 1; }
+}
+
+# stopped_and_resumed N SIGNAL NAME: a signal stops the run resumably; resumed, it gives the bytes of one that ran through.
+stopped_and_resumed() {
+  local ranks=$1 name=$3 step began
+  start "$ranks" "$name"
+  began=$EPOCHREALTIME
+  kill "-$2" "$launcher"
+  ends_with 75 10 "$began"
+  equal "state" "$(state "$run")" stopped
+  step=$(json_field "$run/status.json" step)
+  ((step > 0)) || { echo "stopped at step $step"; return 1; }
+  train_run "$name" 1 --epochs 100000 --log-every 1 --resume auto --max-steps $((step + 7))
+  equal "steps executed after the resume" "$(steps_executed "$name")" 7
+  train_run "$name-through" 1 --epochs 100000 --max-steps $((step + 7))
+  equal_bytes "$name" "$name-through"
+}
+check "75: SIGUSR1 to one rank" stopped_and_resumed 1 USR1 usr1-1
+check "75: SIGTERM to one rank" stopped_and_resumed 1 TERM term-1
+$local_only || check "75: SIGUSR1 to mpirun, three ranks" stopped_and_resumed 3 USR1 usr1-3
+
+max_time() {
+  local began=$EPOCHREALTIME
+  exits_with 75 train_run in-time 1 --epochs 100000 --max-time 2
+  took_less_than 8 "$began"
+  equal "state" "$(state "$scratch/in-time")" stopped
+}
+check "75: --max-time" max_time
+
+resume_auto_first() {
+  train_run first-auto 1 --max-steps 5 --resume auto
+  equal_bytes first-auto base
+  train_run first-auto 1 --max-steps 5 --resume auto
+  equal "steps executed when there is nothing left" "$(steps_executed first-auto)" 0
+  equal_bytes first-auto base
+}
+check "--resume auto starts a first run and leaves a finished one alone" resume_auto_first
+
+resume_conflict() {
+  exits_with 64 train_run base 1 --resume auto --max-steps 9 --learning-rate 0.5
+  says '0\.5'
+}
+check "64: a resume with another learning rate" resume_conflict
+
+# ---- Ranks that fail -----------------------------------------------------------------------------------------
+
+killed_rank() {
+  local began victim
+  start 3 killed
+  # The last of mpirun's children is the last rank.
+  victim=$(children_of "$launcher" | tr ' ' '\n' | sed '/^$/d' | tail -n 1)
+  began=$EPOCHREALTIME
+  kill -9 "$victim"
+  ends_with any-failure 5 "$began"
+}
+
+fault_phases=(input gate plan dispatch experts combine loss backward optimiser checkpoint evaluation)
+
+# faulty FORM PHASE: rank 1 of 3 fails in step 3 (checkpoints and evaluations have the step at which they happen).
+faulty() {
+  local form=$1 phase=$2 began=$EPOCHREALTIME status=0 place=phase=$2,rank=1,step=3
+  MOE_DIST_FAULT=$form@$place train_run "fault-$form-$phase" 3 --max-steps 20 --checkpoint-every-steps 3 \
+    --validation-fraction 0.1 --dataset idx --data-dir "$scratch/idx-three-steps" >"$scratch/out" 2>"$scratch/err" || status=$?
+  ((status != 0)) || { echo "the job ended well"; return 1; }
+  took_less_than 5 "$began"
+  # A throw is an internal error in words; a trap or an exit is reported by mpirun, which names the rank's code.
+  if [[ $form == throw ]]; then
+    equal "exit code" "$status" 70
+    says "rank 1 on host"
+  fi
+}
+
+stalled() {
+  local began=$EPOCHREALTIME status=0
+  MOE_DIST_FAULT=stall@phase=experts,rank=1,step=3 train_run stalled 3 --max-steps 20 --watchdog 2 \
+    >"$scratch/out" 2>"$scratch/err" || status=$?
+  equal "exit code" "$status" 81
+  took_less_than 9 "$began"
+  grep -q 'rank 1' "$scratch/err" || { echo "rank 1 is not named"; tail "$scratch/err"; return 1; }
+}
+
+if $local_only; then
+  skip "failing ranks" "no mpirun with --local"
+else
+  # 351 rows without the held-out tenth are three batches, so step 3 ends an epoch: validation and a checkpoint are there.
+  python3 "$here/make_idx.py" "$scratch/idx-three-steps" --train 390 --test 50
+  check "a killed rank ends the job" killed_rank
+  for phase in "${fault_phases[@]}"; do check "rank 1 throws in $phase" faulty throw "$phase"; done
+  if $long; then forms_phases=("${fault_phases[@]}"); else forms_phases=(experts); fi
+  for phase in "${forms_phases[@]}"; do
+    check "rank 1 traps in $phase" faulty trap "$phase"
+    check "rank 1 exits in $phase" faulty exit "$phase"
+  done
+  check "81: a stalled rank is noticed" stalled
+fi
+
+# ---- Configuration -------------------------------------------------------------------------------------------
+
+config_round_trip() {
+  train --learning-rate 0.0125 --combine top-k --top-k 2 --seed 9 --print-config >"$scratch/a.yaml"
+  [[ -s $scratch/a.yaml ]]
+  run_alone "$moe_dist" train --config "$scratch/a.yaml" --print-config >"$scratch/b.yaml"
+  same configurations "$scratch/a.yaml" "$scratch/b.yaml"
+}
+check "--print-config reads what it wrote" config_round_trip
+
+config_repeats() {
+  train_run once 1 --max-steps 8 --combine top-k --top-k 2
+  run_alone "$moe_dist" train --config "$scratch/once/config.yaml" --run-dir "$scratch/twice"
+  equal_bytes once twice
+}
+check "a run's config.yaml repeats the run" config_repeats
+
+command_line_wins() {
+  printf 'experts: 3\n' >"$scratch/three.yaml"
+  run_alone "$moe_dist" train --config "$scratch/three.yaml" --experts 4 --print-config >"$scratch/four.yaml"
+  grep -qx 'experts: 4' "$scratch/four.yaml"
+}
+check "the command line wins over the file" command_line_wins
+
+run_files() {
+  local file
+  for file in config.yaml run.json metrics.jsonl latest expert_class.csv status.json summary.json; do
+    [[ -s $scratch/base/$file ]] || { echo "no $file"; return 1; }
+  done
+  for file in run.json status.json summary.json; do python3 -m json.tool "$scratch/base/$file" >/dev/null; done
+  equal state "$(state "$scratch/base")" finished
+  ! find "$scratch/base" -name '*.tmp*' | grep . || { echo "a temporary file was left"; return 1; }
+}
+check "a run directory is complete" run_files
+
+python_with_safetensors=${MOE_DIST_PYTHON:-python3}
+loads_in_python() {
+  "$python_with_safetensors" - "$(checkpoint_of "$scratch/base")" <<'PYTHON'
+import sys
+from safetensors.numpy import load_file
+tensors = load_file(sys.argv[1])
+assert tensors["experts.4.out.weight"].shape == (10, 32), tensors["experts.4.out.weight"].shape
+weights = {n: t for n, t in tensors.items() if not n.startswith("optimizer.")}
+# Method, section 6: an MNIST mixture of five experts has 32 973 parameters.
+assert sum(t.size for t in weights.values()) == 32973, sum(t.size for t in weights.values())
+for name, tensor in weights.items():
+    assert tensors[f"optimizer.{name}.m"].shape == tensors[f"optimizer.{name}.v"].shape == tensor.shape
+PYTHON
+}
+if "$python_with_safetensors" -c 'import safetensors.numpy' 2>/dev/null; then
+  check "the checkpoint loads with Python's safetensors" loads_in_python
+else
+  skip "the checkpoint loads with Python's safetensors" "Python has no safetensors (MOE_DIST_PYTHON names another Python)"
+fi
+
+doctor() { exits_with 0 run_alone "$moe_dist" doctor && grep -qi openblas "$scratch/out"; }
+check "doctor speaks" doctor
+
+# ---- Nothing is left -----------------------------------------------------------------------------------------
+
+no_leftovers() {
+  local link left="" own
+  own=$(readlink -f "$moe_dist")
+  sleep 1
+  for link in /proc/[0-9]*/exe; do [[ $(readlink "$link" 2>/dev/null) == "$own" ]] && left+=" $link"; done
+  [[ -z $left ]] || { echo "still running:$left"; return 1; }
+}
+check "no process is left" no_leftovers
+
+finish

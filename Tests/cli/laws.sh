@@ -1,0 +1,276 @@
+#!/usr/bin/env bash
+# The laws on the finished program: neither the number of ranks, nor the payload, nor where an expert lives, nor a stop
+# changes a byte of the checkpoint; and what should change something does.
+set -euo pipefail
+# shellcheck source=Tests/cli/support.sh
+source "$(dirname -- "$0")/support.sh"
+
+rules=(expectation stochastic top-1 top-2)
+# Options of a combine rule.
+rule_options() {
+  case $1 in
+    top-*) printf '%s\n' --combine top-k --top-k "${1#top-}" ;;
+    *) printf '%s\n' --combine "$1" ;;
+  esac
+}
+
+if $local_only; then rank_counts=() few=() other=1; else rank_counts=(2 3 4 5 7) few=(3) other=3; fi
+if $long; then few=("${rank_counts[@]}"); fi
+
+# trained NAME N RULE OPTION...: a run of 30 steps unless an option says otherwise.
+trained() {
+  local name=$1 ranks=$2 rule=$3 options
+  shift 3
+  mapfile -t options < <(rule_options "$rule")
+  train_run "$name" "$ranks" --max-steps 30 "${options[@]}" "$@"
+}
+
+# once NAME N RULE OPTION...: the same, unless an earlier check has made that run.
+once() { [[ -e $scratch/$1/latest ]] || trained "$@"; }
+
+for rule in "${rules[@]}"; do
+  trained "$rule-1" 1 "$rule" >"$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; die "$rule on one rank failed"; }
+done
+
+# ---- The number of ranks changes nothing ---------------------------------------------------------------------
+
+# repeats NAME N RULE REFERENCE OPTION...: training on N ranks gives the reference's bytes.
+repeats() {
+  local name=$1 ranks=$2 rule=$3 reference=$4
+  shift 4
+  once "$name" "$ranks" "$rule" "$@"
+  equal_bytes "$name" "$reference"
+}
+
+thirty_steps_were_done() { equal "steps executed" "$(steps_executed "$1")" 30; }
+
+for rule in "${rules[@]}"; do
+  check "$rule on one rank does 30 steps" thirty_steps_were_done "$rule-1"
+  check "$rule again on one rank gives the same bytes" repeats "$rule-again" 1 "$rule" "$rule-1"
+  for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+    check "$rule on $ranks ranks gives the same bytes" repeats "$rule-$ranks" "$ranks" "$rule" "$rule-1"
+  done
+done
+
+another_seed_matters() { trained seed-4 1 top-1 --seed 4 && different_bytes seed-4 top-1-1; }
+check "another seed gives other bytes" another_seed_matters
+
+one_rank_under_mpirun() {
+  run_ranks 1 "$moe_dist" train "${small[@]}" --seed 3 --max-steps 30 --combine expectation --run-dir "$scratch/mpirun-1"
+  equal_bytes mpirun-1 expectation-1
+}
+if $local_only; then
+  skip "one rank under mpirun" "no mpirun with --local"
+else
+  check "one rank under mpirun gives the same bytes as without" one_rank_under_mpirun
+fi
+
+# ---- Other results ------------------------------------------------------------------------------------------
+
+# metrics.jsonl without what may differ: times, rates and bytes moved.
+comparable_metrics() {
+  python3 - "$1/metrics.jsonl" <<'PYTHON'
+import json, sys
+for line in open(sys.argv[1]):
+    record = json.loads(line)
+    for key in ("seconds", "samples_per_second", "bytes_dispatched"):
+        record.pop(key, None)
+    print(json.dumps(record, sort_keys=True))
+PYTHON
+}
+
+# same_metrics N RULE
+same_metrics() {
+  once "$2-$1" "$1" "$2"
+  comparable_metrics "$scratch/$2-1" >"$scratch/metrics.a"
+  comparable_metrics "$scratch/$2-$1" >"$scratch/metrics.b"
+  [[ -s $scratch/metrics.a ]] || { echo "metrics.jsonl is empty"; return 1; }
+  same metrics.jsonl "$scratch/metrics.a" "$scratch/metrics.b"
+  same expert_class.csv "$scratch/$2-1/expert_class.csv" "$scratch/$2-$1/expert_class.csv"
+}
+
+# same_evaluation N RULE OPTION...: evaluate of the one-rank run, on one rank and on N.
+same_evaluation() {
+  local ranks=$1 rule=$2
+  shift 2
+  on 1 "$moe_dist" evaluate "$scratch/$rule-1" --json "$@" >"$scratch/evaluation.1"
+  on "$ranks" "$moe_dist" evaluate "$scratch/$rule-1" --json "$@" >"$scratch/evaluation.n"
+  python3 -m json.tool "$scratch/evaluation.1" >/dev/null
+  same evaluations "$scratch/evaluation.1" "$scratch/evaluation.n"
+}
+
+same_prediction() {
+  local ranks=$1 rule=$2
+  on 1 "$moe_dist" predict "$scratch/$rule-1" --images "$scratch/idx/t10k-images-idx3-ubyte" >"$scratch/prediction.1"
+  on "$ranks" "$moe_dist" predict "$scratch/$rule-1" --images "$scratch/idx/t10k-images-idx3-ubyte" \
+    >"$scratch/prediction.n"
+  (($(wc -l <"$scratch/prediction.1") >= 100)) || { echo "too few predictions"; return 1; }
+  same predictions "$scratch/prediction.1" "$scratch/prediction.n"
+}
+
+python3 "$(dirname -- "$0")/make_idx.py" "$scratch/idx" --train 300 --test 100
+
+for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+  $long || [[ $ranks == [25] ]] || continue
+  for rule in "${rules[@]}"; do
+    check "$rule on $ranks ranks gives the same metrics" same_metrics "$ranks" "$rule"
+    $long || [[ $rule == expectation || $rule == top-1 ]] || continue
+    check "$rule is evaluated alike on $ranks ranks" same_evaluation "$ranks" "$rule"
+    check "$rule is evaluated alike with one expert per sample on $ranks ranks" \
+      same_evaluation "$ranks" "$rule" --combine top-k --top-k 1
+    check "$rule predicts alike on $ranks ranks" same_prediction "$ranks" "$rule"
+  done
+done
+
+# ---- Payload and placement change nothing, and have their effect ---------------------------------------------
+
+# with_payload RULE PAYLOAD: two ranks, experts on both.
+with_payload() { repeats "payload-$1-$2" 2 "$1" "$1-1" --payload "$2" --placement 0,0,1,1,1; }
+
+# Dense training on two ranks with experts on both: in each of the 30 steps each of the 130 rows crosses once, as 784
+# pixels of one byte or four, or as a number of four or eight bytes. What else is counted is the same for all three.
+payload_sizes() {
+  local rows=$((30 * 130)) bytes floats numbers width payload
+  for payload in uint8 float32 index; do with_payload expectation "$payload"; done
+  bytes=$(bytes_dispatched payload-expectation-uint8)
+  floats=$(bytes_dispatched payload-expectation-float32)
+  numbers=$(bytes_dispatched payload-expectation-index)
+  equal "float32 beyond uint8" $((floats - bytes)) $((rows * 784 * 3))
+  width=$((784 - (bytes - numbers) / rows))
+  equal "uint8 beyond index" $((bytes - numbers)) $((rows * (784 - width)))
+  [[ $width == 4 || $width == 8 ]] || { echo "an index takes $width bytes"; return 1; }
+}
+
+# placed OPTION EXPECTED: 5 experts on 3 ranks.
+placed() {
+  local name
+  name=placement-${1//,/}
+  repeats "$name" 3 expectation expectation-1 --placement "$1"
+  equal "owners" "$(owners "$name" | tr -d ' ')" "$2"
+}
+
+# Every rank owns something under auto, and the gate's rank not more than the others.
+auto_placement() {
+  repeats placement-auto 3 expectation expectation-1 --placement auto
+  owners placement-auto | python3 -c '
+import json, sys
+owners = json.load(sys.stdin)
+assert len(owners) == 5 and set(owners) <= {0, 1, 2}, owners
+assert owners.count(0) <= min(owners.count(1), owners.count(2)), f"the rank of the gate has the most: {owners}"'
+}
+
+if $local_only; then
+  skip "payloads and placements" "one rank sends nothing"
+else
+  for rule in expectation top-1; do
+    for payload in uint8 float32 index; do
+      check "$rule with payload $payload gives the same bytes" with_payload "$rule" "$payload"
+    done
+  done
+  check "payloads move the bytes that they should" payload_sizes
+  check "placement auto gives the same bytes" auto_placement
+  check "placement round-robin gives the same bytes" placed round-robin '[0,1,2,0,1]'
+  check "placement 2,0,2,1,1 gives the same bytes" placed 2,0,2,1,1 '[2,0,2,1,1]'
+  check "all experts on the last rank give the same bytes" placed 2,2,2,2,2 '[2,2,2,2,2]'
+  block_placement() {
+    repeats placement-block 3 expectation expectation-1 --placement block
+    owners placement-block | python3 -c '
+import json, sys
+owners = json.load(sys.stdin)
+assert owners == sorted(owners) and sorted(owners.count(r) for r in range(3)) == [1, 2, 2], owners'
+  }
+  check "placement block gives the same bytes" block_placement
+fi
+
+# ---- Stopping changes nothing --------------------------------------------------------------------------------
+
+# resumed RULE FIRST SECOND: 11 steps on FIRST ranks and 19 more on SECOND.
+resumed() {
+  local rule=$1 name=resumed-$1-$2-$3
+  trained "$name" "$2" "$rule" --max-steps 11
+  trained "$name" "$3" "$rule" --max-steps 30 --resume auto
+  equal "steps executed after the resume" "$(steps_executed "$name")" 19
+  equal_bytes "$name" "$rule-1"
+}
+for rule in "${rules[@]}"; do
+  check "$rule: 11 steps and 19 more on one rank" resumed "$rule" 1 1
+  $local_only || check "$rule: 11 steps on 2 ranks and 19 more on $other" resumed "$rule" 2 "$other"
+done
+if $long && ! $local_only; then
+  for pair in "1 7" "7 1" "4 5"; do
+    check "expectation: 11 steps and 19 more on other ranks ($pair)" resumed expectation "${pair% *}" "${pair#* }"
+  done
+fi
+
+# ---- Sizes ---------------------------------------------------------------------------------------------------
+
+# shape_holds EXPERTS BATCH RULE
+shape_holds() {
+  local name=shape-$1-$2-$3 ranks options=(--experts "$1" --batch-size "$2" --max-steps 6)
+  trained "$name-1" 1 "$3" "${options[@]}"
+  for ranks in ${few[@]+"${few[@]}"}; do repeats "$name-$ranks" "$ranks" "$3" "$name-1" "${options[@]}"; done
+}
+
+if $long; then
+  for experts in 1 3 5 8; do
+    for batch in 1 2 37 130 512; do
+      for rule in expectation top-1; do
+        check "$experts experts, batches of $batch, $rule" shape_holds "$experts" "$batch" "$rule"
+      done
+    done
+  done
+else
+  check "1 expert, batches of 37" shape_holds 1 37 expectation
+  check "3 experts, batches of 1, top-1" shape_holds 3 1 top-1
+  check "5 experts, batches of 2" shape_holds 5 2 expectation
+  check "8 experts, batches of 512, top-1" shape_holds 8 512 top-1
+fi
+
+# 261 training images in batches of 130 end with a batch of one.
+one_row_batch() {
+  local options=(--dataset idx --data-dir "$scratch/odd" --epochs 2) ranks
+  python3 "$(dirname -- "${BASH_SOURCE[0]}")/make_idx.py" "$scratch/odd" --train 261 --test 50
+  trained odd-1 1 top-2 "${options[@]}"
+  equal "steps of two epochs" "$(steps_executed odd-1)" 6
+  for ranks in ${few[@]+"${few[@]}"}; do repeats "odd-$ranks" "$ranks" top-2 odd-1 "${options[@]}"; done
+}
+check "a last batch of one row" one_row_batch
+
+single_model() {
+  local ranks
+  trained single-1 1 expectation --gate none
+  for ranks in ${few[@]+"${few[@]}"}; do repeats "single-$ranks" "$ranks" expectation single-1 --gate none; done
+}
+check "the single model" single_model
+
+# The larger networks, BatchNorm in the gate, on the published images.
+fashion_mnist() {
+  local options=(--dataset fashion-mnist --model fashion-mnist --batch-size 512) ranks
+  trained "fashion-$1-1" 1 "$1" "${options[@]}"
+  for ranks in ${few[@]+"${few[@]}"}; do repeats "fashion-$1-$ranks" "$ranks" "$1" "fashion-$1-1" "${options[@]}"; done
+}
+if has_fashion_mnist; then
+  check "FashionMNIST, expectation" fashion_mnist expectation
+  check "FashionMNIST, top-1" fashion_mnist top-1
+else
+  skip "FashionMNIST" "the data set is not here"
+fi
+
+# ---- What the checkpoint says is what is trained -------------------------------------------------------------
+
+python_with_safetensors=${MOE_DIST_PYTHON:-python3}
+changed_weight_matters() {
+  trained start 1 expectation --max-steps 0
+  "$python_with_safetensors" "$(dirname -- "${BASH_SOURCE[0]}")/change_weight.py" \
+    "$(checkpoint_of "$scratch/start")" "$scratch/same.safetensors" "$scratch/changed.safetensors"
+  trained from-same 1 expectation --init-from "$scratch/same.safetensors"
+  trained from-changed 1 expectation --init-from "$scratch/changed.safetensors"
+  different_bytes from-same from-changed
+}
+if "$python_with_safetensors" -c 'import safetensors.numpy' 2>/dev/null; then
+  check "a changed weight gives other bytes" changed_weight_matters
+else
+  skip "a changed weight gives other bytes" "Python has no safetensors (MOE_DIST_PYTHON names another Python)"
+fi
+
+finish
