@@ -3,18 +3,18 @@ import Testing
 
 @Suite struct CheckpointDamageTests {
   /// A checkpoint's bytes, and what reading all of it says.
-  private func verdict(on bytes: [UInt8], in scratch: ScratchDirectory) throws -> Failure? {
+  private func verdict(on bytes: [UInt8], in scratch: TemporaryDirectory) throws -> Failure? {
     let path = try scratch.write(bytes, to: "damaged.safetensors")
-    return failure { try CheckpointFile(path: path).verifyAll() }
+    return thrownFailure { try CheckpointFile(path: path).verifyAll() }
   }
 
-  private func sampleBytes(in scratch: ScratchDirectory) throws -> [UInt8] {
+  private func sampleBytes(in scratch: TemporaryDirectory) throws -> [UInt8] {
     let receipt = try #require(writeSample(to: scratch.path).first).get()
     return try scratch.read(String(receipt.path.split(separator: "/").last ?? ""))
   }
 
   @Test func everyFlippedBitIsFound() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let bytes = try sampleBytes(in: scratch)
     #expect(try verdict(on: bytes, in: scratch) == nil)
     var random = TestRandom(state: 1)
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func everyTruncationIsFound() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let bytes = try sampleBytes(in: scratch)
     for place in 0..<100 {
       let found = try verdict(on: Array(bytes[..<(bytes.count * place / 100)]), in: scratch)
@@ -40,13 +40,13 @@ import Testing
   }
 
   @Test func damagedDataNamesTheTensorAndTheWayOut() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     var bytes = try sampleBytes(in: scratch)
     // Data are ordered by name: the last byte is that of "scalar".
     bytes[bytes.count - 1] ^= 0x40
     let path = try scratch.write(bytes, to: "damaged.safetensors")
     let file = try CheckpointFile(path: path)
-    let found = failure { _ = try file.read("scalar", shape: []) }
+    let found = thrownFailure { _ = try file.read("scalar", shape: []) }
     #expect(found?.code == .badData)
     #expect(found?.message.hasPrefix("\(path): tensor 'scalar': expected SHA-256 '") == true)
     #expect(found?.message.contains("--resume auto falls back") == true)
@@ -54,7 +54,7 @@ import Testing
   }
 
   @Test func fewerChecksumsThanTensorsAreRefused() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let text = String(decoding: try sampleBytes(in: scratch), as: UTF8.self)
     // One letter of a key: that tensor has no checksum any more, or the header has none.
     for key in ["\"sha256.scalar\"", "\"sha256\""] {

@@ -3,7 +3,7 @@ import MoE
 import Testing
 
 @Suite struct CheckpointDirectoryTests {
-  private func write(_ names: [CheckpointName], to scratch: ScratchDirectory) throws {
+  private func write(_ names: [CheckpointName], to scratch: TemporaryDirectory) throws {
     for name in names {
       for result in writeSample(
         metadata: ["step": "\(name.steps)"], to: scratch.path, fileName: name.fileName)
@@ -38,7 +38,7 @@ import Testing
   func otherNamesAreNoCheckpoints(name: String) { #expect(CheckpointName(fileName: name) == nil) }
 
   @Test func listsInOrderOfProgress() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let directory = CheckpointDirectory(scratch.path)
     #expect(try CheckpointDirectory(scratch.path + "/none").list().isEmpty)
     #expect(try directory.list().isEmpty && directory.latest() == nil)
@@ -58,7 +58,7 @@ import Testing
     String(repeating: "x", count: 10_000),
   ])
   func aStrangeLatestCountsAsNothing(text: String) throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     try write([names[1]], to: scratch)
     #expect(try CheckpointDirectory(scratch.path).latest() == names[1])
     _ = try scratch.write(Array(text.utf8), to: "latest")
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test func theNewestValidOneIsFoundBehindDamagedOnes() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     try write(names, to: scratch)
     var bytes = try scratch.read(names[3].fileName)
     bytes[bytes.count - 2] ^= 1
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test func pruningRemovesOldCheckpointsAndNothingElse() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let directory = CheckpointDirectory(scratch.path)
     try write(names, to: scratch)
     let others = ["checkpoint-best.safetensors", "config.yaml", "checkpoint-0000-00000000.safetensors.bak"]
@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test func unfinishedFilesAreRemoved() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let kept = ["checkpoint-0001-00000010.safetensors", "notes.tmp", "checkpoint-1.safetensors.tmp"]
     for name in kept + ["checkpoint-0002-00000020.safetensors.tmp", "latest.tmp"] {
       _ = try scratch.write([], to: name)

@@ -3,17 +3,7 @@ import Foundation
 import MoE
 import Testing
 
-/// A directory that lives as long as a test.
-final class ScratchDirectory: Sendable {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "checkpoint-tests-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryDirectory {
   func write(_ bytes: [UInt8], to name: String) throws -> String {
     let file = path + "/" + name
     try Data(bytes).write(to: URL(fileURLWithPath: file))
@@ -28,7 +18,7 @@ final class ScratchDirectory: Sendable {
 }
 
 /// The failure that a body throws; nil when it does not.
-func failure(of body: () throws -> Void) -> Failure? {
+func thrownFailure(_ body: () throws -> Void) -> Failure? {
   do {
     try body()
     return nil
@@ -56,6 +46,15 @@ let sampleTensors: [SampleTensor] = [
 let sampleMetadata = [
   "epoch": "3", "step": "47", "note": "quotes \" and \\ and ünïcode\n", "seed": "18446744073709551615",
 ]
+
+/// Runs `body` once per rank, on threads; the outcomes in the order of ranks.
+func onRanks<Value: Sendable>(
+  _ ranks: Int, _ body: @escaping @Sendable (any Communicator) throws -> Value
+) -> [Result<Value, any Error>] {
+  do {
+    return try LocalGroup.run(ranks: ranks) { communicator in Result { try body(communicator) } }
+  } catch { return Array(repeating: .failure(error), count: ranks) }
+}
 
 /// Writes tensors on `ranks` ranks; `owner` says who owns which. One result per rank.
 func writeSample(

@@ -123,9 +123,9 @@ private let ownVerdicts: [Verdict] = [
 @Suite struct SafetensorsVerdictTests {
   @Test(arguments: referenceVerdicts + ownVerdicts)
   func everyFileGetsItsVerdict(_ verdict: Verdict) throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let path = try scratch.write(verdict.bytes, to: "x.safetensors")
-    let found = failure { _ = try CheckpointFile(path: path) }
+    let found = thrownFailure { _ = try CheckpointFile(path: path) }
     #expect((found == nil) == verdict.isAccepted, "\(found?.message ?? "accepted")")
     guard let found else { return }
     #expect(found.code == .badData)
@@ -135,47 +135,47 @@ private let ownVerdicts: [Verdict] = [
   }
 
   @Test func whatIsNoRegularFileIsRefusedAtOnce() throws {
-    let scratch = try ScratchDirectory()
-    #expect(failure { _ = try CheckpointFile(path: scratch.path + "/none") }?.code == .notFound)
-    #expect(failure { _ = try CheckpointFile(path: scratch.path) }?.code == .badData)
-    #expect(failure { _ = try CheckpointFile(path: "/dev/zero") }?.code == .badData)
+    let scratch = TemporaryDirectory()
+    #expect(thrownFailure { _ = try CheckpointFile(path: scratch.path + "/none") }?.code == .notFound)
+    #expect(thrownFailure { _ = try CheckpointFile(path: scratch.path) }?.code == .badData)
+    #expect(thrownFailure { _ = try CheckpointFile(path: "/dev/zero") }?.code == .badData)
     let fifo = scratch.path + "/fifo"
     #expect(mkfifo(fifo, 0o600) == 0)
-    #expect(failure { _ = try CheckpointFile(path: fifo) }?.code == .badData)
+    #expect(thrownFailure { _ = try CheckpointFile(path: fifo) }?.code == .badData)
     let pickle = try scratch.write([0x80, 2], to: "weights.pt")
-    #expect(failure { _ = try CheckpointFile(path: pickle) }?.message.contains("save_file") == true)
+    #expect(thrownFailure { _ = try CheckpointFile(path: pickle) }?.message.contains("save_file") == true)
   }
 
   @Test func aLinkIsFollowedOnlyWhereAllowed() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let path = try scratch.write(file("{}"), to: "x.safetensors")
     let link = scratch.path + "/link.safetensors"
     #expect(symlink(path, link) == 0)
     _ = try CheckpointFile(path: link)
-    #expect(failure { _ = try CheckpointFile(path: link, followingLinks: false) }?.code == .badData)
+    #expect(thrownFailure { _ = try CheckpointFile(path: link, followingLinks: false) }?.code == .badData)
   }
 
   @Test func anotherTypeParsesButDoesNotLoad() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let path = try scratch.write(
       file("{" + entry("a", "[2]", "0", "4", dtype: "BF16") + "}", data: 4), to: "x.safetensors")
     let opened = try CheckpointFile(path: path)
     #expect(opened.tensor(named: "a")?.type == .bfloat16)
-    let found = failure { _ = try opened.read("a", shape: [2]) }
+    let found = thrownFailure { _ = try opened.read("a", shape: [2]) }
     #expect(found?.code == .badData)
     #expect(found?.message.contains("expected F32 [2], found BF16 [2]") == true)
   }
 
   @Test func anotherShapeOrNameIsNamed() throws {
-    let scratch = try ScratchDirectory()
+    let scratch = TemporaryDirectory()
     let path = try scratch.write(
       file("{" + entry("a", "[2,1]", "0", "8") + "}", data: 8), to: "x.safetensors")
     let opened = try CheckpointFile(path: path)
     #expect(opened.contentChecksum == nil)
     #expect(try opened.read("a", shape: [2, 1]) == [0, 0])
-    let shape = failure { _ = try opened.read("a", shape: [2]) }
+    let shape = thrownFailure { _ = try opened.read("a", shape: [2]) }
     #expect(shape?.message == "\(path): tensor 'a': expected F32 [2], found F32 [2, 1]")
-    let name = failure { _ = try opened.read("b", shape: [2]) }
+    let name = thrownFailure { _ = try opened.read("b", shape: [2]) }
     #expect(name?.message == "\(path): tensor 'b': expected F32 [2], found no such tensor")
   }
 }

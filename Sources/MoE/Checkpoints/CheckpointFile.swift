@@ -69,7 +69,7 @@ public final class CheckpointFile: Sendable {
         "\(path): tensor '\(name)': expected F32 \(shape), found \(tensor.type.rawValue) \(tensor.shape)")
     }
     let bytes = UnsafeMutableRawBufferPointer(start: destination, count: tensor.range.count)
-    let checksum = Checksum()
+    let checksum = SHA256()
     for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
       let piece = bytes[begin..<min(begin + Self.pieceBytes, bytes.count)]
       try file.read(into: .init(rebasing: piece), at: dataOffset + tensor.range.lowerBound + begin)
@@ -97,7 +97,7 @@ public final class CheckpointFile: Sendable {
   public func verifyAll() throws(Failure) {
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 64)
     defer { room.deallocate() }
-    let checksum = Checksum()
+    let checksum = SHA256()
     for (index, tensor) in tensors.enumerated() {
       for begin in stride(from: tensor.range.lowerBound, to: tensor.range.upperBound, by: Self.pieceBytes) {
         let piece = UnsafeMutableRawBufferPointer(
@@ -111,7 +111,7 @@ public final class CheckpointFile: Sendable {
 
   private func verify(_ digest: [UInt8], of index: Int) throws(Failure) {
     guard let expected = checksums?[index] else { return }
-    let found = Checksum.hexadecimal(digest)
+    let found = SHA256.hexadecimal(digest)
     guard found == expected else {
       throw Failure(
         .badData,
