@@ -27,7 +27,8 @@ extension Communicator {
   ) throws(CommunicationError) -> [Value] {
     precondition(values.count == counts.counts[rank], "a rank sends as many values as were announced")
     let stride = MemoryLayout<Value>.stride
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(counts.total * stride, 1), alignment: 16)
+    let bytes = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(counts.total * stride, 1), alignment: 16)
     defer { bytes.deallocate() }
     try values.withUnsafeBufferPointer { (mine) throws(CommunicationError) in
       try allGather(UnsafeRawBufferPointer(mine), into: bytes, counts, rowBytes: stride)

@@ -12,7 +12,9 @@ extension Communicator {
   /// - Parameters:
   ///   - vectors: one per block of this rank (see ``blocks(of:count:ranks:)``), all of `length`.
   ///   - count: blocks of all ranks.
-  public func reduceBlocks(_ vectors: [[Double]], count: Int, length: Int) throws(CommunicationError) -> [Double] {
+  public func reduceBlocks(_ vectors: [[Double]], count: Int, length: Int) throws(CommunicationError)
+    -> [Double]
+  {
     let mine = blocks(of: rank, count: count, ranks: size)
     precondition(vectors.count == mine.count, "a rank gives one vector per block of its own")
     func nodes(within range: Range<Int>) -> [Range<Int>] { wholeNodes(0..<count, within: range) }
@@ -42,7 +44,8 @@ private func wholeNodes(_ node: Range<Int>, within range: Range<Int>) -> [Range<
   if node.isEmpty || range.isEmpty || !node.overlaps(range) { return [] }
   if range.lowerBound <= node.lowerBound && node.upperBound <= range.upperBound { return [node] }
   let middle = middle(node)
-  return wholeNodes(node.lowerBound..<middle, within: range) + wholeNodes(middle..<node.upperBound, within: range)
+  return wholeNodes(node.lowerBound..<middle, within: range)
+    + wholeNodes(middle..<node.upperBound, within: range)
 }
 
 private func sum(

@@ -43,7 +43,8 @@ public protocol Communicator: AnyObject {
     rowBytes: Int) throws(CommunicationError)
 
   /// Starts to send; the bytes belong to the operation until it has been waited for.
-  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError) -> any PendingOperation
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError)
+    -> any PendingOperation
 
   /// Starts to receive; the bytes belong to the operation until it has been waited for.
   func receive(into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int)

@@ -5,7 +5,8 @@ import MoE
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "What is here, what is missing, and what to do about it; alone or under mpirun.")
+    commandName: "doctor",
+    abstract: "What is here, what is missing, and what to do about it; alone or under mpirun.")
 
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
@@ -46,7 +47,8 @@ struct Doctor {
       Line(
         mark: Set(kernels).count == 1 ? .ok : .warn,
         text: "\(MoE.BLAS.version), kernel \(Set(kernels).sorted().joined(separator: " and "))"
-          + (Set(kernels).count == 1 ? "" : ": results depend on placement; set OPENBLAS_CORETYPE on every host")),
+          + (Set(kernels).count == 1
+            ? "" : ": results depend on placement; set OPENBLAS_CORETYPE on every host")),
       cores(hosts),
     ] + data() + [writing()]
   }
@@ -58,18 +60,22 @@ struct Doctor {
     let text = "\(cores) cores on this host; ranks per host: \(all.joined(separator: ", "))"
     return here <= cores
       ? Line(mark: .ok, text: text)
-      : Line(mark: .warn, text: text + "; more ranks than cores: results are right, timings are no measurement")
+      : Line(
+        mark: .warn, text: text + "; more ranks than cores: results are right, timings are no measurement")
   }
 
   private func data() -> [Line] {
-    DataSetRegistry.all.compactMap { source in
+    DataSetRegistry.all.filter { $0.name != "idx" }.map { source in
       guard let search = source.search(DataOptions(environment: environment)) else {
         return Line(mark: .ok, text: "data set \(source.name): built in")
       }
-      if let directory = search.directory { return Line(mark: .ok, text: "data set \(source.name): \(directory)") }
+      if let directory = search.directory {
+        return Line(mark: .ok, text: "data set \(source.name): \(directory)")
+      }
       let advice =
         source.name == "fashion-mnist"
-        ? "apt-get install dataset-fashion-mnist" : "put its four IDX files into a directory and give it to --data-dir"
+        ? "apt-get install dataset-fashion-mnist"
+        : "put its four IDX files into a directory and give it to --data-dir"
       return Line(mark: .warn, text: "data set \(source.name): not found; \(advice)")
     }
   }
@@ -80,7 +86,9 @@ struct Doctor {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
     guard descriptor >= 0 else {
       return Line(
-        mark: .fail, text: "this directory cannot be written: \(String(cString: strerror(errno))); use --run-dir elsewhere")
+        mark: .fail,
+        text: "this directory cannot be written: \(String(cString: strerror(errno))); use --run-dir elsewhere"
+      )
     }
     defer {
       close(descriptor)
@@ -90,6 +98,7 @@ struct Doctor {
       return Line(mark: .fail, text: "writing here fails: \(String(cString: strerror(errno)))")
     }
     let milliseconds = Date().timeIntervalSince(start) * 1000
-    return Line(mark: .ok, text: String(format: "this directory can be written, fsync in %.1f ms", milliseconds))
+    return Line(
+      mark: .ok, text: String(format: "this directory can be written, fsync in %.1f ms", milliseconds))
   }
 }

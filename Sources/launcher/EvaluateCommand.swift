@@ -11,10 +11,14 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("latest or a checkpoint's path. (default: latest)", valueName: "latest|PATH"))
   var checkpoint = "latest"
 
-  @Option(help: ArgumentHelp("Combine by another rule than the model's own: \(CombineRule.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "RULE"))
+  @Option(
+    help: ArgumentHelp(
+      "Combine by another rule than the model's own: \(CombineRule.allCases.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "RULE"))
   var combine: String?
 
-  @Option(help: ArgumentHelp("Experts per sample, with top-k. (default: 1, or the model's own)", valueName: "K"))
+  @Option(
+    help: ArgumentHelp("Experts per sample, with top-k. (default: 1, or the model's own)", valueName: "K"))
   var topK: Int?
 
   @Option(help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"))
@@ -23,7 +27,9 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
   var dataDir: String?
 
-  @Option(help: ArgumentHelp("Which rank owns which expert. (default: auto)", valueName: "auto|block|round-robin|R,R,…"))
+  @Option(
+    help: ArgumentHelp(
+      "Which rank owns which expert. (default: auto)", valueName: "auto|block|round-robin|R,R,…"))
   var placement = "auto"
 
   @Option(help: ArgumentHelp("What travels: uint8, float32 or index. (default: uint8)", valueName: "WORD"))
@@ -36,7 +42,8 @@ struct ModelOptions: ParsableArguments {
       let directory = CheckpointDirectory(run)
       guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
       guard let name = try directory.latest() ?? directory.list().last else {
-        throw Failure(.notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+        throw Failure(
+          .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
       }
       path = directory.path(of: name)
     } else {
@@ -85,7 +92,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("test, validation or train. (default: test)", valueName: "SPLIT"))
   var split: String = Split.test.rawValue
 
-  @Option(help: ArgumentHelp("Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp(
+      "Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
   var perSample: String?
 
   @Flag(help: "Write the metrics as JSON to standard output.") var json = false
@@ -105,13 +114,16 @@ struct EvaluateCommand: ParsableCommand {
         request, split: part, trained: trained, data: data, communicator: comm,
         each: perSample == nil ? nil : { try sink.write($0) })
       try sink.close()
-      guard let metrics = found.metrics, let account = found.account, let timing = found.timing else { return 0 }
+      guard let metrics = found.metrics, let account = found.account, let timing = found.timing else {
+        return 0
+      }
       if json {
         Console.output(metrics.json.text(pretty: true) + "\n")
       } else {
         let summary = RunSummary(
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
-          metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing, account: account,
+          metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
+          account: account,
           runDirectory: nil)
         Console.output(summary.figures)
       }

@@ -1,3 +1,4 @@
+import Dist
 import Foundation
 import MoE
 
@@ -27,7 +28,8 @@ struct FaultInjection {
       if sides.count == 2 { values[sides[0]] = sides[1] }
     }
     let name = values["phase"] == "backward" ? "expert backward" : values["phase"].map(String.init)
-    guard let first = parts.first, let kind = Kind(rawValue: String(first)), let name, let phase = Phase(rawValue: name),
+    guard let first = parts.first, let kind = Kind(rawValue: String(first)), let name,
+      let phase = Phase(rawValue: name),
       let rank = values["rank"].flatMap({ Int($0) })
     else {
       throw Failure(
@@ -42,10 +44,16 @@ struct FaultInjection {
   func strike(phase: Phase, step: Int, rank: Int) throws {
     guard phase == self.phase, rank == self.rank, step >= self.step else { return }
     switch kind {
-    case .throw: throw Failure(.internalError, "injected fault in phase \(phase.rawValue) of step \(step)")
+    case .throw: throw InjectedFault(description: "injected fault in phase \(phase.rawValue) of step \(step)")
     case .exit: _exit(3)
     case .trap: preconditionFailure("injected trap")
     case .stall: while true { sleep(1) }
     }
   }
+}
+
+/// What an injected fault throws: an error of one rank, which nobody expects.
+private struct InjectedFault: ProcessError {
+  let description: String
+  var exitCode: Int32 { ExitCode.internalError.rawValue }
 }

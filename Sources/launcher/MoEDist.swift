@@ -29,8 +29,14 @@ struct MoEDist: ParsableCommand {
       // Every rank parses the same words; rank 0 speaks for all.
       let code = exitCode(for: error)
       if Ranks.rank(in: environment) == 0 {
-        let text = fullMessage(for: error)
-        if code == .success { print(text) } else { Console.error(text) }
+        if code == .success {
+          print(fullMessage(for: error))
+        } else {
+          let words = message(for: error).split(separator: "\n").joined(separator: " ")
+          Console.error(
+            "moe-dist: \(words)\(words.hasSuffix(".") || words.hasSuffix("?") ? "" : ";") See 'moe-dist --help'."
+          )
+        }
       }
       Program.end(code.rawValue, environment)
     }

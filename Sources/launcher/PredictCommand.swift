@@ -63,7 +63,8 @@ final class OutcomeFile {
       handle = path == nil ? nil : FileHandle.standardOutput
       return
     }
-    guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path)
+    guard FileManager.default.createFile(atPath: path, contents: nil),
+      let handle = FileHandle(forWritingAtPath: path)
     else { throw Failure(.cannotCreate, "cannot make \(path); choose another place") }
     self.handle = handle
   }
@@ -90,7 +91,8 @@ final class OutcomeFile {
           "{\"class\":\(outcome.prediction),\"expert\":\(outcome.expert),\"probability\":\(outcome.probability),"
           + "\"sample\":\(outcome.sample)}\n"
       case .table:
-        text += "\(outcome.sample),\(outcome.label.map(String.init) ?? ""),\(outcome.prediction),\(outcome.expert)"
+        text +=
+          "\(outcome.sample),\(outcome.label.map(String.init) ?? ""),\(outcome.prediction),\(outcome.expert)"
         for p in outcome.gateProbabilities { text += ",\(p)" }
         text += "\n"
       }

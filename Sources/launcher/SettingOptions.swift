@@ -143,7 +143,8 @@ struct SettingOptions: ParsableArguments {
       ("log-every", logEvery),
       ("watchdog", watchdog),
     ]
-    return ConfigurationLayer(commandLine: texts.compactMap { key, text in text.map { (key: key, text: $0) } })
+    return ConfigurationLayer(
+      commandLine: texts.compactMap { key, text in text.map { (key: key, text: $0) } })
   }
 }
 

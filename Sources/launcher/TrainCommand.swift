@@ -9,10 +9,16 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var settings: SettingOptions
 
-  @Option(help: ArgumentHelp("YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp(
+      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE")
+  )
   var config: [String] = []
 
-  @Option(help: ArgumentHelp("Continue a run: auto (the newest valid checkpoint of --run-dir, or start) or a checkpoint's path.", valueName: "auto|PATH"))
+  @Option(
+    help: ArgumentHelp(
+      "Continue a run: auto (the newest valid checkpoint of --run-dir, or start) or a checkpoint's path.",
+      valueName: "auto|PATH"))
   var resume: String?
 
   @Option(help: ArgumentHelp("Progress on standard error: auto, plain or none.", valueName: "WORD"))
@@ -21,7 +27,8 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Say nothing but warnings and errors.") var quiet = false
   @Flag(help: "Write the summary as JSON to standard output.") var json = false
   @Flag(help: "Write the resolved configuration as YAML to standard output and end.") var printConfig = false
-  @Flag(help: "Write the plan (placement, parameters, memory and bytes per step) to standard output and end.") var dryRun = false
+  @Flag(help: "Write the plan (placement, parameters, memory and bytes per step) to standard output and end.")
+  var dryRun = false
   @Flag(help: "Five steps of everything; nothing is kept.") var fastDevRun = false
 
   /// What is known before MPI is entered, the same on every rank.
@@ -77,13 +84,20 @@ struct TrainCommand: ParsableCommand {
       configuration.maxSteps = 5
       configuration.epochs = max(configuration.epochs, 1)
     }
+    // A wrong placement is found before anything is made for the run.
+    _ = try ExpertPlacement(
+      configuration.placement, experts: configuration.gate == .none ? 1 : configuration.experts,
+      ranks: Ranks.count(in: environment), gateWork: 0, expertWork: 1)
     let (data, actual, dataNotes) = try loadData(configuration, resolved, layers, environment)
     let faults = try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) }
     return Preparation(
-      configuration: actual, notes: notes + resolved.notes + dataNotes, resume: checkpoint, data: data, faults: faults)
+      configuration: actual, notes: notes + resolved.notes + dataNotes, resume: checkpoint, data: data,
+      faults: faults)
   }
 
-  private func resumedCheckpoint(_ notes: inout [String], _ layers: [ConfigurationLayer]) throws -> CheckpointFile? {
+  private func resumedCheckpoint(_ notes: inout [String], _ layers: [ConfigurationLayer]) throws
+    -> CheckpointFile?
+  {
     guard let resume else { return nil }
     guard resume == "auto" else { return try CheckpointFile(path: resume) }
     let given = layers.flatMap(\.entries).last { $0.key == "run-dir" }
@@ -118,7 +132,8 @@ struct TrainCommand: ParsableCommand {
   // MARK: On every rank
 
   private func train(
-    _ prepared: Preparation, over comm: any Communicator, _ environment: [String: String], _ failed: FailurePlace
+    _ prepared: Preparation, over comm: any Communicator, _ environment: [String: String],
+    _ failed: FailurePlace
   ) throws -> Int32 {
     var configuration = prepared.configuration
     let isRoot = comm.rank == 0
@@ -141,7 +156,8 @@ struct TrainCommand: ParsableCommand {
       phases: Phase.allCases.map(\.rawValue)
     ) { [rank = comm.rank, host = comm.hostName] words in
       guard let directory else { return }
-      RunDirectory.writeError(in: directory, rank: rank, host: host, code: ExitCode.stalled.rawValue, message: words)
+      RunDirectory.writeError(
+        in: directory, rank: rank, host: host, code: ExitCode.stalled.rawValue, message: words)
       RunDirectory.writeFailure(in: directory, state: .stalled, reason: words)
     }
     defer { watchdog.stop() }
@@ -201,7 +217,8 @@ struct TrainCommand: ParsableCommand {
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version, "mpi": Ranks.libraryVersion],
         buildFlags: Doctor.instructionSet, hosts: plan.ranks.map(\.host),
         placement: trainer.owners, blasKernels: kernels, dataFingerprints: prepared.data.fingerprints,
-        resumedFrom: prepared.resume.map { ($0.path as NSString).lastPathComponent }, environment: environment))
+        resumedFrom: prepared.resume.map { ($0.path as NSString).lastPathComponent }, environment: environment
+      ))
   }
 }
 

@@ -35,7 +35,9 @@ struct MPITests {
     if !send.isEmpty { send[send.count - 1] = 9 }
     var found = [UInt8](repeating: 0, count: incoming.total * rowBytes)
     try send.withUnsafeBytes { out in
-      try found.withUnsafeMutableBytes { try comm.allToAll(out, outgoing, into: $0, incoming, rowBytes: rowBytes) }
+      try found.withUnsafeMutableBytes {
+        try comm.allToAll(out, outgoing, into: $0, incoming, rowBytes: rowBytes)
+      }
     }
     return comm.rank != 1 || (found.first == 3 && found.last == 9)
   }

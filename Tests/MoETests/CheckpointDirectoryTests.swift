@@ -101,7 +101,9 @@ import Testing
   @Test func unfinishedFilesAreRemoved() throws {
     let scratch = TemporaryDirectory()
     let kept = ["checkpoint-0001-00000010.safetensors", "notes.tmp", "checkpoint-1.safetensors.tmp"]
-    for name in kept + ["checkpoint-0002-00000020.safetensors.tmp", "latest.tmp"] {
+    for name in kept + [
+      "checkpoint-0002-00000020.safetensors.tmp", "checkpoint-0000-00000000.safetensors.tmp",
+    ] {
       _ = try scratch.write([], to: name)
     }
     try CheckpointDirectory(scratch.path).removeUnfinished()

@@ -50,13 +50,14 @@ import Testing
   }
 
   @Test func uniformMappingsAreExactAtTheirEnds() {
+    let smallest: Double = 0x1p-53
     #expect(RandomStream.uniform01(0) == 0)
     #expect(RandomStream.uniform01(0xFF) == 0)
     #expect(RandomStream.uniform01(0x100) == Float(1) / 16_777_216)
     #expect(RandomStream.uniform01(.max) == 1 - Float(1) / 16_777_216)
     #expect(RandomStream.uniform01(high: 0, low: 0x7FF) == 0)
-    #expect(RandomStream.uniform01(high: 0, low: 0x800) == 0x1p-53)
-    #expect(RandomStream.uniform01(high: .max, low: .max) == 1 - 0x1p-53)
+    #expect(RandomStream.uniform01(high: 0, low: 0x800) == smallest)
+    #expect(RandomStream.uniform01(high: .max, low: .max) == 1 - smallest)
     #expect(RandomStream.uniform01(high: 0x8000_0000, low: 0) == 0.5)
     #expect(RandomStream.symmetric(0) == Float(1) / 16_777_216)
     #expect(RandomStream.symmetric(.max) == -Float(1) / 16_777_216)

@@ -110,7 +110,9 @@ public enum CommunicatorLaws {
   static func blockSums(_ comm: any Communicator) throws -> [String] {
     var problems: [String] = []
     for count in 1...9 {
-      func vector(_ block: Int) -> [Double] { (0..<3).map { 1 / Double(3 * block + $0 + 1) + 1e9 * Double(block % 2) } }
+      func vector(_ block: Int) -> [Double] {
+        (0..<3).map { 1 / Double(3 * block + $0 + 1) + 1e9 * Double(block % 2) }
+      }
       func node(_ low: Int, _ high: Int) -> [Double] {
         if high - low == 1 { return vector(low) }
         var half = 1
@@ -148,7 +150,8 @@ public enum CommunicatorLaws {
     } catch let error as AgreedError {
       let named = comm.size == 1 || error.description.contains("rank \(last)")
       return expect(
-        error.exitCode == 65 && error.description.contains("the file is torn") && named, "agreed on '\(error)'")
+        error.exitCode == 65 && error.description.contains("the file is torn") && named,
+        "agreed on '\(error)'")
     }
   }
 }

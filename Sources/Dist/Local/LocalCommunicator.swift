@@ -29,7 +29,9 @@ public final class LocalCommunicator: Communicator {
     count(sent: rank == root ? buffer.count * (size - 1) : 0, received: rank == root ? 0 : buffer.count)
     let mine = LocalOffer(bytes: UnsafeRawBufferPointer(buffer), rows: [buffer.count])
     try meet("broadcast", rowBytes: 1, root: root, mine, rowsMustMatch: true) { offers in
-      if self.rank != root { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: offers[root].bytes.prefix(buffer.count))) }
+      if self.rank != root {
+        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: offers[root].bytes.prefix(buffer.count)))
+      }
     }
   }
 
@@ -39,9 +41,14 @@ public final class LocalCommunicator: Communicator {
   ) throws(CommunicationError) {
     let mine = counts.counts[rank] * rowBytes
     count(sent: rank == root ? 0 : mine, received: rank == root ? counts.total * rowBytes - mine : 0)
-    try meet("gather", rowBytes: rowBytes, root: root, LocalOffer(bytes: send, rows: counts.counts), rowsMustMatch: true) { offers in
+    try meet(
+      "gather", rowBytes: rowBytes, root: root, LocalOffer(bytes: send, rows: counts.counts),
+      rowsMustMatch: true
+    ) { offers in
       guard self.rank == root else { return }
-      for r in 0..<self.size { copy(offers[r].bytes, 0, receive, counts.offsets[r], counts.counts[r], rowBytes) }
+      for r in 0..<self.size {
+        copy(offers[r].bytes, 0, receive, counts.offsets[r], counts.counts[r], rowBytes)
+      }
     }
   }
 
@@ -51,18 +58,27 @@ public final class LocalCommunicator: Communicator {
   ) throws(CommunicationError) {
     let mine = counts.counts[rank] * rowBytes
     count(sent: rank == root ? counts.total * rowBytes - mine : 0, received: rank == root ? 0 : mine)
-    try meet("scatter", rowBytes: rowBytes, root: root, LocalOffer(bytes: send, rows: counts.counts), rowsMustMatch: true) { offers in
+    try meet(
+      "scatter", rowBytes: rowBytes, root: root, LocalOffer(bytes: send, rows: counts.counts),
+      rowsMustMatch: true
+    ) { offers in
       copy(offers[root].bytes, counts.offsets[self.rank], receive, 0, counts.counts[self.rank], rowBytes)
     }
   }
 
   public func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition, rowBytes: Int
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition,
+    rowBytes: Int
   ) throws(CommunicationError) {
     let mine = counts.counts[rank] * rowBytes
     count(sent: mine * (size - 1), received: counts.total * rowBytes - mine)
-    try meet("allGather", rowBytes: rowBytes, root: 0, LocalOffer(bytes: send, rows: counts.counts), rowsMustMatch: true) { offers in
-      for r in 0..<self.size { copy(offers[r].bytes, 0, receive, counts.offsets[r], counts.counts[r], rowBytes) }
+    try meet(
+      "allGather", rowBytes: rowBytes, root: 0, LocalOffer(bytes: send, rows: counts.counts),
+      rowsMustMatch: true
+    ) { offers in
+      for r in 0..<self.size {
+        copy(offers[r].bytes, 0, receive, counts.offsets[r], counts.counts[r], rowBytes)
+      }
     }
   }
 
@@ -110,7 +126,8 @@ public final class LocalCommunicator: Communicator {
   }
 
   private func meet(
-    _ operation: String, rowBytes: Int, root: Int, _ offer: LocalOffer = LocalOffer(bytes: .init(start: nil, count: 0), rows: []),
+    _ operation: String, rowBytes: Int, root: Int,
+    _ offer: LocalOffer = LocalOffer(bytes: .init(start: nil, count: 0), rows: []),
     rowsMustMatch: Bool = false, _ body: ([LocalOffer]) throws(CommunicationError) -> Void
   ) throws(CommunicationError) {
     guard size > 1 else { return try body([offer]) }
@@ -122,7 +139,8 @@ public final class LocalCommunicator: Communicator {
 
 /// Copies rows between buffers.
 private func copy(
-  _ source: UnsafeRawBufferPointer, _ from: Int, _ target: UnsafeMutableRawBufferPointer, _ to: Int, _ rows: Int,
+  _ source: UnsafeRawBufferPointer, _ from: Int, _ target: UnsafeMutableRawBufferPointer, _ to: Int,
+  _ rows: Int,
   _ rowBytes: Int
 ) {
   guard rows > 0 else { return }
@@ -146,7 +164,9 @@ private final class LocalReceive: PendingOperation {
   private let tag: Int
   private var done = false
 
-  init(group: LocalGroup, into target: UnsafeMutableRawBufferPointer, from source: Int, to rank: Int, tag: Int) {
+  init(
+    group: LocalGroup, into target: UnsafeMutableRawBufferPointer, from source: Int, to rank: Int, tag: Int
+  ) {
     self.group = group
     self.target = target
     self.source = source
@@ -160,7 +180,8 @@ private final class LocalReceive: PendingOperation {
     let bytes = try group.take(from: source, to: rank, tag: tag)
     guard bytes.count == target.count else {
       throw CommunicationError(
-        function: "receive", code: 1, reason: "rank \(source) sent \(bytes.count) bytes, rank \(rank) expects \(target.count)")
+        function: "receive", code: 1,
+        reason: "rank \(source) sent \(bytes.count) bytes, rank \(rank) expects \(target.count)")
     }
     bytes.withUnsafeBytes { target.copyMemory(from: $0) }
   }

@@ -52,7 +52,8 @@ public final class LocalGroup: @unchecked Sendable {
 
   /// Publishes the offer, waits for all, lets every rank read all offers, and waits until all have read.
   func meet(
-    _ rank: Int, _ call: String, _ offer: LocalOffer, _ body: ([LocalOffer]) throws(CommunicationError) -> Void
+    _ rank: Int, _ call: String, _ offer: LocalOffer,
+    _ body: ([LocalOffer]) throws(CommunicationError) -> Void
   ) throws(CommunicationError) {
     condition.lock()
     offers[rank] = offer

@@ -58,7 +58,8 @@ public final class MPICommunicator: Communicator {
     let (numbers, offsets) = wire(counts)
     try check(
       MPI_Gatherv(
-        send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, Int32(root), handle),
+        send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, Int32(root),
+        handle),
       "MPI_Gatherv")
   }
 
@@ -75,13 +76,15 @@ public final class MPICommunicator: Communicator {
     let (numbers, offsets) = wire(counts)
     try check(
       MPI_Scatterv(
-        send.baseAddress, numbers, offsets, type, receive.baseAddress, numbers[rank], type, Int32(root), handle),
+        send.baseAddress, numbers, offsets, type, receive.baseAddress, numbers[rank], type, Int32(root),
+        handle),
       "MPI_Scatterv")
   }
 
   /// The MPI function is MPI_Allgatherv.
   public func allGather(
-    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition, rowBytes: Int
+    _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer, _ counts: Partition,
+    rowBytes: Int
   ) throws(CommunicationError) {
     checkSizes(send, counts.counts[rank], rowBytes)
     checkSizes(UnsafeRawBufferPointer(receive), counts.total, rowBytes)
@@ -90,7 +93,8 @@ public final class MPICommunicator: Communicator {
     let type = try rowType(rowBytes)
     let (numbers, offsets) = wire(counts)
     try check(
-      MPI_Allgatherv(send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
+      MPI_Allgatherv(
+        send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
       "MPI_Allgatherv")
   }
 
@@ -109,7 +113,8 @@ public final class MPICommunicator: Communicator {
     let (receiveCounts, receiveOffsets) = wire(incoming)
     try check(
       MPI_Alltoallv(
-        send.baseAddress, sendCounts, sendOffsets, type, receive.baseAddress, receiveCounts, receiveOffsets, type,
+        send.baseAddress, sendCounts, sendOffsets, type, receive.baseAddress, receiveCounts, receiveOffsets,
+        type,
         handle),
       "MPI_Alltoallv")
   }

@@ -18,6 +18,14 @@ public enum Ranks {
     return 0
   }
 
+  /// How many ranks the launcher says that there are; 1 without one.
+  public static func count(in environment: [String: String]) -> Int {
+    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
+      if let text = environment[name], let count = Int(text) { return max(count, 1) }
+    }
+    return 1
+  }
+
   /// Whether a launcher started this process.
   public static func isLaunched(in environment: [String: String]) -> Bool {
     launcherVariables.contains { environment[$0] != nil }

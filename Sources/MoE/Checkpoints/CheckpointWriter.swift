@@ -88,7 +88,7 @@ public enum CheckpointWriter {
     }
     try vote.agree { () throws(Failure) in
       guard isRoot else { return }
-      try CheckedDirectory.replace(directory + "/" + CheckpointDirectory.latestName, with: fileName + "\n")
+      try SafeFile.replace(directory + "/" + CheckpointDirectory.latestName, fileName + "\n")
       try CheckedDirectory.synchronise(directory)
     }
     return CheckpointReceipt(

@@ -35,7 +35,9 @@ package struct SlotTable {
 }
 
 /// The `count` experts with the largest logits of a row, written in ascending order.
-private func selectTop(_ count: Int, of logits: FeatureMap, row: Int, into chosen: UnsafeMutablePointer<Int32>) {
+private func selectTop(
+  _ count: Int, of logits: FeatureMap, row: Int, into chosen: UnsafeMutablePointer<Int32>
+) {
   for slot in 0..<count {
     var best = -1
     var bestValue = -Float.infinity

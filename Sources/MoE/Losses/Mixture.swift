@@ -222,7 +222,9 @@ private struct MixtureLanes {
         answers.base[(chosenSlot * rule.classes + c) * answers.stride + row]
       }
       if rule.jacobs {
-        for c in 0..<rule.classes { classes[c * laneCount + lane] = lanes_exp(lanes_splat(chosenAnswer(c)))[0] }
+        for c in 0..<rule.classes {
+          classes[c * laneCount + lane] = lanes_exp(lanes_splat(chosenAnswer(c)))[0]
+        }
       }
       var best = 0
       var chosen = 0

@@ -11,7 +11,7 @@ package final class Network {
   package let spec: NetworkSpec
   package let parameters: Parameters
   /// FLOPs done so far, counted where the kernels are called.
-  package private(set) var work = NetworkWork()
+  package internal(set) var work = NetworkWork()
   private let stem: ConvolutionStem
   private let layers: [DenseLayer]
 
@@ -69,7 +69,9 @@ package final class Network {
   package func backward(
     _ passes: [Pass], gradients: [FeatureMap], in workspace: Workspace, tree: TreeSum?
   ) {
-    guard let training = parameters.training else { preconditionFailure("only a network in training has gradients") }
+    guard let training = parameters.training else {
+      preconditionFailure("only a network in training has gradients")
+    }
     var stemSums: [[Double]] = []
     for (pass, gradient) in zip(passes, gradients) {
       let mark = workspace.mark

@@ -49,7 +49,8 @@ public struct NetworkSpec: Equatable, Sendable {
         TensorSpec(
           name: "\(prefix).\(name).weight", shape: [layer.outputs, layer.inputs],
           role: .weight(fanIn: layer.inputs)),
-        TensorSpec(name: "\(prefix).\(name).bias", shape: [layer.outputs], role: .weight(fanIn: layer.inputs)),
+        TensorSpec(
+          name: "\(prefix).\(name).bias", shape: [layer.outputs], role: .weight(fanIn: layer.inputs)),
       ]
     }
     return list

@@ -35,7 +35,8 @@ package final class Parameters {
     self.training =
       training
       ? (
-        Parameters.allocate(trainedCount), Parameters.allocate(trainedCount), Parameters.allocate(trainedCount)
+        Parameters.allocate(trainedCount), Parameters.allocate(trainedCount),
+        Parameters.allocate(trainedCount)
       ) : nil
   }
 

@@ -36,7 +36,8 @@ package func addPatchMoments(
   _ tiles: Tiles, _ shape: ConvolutionShape, to sums: UnsafeMutablePointer<Double>
 ) {
   let lags: [(Int, Int)] = [
-    (0, 0), (0, 1), (0, 2), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -2), (2, -1), (2, 0), (2, 1), (2, 2),
+    (0, 0), (0, 1), (0, 2), (1, -2), (1, -1), (1, 0), (1, 1), (1, 2), (2, -2), (2, -1), (2, 0), (2, 1),
+    (2, 2),
   ]
   withUnsafeTemporaryAllocation(of: SIMD16<Float>.self, capacity: 9) { windows in
     for tile in 0..<tiles.count {

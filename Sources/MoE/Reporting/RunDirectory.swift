@@ -55,7 +55,10 @@ public final class RunDirectory {
       close(lock)
       throw Failure(.cannotCreate, "cannot use run directory \(path): \(reason)")
     }
-    return RunDirectory(path: path, lock: lock)
+    let directory = RunDirectory(path: path, lock: lock)
+    // A killed process may have left a checkpoint half written.
+    try CheckpointDirectory(path).removeUnfinished()
+    return directory
   }
 
   /// Whether something is at a path.
@@ -162,10 +165,14 @@ public final class RunDirectory {
     guard exists(path) else { return }
     let name = path + "/status.json"
     var status: [JSONValue.Member] = []
-    if let bytes = try? SafeFile.read(name, limit: 1 << 20), case .object(let members)? = try? JSONValue(parsing: bytes) {
+    if let bytes = try? SafeFile.read(name, limit: 1 << 20),
+      case .object(let members)? = try? JSONValue(parsing: bytes)
+    {
       status = members.filter { $0.key != "state" && $0.key != "reason" }
     }
-    status += [.init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason))]
+    status += [
+      .init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason)),
+    ]
     try? SafeFile.replace(name, JSONValue.object(status).text(pretty: true) + "\n")
   }
 }

@@ -64,7 +64,9 @@ package final class Exchange {
     for source in 0..<placement.ranks {
       for local in 0..<me {
         let offset = Int32(rows.offsets[source])
-        for position in arrived[next..<next + pairs[source][local]] { positions[local].append(offset + position) }
+        for position in arrived[next..<next + pairs[source][local]] {
+          positions[local].append(offset + position)
+        }
         next += pairs[source][local]
       }
     }
@@ -143,7 +145,9 @@ package final class Exchange {
     Partition(counts: (0..<placement.ranks).map { plan.pairs(ofRank: $0) * classes })
   }
 
-  private func carry(_ bytes: UnsafeMutableRawPointer, _ outgoing: Partition, _ incoming: Partition) throws -> Floats {
+  private func carry(_ bytes: UnsafeMutableRawPointer, _ outgoing: Partition, _ incoming: Partition) throws
+    -> Floats
+  {
     let arrived = receive.reserve(incoming.total * 4)
     try communicator.allToAll(
       UnsafeRawBufferPointer(start: bytes, count: outgoing.total * 4), outgoing,
@@ -170,7 +174,9 @@ package final class Exchange {
 
   /// Visits the shard's side of the answers in the order of the wire: owner, expert, class, row.
   @inline(__always)
-  private func eachPair(_ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void) {
+  private func eachPair(
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
+  ) {
     var next = buffer
     for rank in 0..<placement.ranks {
       for expert in placement.expertsOfRank[rank] {

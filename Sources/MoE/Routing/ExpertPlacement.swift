@@ -49,7 +49,8 @@ public struct ExpertPlacement: Equatable, Sendable {
             + "'\((0..<experts).map { String($0 % ranks) }.joined(separator: ","))'")
       }
       guard owners.allSatisfy({ (0..<ranks).contains($0) }) else {
-        throw Failure(.usage, "placement '\(text)' names a rank outside 0 … \(ranks - 1); start more ranks or name fewer")
+        throw Failure(
+          .usage, "placement '\(text)' names a rank outside 0 … \(ranks - 1); start more ranks or name fewer")
       }
       self.init(owners: owners, ranks: ranks)
     }

@@ -20,14 +20,16 @@ package final class RootChannel {
     if let whole {
       eachShard(blocks, counts) { rows, offset in
         all[offset] = word
-        copyColumns(whole, rows) { line, buffer, count in buffer.update(from: line, count: count) }(all + offset + 1)
+        copyColumns(whole, rows) { line, buffer, count in buffer.update(from: line, count: count) }(
+          all + offset + 1)
       }
     }
     try communicator.scatter(
       UnsafeRawBufferPointer(start: all, count: whole == nil ? 0 : counts.total * 4),
       into: UnsafeMutableRawBufferPointer(start: here, count: counts.counts[communicator.rank] * 4),
       counts, rowBytes: 4, root: 0)
-    copyColumns(part, 0..<part.rows) { line, buffer, count in line.update(from: buffer, count: count) }(here + 1)
+    copyColumns(part, 0..<part.rows) { line, buffer, count in line.update(from: buffer, count: count) }(
+      here + 1)
     return here[0]
   }
 
@@ -39,7 +41,8 @@ package final class RootChannel {
     let here = shard.reserve(counts.counts[communicator.rank] * 4).assumingMemoryBound(to: Float.self)
     let all = root.reserve(whole == nil ? 0 : counts.total * 4).assumingMemoryBound(to: Float.self)
     here[0] = word
-    copyColumns(part, 0..<part.rows) { line, buffer, count in buffer.update(from: line, count: count) }(here + 1)
+    copyColumns(part, 0..<part.rows) { line, buffer, count in buffer.update(from: line, count: count) }(
+      here + 1)
     try communicator.gather(
       UnsafeRawBufferPointer(start: here, count: counts.counts[communicator.rank] * 4),
       into: UnsafeMutableRawBufferPointer(start: all, count: whole == nil ? 0 : counts.total * 4),
@@ -48,7 +51,8 @@ package final class RootChannel {
     var largest = word
     eachShard(blocks, counts) { rows, offset in
       largest = max(largest, all[offset])
-      copyColumns(whole, rows) { line, buffer, count in line.update(from: buffer, count: count) }(all + offset + 1)
+      copyColumns(whole, rows) { line, buffer, count in line.update(from: buffer, count: count) }(
+        all + offset + 1)
     }
     return largest
   }

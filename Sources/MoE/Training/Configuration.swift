@@ -59,7 +59,7 @@ public struct Configuration: Equatable, Sendable {
   public var shuffle = true
   /// Rows per block: the unit in which the gate's work and every sum over rows is cut.
   public var blockRows = 128
-  /// Per channel, for data sets that have no published figures (`idx`); nil: computed from the training images.
+  /// Per channel; nil: the data set's published figures, or for `idx` those of the training images.
   public var mean: [Double]?
   public var standardDeviation: [Double]?
 

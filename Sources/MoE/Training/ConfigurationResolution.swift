@@ -99,10 +99,9 @@ extension Configuration {
     }
     if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
     if dataset != "idx" {
-      explain(
-        ["mean", "std", "train-images", "train-labels", "test-images", "test-labels"],
-        "with --dataset \(dataset)")
+      explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }
+    if dataset == "synthetic" { explain(["data-dir", "mean", "std"], "with --dataset synthetic") }
     if initFrom == nil { explain(["init-partial"], "without --init-from") }
     return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
     }
@@ -116,6 +115,7 @@ extension Configuration {
     case "top-k": topK = 1
     case "top-k-weights": topKWeights = .full
     case "temperature": temperature = 1
+    case "data-dir": dataDirectory = nil
     case "mean": mean = nil
     case "std": standardDeviation = nil
     case "train-images": trainImages = nil

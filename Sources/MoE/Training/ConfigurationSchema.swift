@@ -17,13 +17,13 @@ public enum ConfigurationSchema {
     .path("test-images", \.testImages, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
     .path("test-labels", \.testLabels, .run, "FILE", default: "none", "IDX file, for --dataset idx."),
     .list(
-      "mean", \.mean, .values, default: "computed", where: { _ in true },
+      "mean", \.mean, .values, default: "the data set's own; computed for idx", where: { _ in true },
       expected: "numbers with commas between them, one per channel",
-      "Mean of the pixels as numbers from 0 to 1, per channel, for --dataset idx."),
+      "Mean of the pixels as numbers from 0 to 1, per channel."),
     .list(
-      "std", \.standardDeviation, .values, default: "computed", where: { $0 > 0 },
+      "std", \.standardDeviation, .values, default: "the data set's own; computed for idx", where: { $0 > 0 },
       expected: "positive numbers with commas between them, one per channel",
-      "Standard deviation of the pixels, per channel, for --dataset idx."),
+      "Standard deviation of the pixels, per channel."),
     .real(
       "validation-fraction", \.validationFraction, .values, where: { (0..<1).contains($0) },
       expected: "a number from 0 to less than 1",

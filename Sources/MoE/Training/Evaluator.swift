@@ -35,7 +35,9 @@ public enum Evaluator {
     let file = try CheckpointFile(path: checkpoint)
     guard let text = file.metadata["configuration"] else {
       throw Failure(
-        .badData, "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with --init-from")
+        .badData,
+        "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with --init-from"
+      )
     }
     return try Configuration(valueKeysJSON: text)
   }
@@ -62,7 +64,8 @@ public enum Evaluator {
       throw AgreedError(
         Failure(.usage, "the run held out no validation samples; evaluate --split test or train"))
     }
-    return try run(request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+    return try run(
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
   }
 
   /// What the model says of images without labels. Collective.
@@ -71,11 +74,13 @@ public enum Evaluator {
     communicator: any Communicator, each: @escaping ([SampleOutcome]) throws -> Void
   ) throws -> Evaluation {
     let samples = (0..<images.count).map { Int32($0) }
-    return try run(request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+    return try run(
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
   }
 
   private static func run(
-    _ request: EvaluationRequest, _ images: ImageSet, _ samples: [Int32], trained: Configuration, data: DataSet,
+    _ request: EvaluationRequest, _ images: ImageSet, _ samples: [Int32], trained: Configuration,
+    data: DataSet,
     communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)?
   ) throws -> Evaluation {
     let start = PhaseClock.now()
@@ -84,7 +89,9 @@ public enum Evaluator {
       try overridden(trained, request), data: data, communicator: communicator, training: false, clock: clock)
     var failure: Failure?
     do {
-      try TrainingState.load(CheckpointFile(path: request.checkpoint), into: session.parts, moments: false)
+      let file = try CheckpointFile(path: request.checkpoint)
+      if communicator.rank == 0 { try file.verifyAll() }
+      try TrainingState.load(file, into: session.parts, moments: false)
     } catch let found as Failure {
       failure = found
     }
@@ -100,9 +107,11 @@ public enum Evaluator {
         TimingTable.RankTimes(
           rank: $0, host: hosts[$0], seconds: reports.seconds[$0], loopSeconds: loops[$0],
           peakMemory: reports.peakMemory[$0])
-      }, steps: (samples.count + ModelSession.evaluationRows - 1) / ModelSession.evaluationRows, samples: samples.count)
+      }, steps: (samples.count + ModelSession.evaluationRows - 1) / ModelSession.evaluationRows,
+      samples: samples.count)
     return Evaluation(
-      metrics: metrics, account: reports.account(rows: samples.count, spec: session.parts.expertSpec, trained: 0),
+      metrics: metrics,
+      account: reports.account(rows: samples.count, spec: session.parts.expertSpec, trained: 0),
       timing: timing)
   }
 
@@ -121,9 +130,12 @@ public enum Evaluator {
       configuration.topK = topK
     }
     if let weights = request.topKWeights { configuration.topKWeights = weights }
-    guard configuration.combine != .topK || (1...max(configuration.experts, 1)).contains(configuration.topK) else {
+    guard configuration.combine != .topK || (1...max(configuration.experts, 1)).contains(configuration.topK)
+    else {
       throw AgreedError(
-        Failure(.usage, "--top-k \(configuration.topK) is not between 1 and the model's \(configuration.experts) experts"))
+        Failure(
+          .usage,
+          "--top-k \(configuration.topK) is not between 1 and the model's \(configuration.experts) experts"))
     }
     return configuration
   }

@@ -8,13 +8,14 @@ package final class ExpertBank {
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
   /// Rows that the routing gave to each local expert.
-  package private(set) var rowsSelected: [Int]
+  package internal(set) var rowsSelected: [Int]
 
   /// - Parameters:
   ///   - trainingRows, evaluationRows: the largest batches; 0 where there is none.
   ///   - trainingSlots: experts per row in training.
   package init(
-    _ parts: ModelParts, normalisation: Normalisation, payload: Payload, trainingRows: Int, trainingSlots: Int,
+    _ parts: ModelParts, normalisation: Normalisation, payload: Payload, trainingRows: Int,
+    trainingSlots: Int,
     evaluationRows: Int
   ) {
     self.parts = parts
@@ -32,7 +33,8 @@ package final class ExpertBank {
     let trained = bytes(pairs: trainingRows * min(trainingSlots, count), experts: count)
     let answers = Workspace.bytes(
       floats: parts.classes * (evaluationRows * count + 31 * count) + count * laneCount)
-    let evaluated = bytes(pairs: evaluationRows, experts: 1) + answers
+    let evaluated =
+      bytes(pairs: evaluationRows, experts: 1) + answers
       + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
     workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
   }

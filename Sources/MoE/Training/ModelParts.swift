@@ -15,10 +15,14 @@ package final class ModelParts {
   package let experts: [Network]
   package let rank: Int
 
-  package init(_ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool) throws {
+  package init(_ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool)
+    throws
+  {
     guard let family = NetworkFamily.named(configuration.model) else {
-      throw Failure(.usage, "unknown model '\(configuration.model)'; known are "
-        + NetworkFamily.all.map(\.name).joined(separator: ", "))
+      throw Failure(
+        .usage,
+        "unknown model '\(configuration.model)'; known are "
+          + NetworkFamily.all.map(\.name).joined(separator: ", "))
     }
     let shape = data.train.shape
     guard shape.channels == 1, shape.height >= 4, shape.width >= 4 else {
@@ -57,7 +61,9 @@ package final class ModelParts {
   package var tensors: [(spec: TensorSpec, owner: Int)] {
     var list = (gateSpec?.tensors(prefix: "gate") ?? []).map { (spec: $0, owner: 0) }
     for expert in 0..<placement.experts {
-      list += expertSpec.tensors(prefix: "experts.\(expert)").map { (spec: $0, owner: placement.owners[expert]) }
+      list += expertSpec.tensors(prefix: "experts.\(expert)").map {
+        (spec: $0, owner: placement.owners[expert])
+      }
     }
     return list
   }

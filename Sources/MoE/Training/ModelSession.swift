@@ -17,7 +17,8 @@ package final class ModelSession {
   private let reader: OutcomeReader
 
   package init(
-    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool, clock: PhaseClock
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
+    clock: PhaseClock
   ) throws {
     BLAS.useOneThread()
     self.configuration = configuration
@@ -58,7 +59,8 @@ package final class ModelSession {
 
   /// Adds a batch to the sums, on rank 0.
   package func add(
-    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet, to sums: inout MetricsAccumulator
+    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet,
+    to sums: inout MetricsAccumulator
   ) throws {
     guard communicator.rank == 0 else { return }
     let labels = samples.map { images.labels[Int($0)] }
@@ -82,5 +84,18 @@ package final class ModelSession {
       }
     }
     return communicator.rank == 0 ? sums.metrics() : nil
+  }
+
+  /// Runs the body without counting its work and traffic: a run's account is about its training steps.
+  package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let works = parts.networks.map(\.work)
+    let rowsSelected = bank.rowsSelected
+    let traffic = clock.traffic
+    defer {
+      for (network, work) in zip(parts.networks, works) { network.work = work }
+      bank.rowsSelected = rowsSelected
+      clock.traffic = traffic
+    }
+    return try body()
   }
 }

@@ -64,7 +64,9 @@ package struct OutcomeReader {
   }
 
   /// What the model says of every sample of a batch.
-  package func samples(_ outcome: Step.Outcome, samples: ArraySlice<Int32>, labels: [UInt8]?) -> [SampleOutcome] {
+  package func samples(_ outcome: Step.Outcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
+    -> [SampleOutcome]
+  {
     guard let logits = outcome.logits, let report = outcome.report else { return [] }
     let view = gateView(logits)
     return samples.enumerated().map { row, sample in

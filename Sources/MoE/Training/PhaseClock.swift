@@ -29,7 +29,7 @@ package final class PhaseClock {
   /// Seconds per phase, in the order of ``Phase/allCases``.
   package private(set) var seconds = [Double](repeating: 0, count: Phase.allCases.count)
   /// Traffic per phase, in the same order.
-  package private(set) var traffic = [Traffic](repeating: Traffic(), count: Phase.allCases.count)
+  package internal(set) var traffic = [Traffic](repeating: Traffic(), count: Phase.allCases.count)
   /// The step that is being done, for messages.
   package var step = 0
   /// Called when a phase begins: the watchdog's tick and the fault injection of the tests.

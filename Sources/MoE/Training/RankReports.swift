@@ -27,10 +27,13 @@ package struct RankReports {
   }
 
   /// Collects from all ranks; the lists are complete on rank 0 only.
-  package init(_ parts: ModelParts, bank: ExpertBank, clock: PhaseClock, over communicator: any Communicator) throws {
+  package init(_ parts: ModelParts, bank: ExpertBank, clock: PhaseClock, over communicator: any Communicator)
+    throws
+  {
     let phases = Phase.allCases.count
     seconds = try gatherRows(clock.seconds.map { $0 }, over: communicator)
-    let counters = clock.traffic.map(\.bytesSent) + [clock.traffic.reduce(0) { $0 + $1.calls }, peakResidentBytes()]
+    let counters =
+      clock.traffic.map(\.bytesSent) + [clock.traffic.reduce(0) { $0 + $1.calls }, peakResidentBytes()]
     let traffic = try gatherRows(counters, over: communicator)
     bytesSent = traffic.map { Array($0[0..<phases]) }
     calls = traffic.map { $0[phases] }

@@ -9,13 +9,15 @@ extension Trainer {
       let experts = parts.placement.expertsOfRank[rank]
       let gateHere = rank == 0 ? gate : nil
       let specs =
-        (gateHere?.tensors(prefix: "gate") ?? []) + experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
+        (gateHere?.tensors(prefix: "gate") ?? [])
+        + experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
         parameters: (gateHere?.parameterCount ?? 0) + experts.count * parts.expertSpec.parameterCount,
         memory: Parameters.bytes(specs, training: true) + data.train.images.count + data.test.images.count)
     }
-    let rule = StepRule(configuration, experts: parts.placement.experts, classes: data.classes, training: true)
+    let rule = StepRule(
+      configuration, experts: parts.placement.experts, classes: data.classes, training: true)
     let pairs = configuration.batchSize * rule.selection.slots(experts: parts.placement.experts)
     let rowBytes: Int
     switch configuration.payload {
@@ -31,7 +33,8 @@ extension Trainer {
     return RunPlan(
       ranks: ranks, blasKernel: BLAS.kernelName, gateParameters: gate?.parameterCount,
       expertParameters: parts.expertSpec.parameterCount, experts: parts.placement.experts,
-      trainingSamples: split.train.count, validationSamples: split.validation.count, testSamples: data.test.count,
+      trainingSamples: split.train.count, validationSamples: split.validation.count,
+      testSamples: data.test.count,
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
       bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: answers, notes: data.notes)

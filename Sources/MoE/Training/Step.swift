@@ -41,7 +41,8 @@ package final class Step {
   private let workspace: Workspace
 
   package init(
-    _ parts: ModelParts, bank: ExpertBank, selection: Selection, rule: MixtureRule, blockRows: Int, payload: Payload,
+    _ parts: ModelParts, bank: ExpertBank, selection: Selection, rule: MixtureRule, blockRows: Int,
+    payload: Payload,
     normalisation: Normalisation, batchRows: Int, communicator: any Communicator, clock: PhaseClock
   ) {
     self.parts = parts
@@ -90,9 +91,9 @@ package final class Step {
 
     // 2. Gate, on rank 0 from its own copy of the data, block by block.
     let allLogits = isRoot ? workspace.map(features: experts, rows: samples.count) : nil
-    if let gate = parts.gate, let allLogits {
-      let tiles = try clock.measure(.input) { gateTiles(samples, blocks, of: images) }
-      try clock.measure(.gate) { gate.forward(tiles, mode: mode.network, into: allLogits) }
+    let tiles = try clock.measure(.input) { isRoot ? gateTiles(samples, blocks, of: images) : [] }
+    try clock.measure(.gate) {
+      if let gate = parts.gate, let allLogits { gate.forward(tiles, mode: mode.network, into: allLogits) }
     }
 
     // 3. Selection turns logits into (row, expert) pairs.
@@ -144,10 +145,9 @@ package final class Step {
       try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
     }
     try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }
-    if let gate = parts.gate, let whole {
-      try clock.measure(.gateBackward) {
-        gate.backward(FeatureMap(base: whole.base, features: experts, rows: whole.rows))
-      }
+    try clock.measure(.gateBackward) {
+      guard let gate = parts.gate, let whole else { return }
+      gate.backward(FeatureMap(base: whole.base, features: experts, rows: whole.rows))
     }
 
     // 10. Update: everything has one owner, which updates it.
@@ -165,7 +165,8 @@ package final class Step {
     let rows: UnsafeRawPointer
   }
 
-  private func route(_ plan: RoutingPlan, _ samples: ArraySlice<Int32>, of images: ImageSet) throws -> Routed {
+  private func route(_ plan: RoutingPlan, _ samples: ArraySlice<Int32>, of images: ImageSet) throws -> Routed
+  {
     try clock.meet()
     let arrival = try clock.measure(.plan) { try exchange.announce(plan) }
     let pixels = parts.input.pixels
@@ -193,13 +194,15 @@ package final class Step {
     return Routed(plan: plan, arrival: arrival, rows: rows)
   }
 
-  private func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageSet) -> [Tiles] {
+  private func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageSet) -> [Tiles]
+  {
     let pixels = parts.input.pixels
     return images.images.withUnsafeBufferPointer { bytes in
       (0..<blocks.count).map { block in
         let rows = blocks[block]
         let tiles = Tiles(
-          base: workspace.floats(Tiles.floats(pixels: pixels, rows: rows.count)), pixels: pixels, rows: rows.count)
+          base: workspace.floats(Tiles.floats(pixels: pixels, rows: rows.count)), pixels: pixels,
+          rows: rows.count)
         normalisation.fill(tiles) { row in
           bytes.baseAddress! + Int(samples[samples.startIndex + rows.lowerBound + row]) * pixels
         }

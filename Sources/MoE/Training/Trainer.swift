@@ -22,7 +22,6 @@ public final class Trainer {
   private var epochLines: [MetricsRecord] = []
   private var epochSteps = 0
   private var samplesTrained = 0
-  private var samplesEvaluated = 0
   private var lastCheckpoint: String?
   private var failedSaves = 0
   private let directory: String?
@@ -50,7 +49,8 @@ public final class Trainer {
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
     let clock = PhaseClock(communicator, onPhase: onPhase)
-    session = try ModelSession(configuration, data: data, communicator: communicator, training: true, clock: clock)
+    session = try ModelSession(
+      configuration, data: data, communicator: communicator, training: true, clock: clock)
     split = ValidationSplit(labels: data.train.labels, fraction: configuration.validationFraction)
     sums = session.emptyAccumulator()
     session.parts.initialise(seed: configuration.seed)
@@ -105,7 +105,8 @@ public final class Trainer {
     epochs: while position.epoch < configuration.epochs, position.step < totalSteps {
       let samples = try session.clock.measure(.input) { order.permutation(epoch: position.epoch) }
       while position.rowsDone < samples.count, position.step < totalSteps {
-        let batch = samples[position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
+        let batch = samples[
+          position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
         let outcome = try trainStep(batch, word: raised)
         raised = max(raised, outcome.raised)
         if position.rowsDone == samples.count { break }
@@ -131,7 +132,8 @@ public final class Trainer {
     return try summary(stopped)
   }
 
-  private let stopReason = "asked to stop, or the time given by --max-time is over; continue with --resume auto"
+  private let stopReason =
+    "asked to stop, or the time given by --max-time is over; continue with --resume auto"
 
   private func status(_ state: RunState, reason: String? = nil) -> RunStatus {
     RunStatus(
@@ -159,7 +161,8 @@ public final class Trainer {
     timing.stepSeconds = stepSeconds.sorted()
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
-      account: reports.account(rows: samplesTrained + samplesEvaluated, spec: session.parts.expertSpec,
+      account: reports.account(
+        rows: samplesTrained, spec: session.parts.expertSpec,
         trained: samplesTrained), runDirectory: directory)
     try run?.write(summary: summary)
     return summary
@@ -171,7 +174,8 @@ public final class Trainer {
     guard let step = session.trainingStep else { preconditionFailure("a trainer's session is for training") }
     session.clock.step = position.step
     let adam = AdamStep(
-      step: position.step + 1, learningRate: configuration.learningRate, weightDecay: configuration.weightDecay)
+      step: position.step + 1, learningRate: configuration.learningRate,
+      weightDecay: configuration.weightDecay)
     let word: Float = wantsToStop ? 1 : isRoot ? raised : 0
     let begin = PhaseClock.now()
     let outcome = try step.run(batch, of: data.train, mode: .training(adam), word: word)
@@ -200,7 +204,9 @@ public final class Trainer {
     guard configuration.logEvery > 0, position.step % configuration.logEvery == 0 else { return }
     var single = session.emptyAccumulator()
     try session.add(outcome, batch, of: data.train, to: &single)
-    try run?.append([record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)])
+    try run?.append([
+      record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)
+    ])
   }
 
   private var wantsToStop: Bool {
@@ -249,8 +255,9 @@ public final class Trainer {
 
   private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
     guard !samples.isEmpty else { return }
-    let metrics = try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
-    samplesEvaluated += samples.count
+    let metrics = try session.uncounted {
+      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
+    }
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
       if let table = metrics.hardTable { try run?.write(expertClass: table) }
@@ -287,7 +294,8 @@ public final class Trainer {
     let parts = session.parts
     try communicator.agree(
       TrainingState.nonFinite(parts).map {
-        Failure(.diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
+        Failure(
+          .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
     let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
     let begin = PhaseClock.now()
@@ -295,7 +303,8 @@ public final class Trainer {
       _ = try session.clock.measure(.checkpoint) {
         try CheckpointWriter.write(
           directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
-          metadata: TrainingState.metadata(configuration: configuration, data: data, position: position, sums: sums),
+          metadata: TrainingState.metadata(
+            configuration: configuration, data: data, position: position, sums: sums),
           over: communicator)
       }
     } catch let failure as Failure {

@@ -97,7 +97,9 @@ package enum TrainingState {
   /// Checks that a file holds exactly the model's tensors (beside optimiser state) before any is read from it.
   ///
   /// - Throws: ``Failure`` that names every tensor that is missing, unknown or of another shape.
-  package static func checkNames(_ file: CheckpointFile, against parts: ModelParts, partial: Bool) throws(Failure) {
+  package static func checkNames(_ file: CheckpointFile, against parts: ModelParts, partial: Bool)
+    throws(Failure)
+  {
     var wrong: [String] = []
     let known = Dictionary(uniqueKeysWithValues: parts.tensors.map { ($0.spec.name, $0.spec.shape) })
     var found: Set<String> = []
@@ -112,7 +114,9 @@ package enum TrainingState {
       if shape != tensor.shape { wrong.append("\(tensor.name) is \(tensor.shape), expected \(shape)") }
     }
     if !partial {
-      for (spec, _) in parts.tensors where !found.contains(spec.name) { wrong.append("\(spec.name) is missing") }
+      for (spec, _) in parts.tensors where !found.contains(spec.name) {
+        wrong.append("\(spec.name) is missing")
+      }
     }
     guard wrong.isEmpty else {
       throw Failure(.badData, "\(file.path): \(wrong.sorted().joined(separator: "; "))")
@@ -125,7 +129,8 @@ package enum TrainingState {
     let found = Set(file.tensors.map(\.name))
     for network in parts.networks {
       for place in network.parameters.places where found.contains(place.spec.name) {
-        try file.read(place.spec.name, into: network.parameters.values + place.offset, shape: place.spec.shape)
+        try file.read(
+          place.spec.name, into: network.parameters.values + place.offset, shape: place.spec.shape)
       }
     }
   }

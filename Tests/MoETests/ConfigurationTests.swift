@@ -1,0 +1,217 @@
+import MoE
+import Testing
+
+private func layer(_ pairs: KeyValuePairs<String, String>) -> ConfigurationLayer {
+  ConfigurationLayer(commandLine: pairs.map { ($0.key, $0.value) })
+}
+
+private func failure(_ body: () throws -> Void) -> Failure? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return error as? Failure
+  }
+}
+
+private func refusal(_ pairs: KeyValuePairs<String, String>) -> Failure? {
+  failure { _ = try Configuration.resolve([layer(pairs)]) }
+}
+
+struct ConfigurationTests {
+  @Test func defaultsAreThoseOfThePaper() throws {
+    let resolved = try Configuration.resolve([])
+    #expect(resolved.notes.isEmpty && resolved.given.isEmpty)
+    let configuration = resolved.configuration
+    #expect(configuration.dataset == "fashion-mnist" && configuration.model == "fashion-mnist")
+    #expect(configuration.experts == 5 && configuration.gate == .softmax && configuration.combine == .expectation)
+    #expect(configuration.topK == 1 && configuration.temperature == 1 && configuration.weightDecay == 0)
+    #expect(configuration.epochs == 20 && configuration.batchSize == 512 && configuration.learningRate == 1e-3)
+    #expect(configuration.seed == 0 && configuration.validationFraction == 0.1 && configuration.blockRows == 128)
+  }
+
+  @Test func laterLayersWin() throws {
+    let file = try ConfigurationLayer(yaml: "epochs: 3\nseed: 7\n", file: "a.yaml")
+    let second = try ConfigurationLayer(yaml: "epochs: 4\n", file: "b.yaml")
+    let resolved = try Configuration.resolve([file, second, layer(["seed": "8"])])
+    #expect(resolved.configuration.epochs == 4)
+    #expect(resolved.configuration.seed == 8)
+  }
+
+  @Test func weightsFollowFromK() throws {
+    func weights(_ pairs: KeyValuePairs<String, String>) throws -> TopKWeights {
+      try Configuration.resolve([layer(pairs)]).configuration.topKWeights
+    }
+    #expect(try weights(["combine": "top-k"]) == .full)
+    #expect(try weights(["combine": "top-k", "top-k": "2"]) == .renormalised)
+    #expect(try weights(["combine": "top-k", "top-k": "2", "top-k-weights": "full"]) == .full)
+    #expect(try weights(["combine": "top-k", "top-k-weights": "renormalised"]) == .renormalised)
+  }
+
+  @Test func everySettingReadsItsOwnText() throws {
+    var configuration = Configuration()
+    configuration.dataset = "idx"
+    configuration.combine = .topK
+    configuration.topK = 2
+    configuration.mean = [0.25, -1]
+    configuration.standardDeviation = [0.5, 1e-3]
+    configuration.initFrom = "a b.safetensors"
+    configuration.maxSteps = 3
+    configuration.maxTime = 1.5
+    configuration.seed = .max
+    configuration.dataDirectory = "/d"
+    configuration.trainImages = "1"
+    configuration.trainLabels = "2"
+    configuration.testImages = "3"
+    configuration.testLabels = "4"
+    configuration.runDirectory = "r"
+    let entries = ConfigurationSchema.settings.compactMap { setting in
+      setting.text(configuration).map { (key: setting.key, text: $0) }
+    }
+    #expect(entries.count == ConfigurationSchema.settings.count, "this test gives every setting a value")
+    #expect(try Configuration.resolve([ConfigurationLayer(commandLine: entries)]).configuration == configuration)
+  }
+
+  @Test func keysAreUnique() {
+    let keys = ConfigurationSchema.settings.map(\.key)
+    #expect(Set(keys).count == keys.count)
+  }
+
+  // MARK: What is refused
+
+  @Test(arguments: [
+    ("experts", "0"), ("experts", "five"), ("experts", "99999999999999999999"), ("top-k", "-1"), ("temperature", "0"),
+    ("temperature", "nan"), ("learning-rate", "inf"), ("learning-rate", "-1"), ("batch-size", "0"),
+    ("validation-fraction", "1"), ("validation-fraction", "-0.1"), ("gate", "sofmax"), ("payload", "int8"),
+    ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"), ("max-time", "0"),
+    ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
+    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"),
+  ])
+  func valuesOutOfRangeAreRefused(key: String, text: String) throws {
+    let failure = try #require(refusal([key: text]))
+    #expect(failure.code == .usage)
+    #expect(failure.message.contains(key) && failure.message.contains("expected"))
+  }
+
+  @Test func aMistypedWordIsNamed() {
+    #expect(
+      refusal(["gate": "sofmax"])?.message
+        == "--gate sofmax is not allowed: expected softmax, none; did you mean 'softmax'?")
+    #expect(
+      refusal(["dataset": "fashon-mnist"])?.message.hasPrefix(
+        "--dataset fashon-mnist: unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'? known are ") == true)
+    #expect(refusal(["model": "mnits"])?.message.contains("did you mean 'mnist'?") == true)
+  }
+
+  @Test func kMustNotExceedTheExperts() {
+    let message = refusal(["combine": "top-k", "top-k": "9"])?.message
+    #expect(message?.hasPrefix("--top-k 9 is larger than --experts 5") == true)
+    let given = refusal(["combine": "top-k", "top-k": "9", "experts": "8"])?.message
+    #expect(given == "--top-k 9 is larger than --experts 8; take a smaller k or more experts")
+    #expect(refusal(["combine": "top-k", "top-k": "5"]) == nil)
+  }
+
+  // MARK: What makes no difference
+
+  @Test func settingsWithoutEffectAreSaidAndPutBack() throws {
+    let single = try Configuration.resolve([layer(["gate": "none", "experts": "7", "combine": "top-k", "top-k": "3"])])
+    #expect(single.configuration.experts == 1)
+    #expect(single.configuration.combine == .expectation)
+    #expect(single.notes.count == 3)
+    #expect(single.notes[0] == "--experts 7 has no effect with --gate none, the single model")
+
+    let dense = try Configuration.resolve([layer(["top-k": "9"])])
+    #expect(dense.notes == ["--top-k 9 has no effect with --combine expectation"])
+    #expect(dense.configuration == (try Configuration.resolve([]).configuration))
+
+    let partial = try Configuration.resolve([layer(["init-partial": "true"])])
+    #expect(partial.notes == ["--init-partial has no effect without --init-from"])
+  }
+
+  @Test func theSavedConfigurationOfASingleModelIsSilent() throws {
+    let first = try Configuration.resolve([layer(["gate": "none", "experts": "7"])])
+    let file = try ConfigurationLayer(yaml: first.configuration.yaml, file: "config.yaml")
+    let second = try Configuration.resolve([file])
+    #expect(second.configuration == first.configuration)
+    #expect(second.notes.isEmpty)
+  }
+
+  // MARK: Checkpoints
+
+  @Test func aCheckpointKeepsWhatDeterminesValues() throws {
+    let resolved = try Configuration.resolve([
+      layer([
+        "combine": "top-k", "top-k": "2", "experts": "8", "learning-rate": "0.003", "seed": "18446744073709551615",
+        "epochs": "3", "payload": "index", "placement": "0,0,0,0,0,0,0,0",
+      ])
+    ]).configuration
+    let text = resolved.valueKeysJSON()
+    let back = try Configuration(valueKeysJSON: text)
+    #expect(back.valueKeysJSON() == text)
+    #expect(back.experts == 8 && back.topK == 2 && back.learningRate == 0.003 && back.seed == .max)
+    for key in ["epochs", "payload", "placement", "data-dir", "init-from", "run-dir", "max-steps", "watchdog"] {
+      #expect(!text.contains("\"\(key)\""), "\(key) changes no value")
+    }
+  }
+
+  @Test(arguments: [
+    "", "[]", "{\"experts\":5}", "{\"experts\":\"5\"}", "{\"epochs\":\"5\"}", "{\"exprts\":\"5\"}", "{\"experts\":\"0\"}",
+  ])
+  func aStrangeCheckpointConfigurationIsBadData(text: String) {
+    #expect(failure { _ = try Configuration(valueKeysJSON: text) }?.code == .badData)
+  }
+
+  @Test func aResumedRunTakesValuesFromTheCheckpointAndTheRestFromItsDirectory() throws {
+    let first = try Configuration.resolve([
+      layer(["dataset": "mnist", "experts": "3", "epochs": "4", "payload": "index", "init-from": "w.safetensors"])
+    ]).configuration
+    let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
+    let earlier = try ConfigurationLayer(yaml: first.yaml, file: "config.yaml")
+    func resume(_ pairs: KeyValuePairs<String, String>) throws -> ResolvedConfiguration {
+      try Configuration.resuming(from: stored, earlier: earlier, [layer(pairs)], checkpoint: "checkpoint-4")
+    }
+    #expect(try resume([:]).configuration == first)
+    let longer = try resume(["epochs": "9", "placement": "round-robin", "experts": "3"])
+    #expect(longer.configuration.epochs == 9 && longer.configuration.placement == "round-robin")
+    #expect(longer.configuration.experts == 3 && longer.configuration.payload == .index)
+    let other = failure { _ = try resume(["experts": "4"]) }
+    #expect(other?.code == .usage)
+    #expect(
+      other?.message.hasPrefix("--experts 4 differs from checkpoint-4, which was trained with experts 3") == true)
+    #expect(failure { _ = try resume(["dataset": "fashion-mnist"]) }?.code == .usage)
+    #expect(failure { _ = try resume(["no": "1"]) }?.code == .usage)
+    #expect(try resume(["init-from": "x"]).notes == ["--init-from x has no effect on a resumed run"])
+  }
+
+  @Test func givenWeightsOfTopKMustAgreeWithTheCheckpoint() throws {
+    let first = try Configuration.resolve([
+      layer(["combine": "top-k", "top-k": "2", "top-k-weights": "full"])
+    ]).configuration
+    let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
+    let none = ConfigurationLayer(entries: [])
+    let again = try Configuration.resuming(
+      from: stored, earlier: none, [layer(["combine": "top-k", "top-k": "2"])], checkpoint: "c")
+    #expect(again.configuration.topKWeights == .full)
+    #expect(
+      failure {
+        _ = try Configuration.resuming(
+          from: stored, earlier: none, [layer(["top-k-weights": "renormalised"])], checkpoint: "c")
+      }?.code == .usage)
+  }
+}
+
+struct NearestNameTests {
+  @Test(arguments: [
+    ("exprts", "experts"), ("expertss", "experts"), ("epxerts", "experts"), ("batchsize", "batch-size"),
+    ("Epochs", "epochs"), ("learning_rate", "learning-rate"),
+  ])
+  func aSlipIsRecognised(typed: String, meant: String) {
+    #expect(nearestName(to: typed, among: ConfigurationSchema.settings.map(\.key)) == meant)
+  }
+
+  @Test func nothingNearIsNoSuggestion() {
+    #expect(nearestName(to: "zebra", among: ConfigurationSchema.settings.map(\.key)) == nil)
+    #expect(didYouMean("zebra", among: ["experts"]) == "")
+    #expect(nearestName(to: "ab", among: ["ba"]) == "ba", "a swap of neighbours is one slip")
+  }
+}
