@@ -5,7 +5,7 @@ private func layer(_ pairs: KeyValuePairs<String, String>) -> ConfigurationLayer
   ConfigurationLayer(commandLine: pairs.map { ($0.key, $0.value) })
 }
 
-private func failure(_ body: () throws -> Void) -> Failure? {
+private func refusal(_ body: () throws -> Void) -> Failure? {
   do {
     try body()
     return nil
@@ -15,7 +15,7 @@ private func failure(_ body: () throws -> Void) -> Failure? {
 }
 
 private func refusal(_ pairs: KeyValuePairs<String, String>) -> Failure? {
-  failure { _ = try Configuration.resolve([layer(pairs)]) }
+  refusal { _ = try Configuration.resolve([layer(pairs)]) }
 }
 
 struct ConfigurationTests {
@@ -24,10 +24,13 @@ struct ConfigurationTests {
     #expect(resolved.notes.isEmpty && resolved.given.isEmpty)
     let configuration = resolved.configuration
     #expect(configuration.dataset == "fashion-mnist" && configuration.model == "fashion-mnist")
-    #expect(configuration.experts == 5 && configuration.gate == .softmax && configuration.combine == .expectation)
+    #expect(
+      configuration.experts == 5 && configuration.gate == .softmax && configuration.combine == .expectation)
     #expect(configuration.topK == 1 && configuration.temperature == 1 && configuration.weightDecay == 0)
-    #expect(configuration.epochs == 20 && configuration.batchSize == 512 && configuration.learningRate == 1e-3)
-    #expect(configuration.seed == 0 && configuration.validationFraction == 0.1 && configuration.blockRows == 128)
+    #expect(
+      configuration.epochs == 20 && configuration.batchSize == 512 && configuration.learningRate == 1e-3)
+    #expect(
+      configuration.seed == 0 && configuration.validationFraction == 0.1 && configuration.blockRows == 128)
   }
 
   @Test func laterLayersWin() throws {
@@ -69,7 +72,8 @@ struct ConfigurationTests {
       setting.text(configuration).map { (key: setting.key, text: $0) }
     }
     #expect(entries.count == ConfigurationSchema.settings.count, "this test gives every setting a value")
-    #expect(try Configuration.resolve([ConfigurationLayer(commandLine: entries)]).configuration == configuration)
+    #expect(
+      try Configuration.resolve([ConfigurationLayer(commandLine: entries)]).configuration == configuration)
   }
 
   @Test func keysAreUnique() {
@@ -80,10 +84,12 @@ struct ConfigurationTests {
   // MARK: What is refused
 
   @Test(arguments: [
-    ("experts", "0"), ("experts", "five"), ("experts", "99999999999999999999"), ("top-k", "-1"), ("temperature", "0"),
+    ("experts", "0"), ("experts", "five"), ("experts", "99999999999999999999"), ("top-k", "-1"),
+    ("temperature", "0"),
     ("temperature", "nan"), ("learning-rate", "inf"), ("learning-rate", "-1"), ("batch-size", "0"),
     ("validation-fraction", "1"), ("validation-fraction", "-0.1"), ("gate", "sofmax"), ("payload", "int8"),
-    ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"), ("max-time", "0"),
+    ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"),
+    ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
     ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"),
   ])
@@ -99,7 +105,8 @@ struct ConfigurationTests {
         == "--gate sofmax is not allowed: expected softmax, none; did you mean 'softmax'?")
     #expect(
       refusal(["dataset": "fashon-mnist"])?.message.hasPrefix(
-        "--dataset fashon-mnist: unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'? known are ") == true)
+        "--dataset fashon-mnist: unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'? known are ")
+        == true)
     #expect(refusal(["model": "mnits"])?.message.contains("did you mean 'mnist'?") == true)
   }
 
@@ -114,7 +121,9 @@ struct ConfigurationTests {
   // MARK: What makes no difference
 
   @Test func settingsWithoutEffectAreSaidAndPutBack() throws {
-    let single = try Configuration.resolve([layer(["gate": "none", "experts": "7", "combine": "top-k", "top-k": "3"])])
+    let single = try Configuration.resolve([
+      layer(["gate": "none", "experts": "7", "combine": "top-k", "top-k": "3"])
+    ])
     #expect(single.configuration.experts == 1)
     #expect(single.configuration.combine == .expectation)
     #expect(single.notes.count == 3)
@@ -141,7 +150,8 @@ struct ConfigurationTests {
   @Test func aCheckpointKeepsWhatDeterminesValues() throws {
     let resolved = try Configuration.resolve([
       layer([
-        "combine": "top-k", "top-k": "2", "experts": "8", "learning-rate": "0.003", "seed": "18446744073709551615",
+        "combine": "top-k", "top-k": "2", "experts": "8", "learning-rate": "0.003",
+        "seed": "18446744073709551615",
         "epochs": "3", "payload": "index", "placement": "0,0,0,0,0,0,0,0",
       ])
     ]).configuration
@@ -149,21 +159,26 @@ struct ConfigurationTests {
     let back = try Configuration(valueKeysJSON: text)
     #expect(back.valueKeysJSON() == text)
     #expect(back.experts == 8 && back.topK == 2 && back.learningRate == 0.003 && back.seed == .max)
-    for key in ["epochs", "payload", "placement", "data-dir", "init-from", "run-dir", "max-steps", "watchdog"] {
+    for key in [
+      "epochs", "payload", "placement", "data-dir", "init-from", "run-dir", "max-steps", "watchdog",
+    ] {
       #expect(!text.contains("\"\(key)\""), "\(key) changes no value")
     }
   }
 
   @Test(arguments: [
-    "", "[]", "{\"experts\":5}", "{\"experts\":\"5\"}", "{\"epochs\":\"5\"}", "{\"exprts\":\"5\"}", "{\"experts\":\"0\"}",
+    "", "[]", "{\"experts\":5}", "{\"experts\":\"5\"}", "{\"epochs\":\"5\"}", "{\"exprts\":\"5\"}",
+    "{\"experts\":\"0\"}",
   ])
   func aStrangeCheckpointConfigurationIsBadData(text: String) {
-    #expect(failure { _ = try Configuration(valueKeysJSON: text) }?.code == .badData)
+    #expect(refusal { _ = try Configuration(valueKeysJSON: text) }?.code == .badData)
   }
 
   @Test func aResumedRunTakesValuesFromTheCheckpointAndTheRestFromItsDirectory() throws {
     let first = try Configuration.resolve([
-      layer(["dataset": "mnist", "experts": "3", "epochs": "4", "payload": "index", "init-from": "w.safetensors"])
+      layer([
+        "dataset": "mnist", "experts": "3", "epochs": "4", "payload": "index", "init-from": "w.safetensors",
+      ])
     ]).configuration
     let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
     let earlier = try ConfigurationLayer(yaml: first.yaml, file: "config.yaml")
@@ -174,12 +189,13 @@ struct ConfigurationTests {
     let longer = try resume(["epochs": "9", "placement": "round-robin", "experts": "3"])
     #expect(longer.configuration.epochs == 9 && longer.configuration.placement == "round-robin")
     #expect(longer.configuration.experts == 3 && longer.configuration.payload == .index)
-    let other = failure { _ = try resume(["experts": "4"]) }
+    let other = refusal { _ = try resume(["experts": "4"]) }
     #expect(other?.code == .usage)
     #expect(
-      other?.message.hasPrefix("--experts 4 differs from checkpoint-4, which was trained with experts 3") == true)
-    #expect(failure { _ = try resume(["dataset": "fashion-mnist"]) }?.code == .usage)
-    #expect(failure { _ = try resume(["no": "1"]) }?.code == .usage)
+      other?.message.hasPrefix("--experts 4 differs from checkpoint-4, which was trained with experts 3")
+        == true)
+    #expect(refusal { _ = try resume(["dataset": "fashion-mnist"]) }?.code == .usage)
+    #expect(refusal { _ = try resume(["no": "1"]) }?.code == .usage)
     #expect(try resume(["init-from": "x"]).notes == ["--init-from x has no effect on a resumed run"])
   }
 
@@ -193,7 +209,7 @@ struct ConfigurationTests {
       from: stored, earlier: none, [layer(["combine": "top-k", "top-k": "2"])], checkpoint: "c")
     #expect(again.configuration.topKWeights == .full)
     #expect(
-      failure {
+      refusal {
         _ = try Configuration.resuming(
           from: stored, earlier: none, [layer(["top-k-weights": "renormalised"])], checkpoint: "c")
       }?.code == .usage)

@@ -19,7 +19,10 @@ struct ConfigurationYAMLTests {
     configuration.maxTime = 12.5
     configuration.seed = .max
     configuration.shuffle = false
-    for path in ["null", "~/runs", "-x", "a: b", "\"q\"", "it's", "# no comment", "*a", "&b", "!c", "tab\tnew\nline", "\u{7F}é", "1,2", ","] {
+    for path in [
+      "null", "~/runs", "-x", "a: b", "\"q\"", "it's", "# no comment", "*a", "&b", "!c", "tab\tnew\nline",
+      "\u{7F}é", "1,2", ",",
+    ] {
       configuration.dataDirectory = path
       configuration.initFrom = path
       let layer = try ConfigurationLayer(yaml: configuration.yaml, file: "config.yaml")
@@ -36,7 +39,8 @@ struct ConfigurationYAMLTests {
 
   @Test func valuesMayBeQuotedAndListsMayBeLists() throws {
     let layer = try ConfigurationLayer(
-      yaml: "# a comment & nothing more\nexperts: \"8\"\nplacement: [0, 1, 1]\nmean:\n  - 0.5\n  - 0.25\nshuffle: False\n",
+      yaml:
+        "# a comment & nothing more\nexperts: \"8\"\nplacement: [0, 1, 1]\nmean:\n  - 0.5\n  - 0.25\nshuffle: False\n",
       file: "f")
     #expect(layer.entries.map(\.key) == ["experts", "placement", "mean", "shuffle"])
     #expect(layer.entries.map(\.text) == ["8", "0,1,1", "0.5,0.25", "false"])
@@ -62,7 +66,8 @@ struct ConfigurationYAMLTests {
 
   @Test(arguments: [
     ("experts: &five 5\n", "run.yaml:1:10: anchors"), ("experts: *five\n", "run.yaml:1:10: aliases"),
-    ("seed: 1\nexperts: !!int 5\n", "run.yaml:2:10: tags"), ("%YAML 1.2\n---\nseed: 1\n", "run.yaml:1:1: directives"),
+    ("seed: 1\nexperts: !!int 5\n", "run.yaml:2:10: tags"),
+    ("%YAML 1.2\n---\nseed: 1\n", "run.yaml:1:1: directives"),
     ("- &a\n", "run.yaml:1:3: anchors"), ("{\"seed\":&a 1}\n", "run.yaml:1:9: anchors"),
     ("a: [x, *y]\n", "run.yaml:1:8: aliases"), ("? *a\n: 1\n", "run.yaml:1:3: aliases"),
   ])
@@ -71,9 +76,12 @@ struct ConfigurationYAMLTests {
   }
 
   @Test(arguments: [
-    ("seed: 1\nseed: 2\n", "occurs more than once"), ("seed: {a: 1}\n", "not nested"), ("seed: [[1]]\n", "one value"),
-    ("- seed\n", "key: value"), ("seed\n", "key: value"), ("seed:\n", "no value"), ("[a]: 1\n", "a key is one word"),
-    ("seed: 1\n---\nseed: 2\n", "another document"), ("seed: \"1\n", "run.yaml:"), ("seed: 1\n\tepochs: 2\n", "run.yaml:"),
+    ("seed: 1\nseed: 2\n", "occurs more than once"), ("seed: {a: 1}\n", "not nested"),
+    ("seed: [[1]]\n", "one value"),
+    ("- seed\n", "key: value"), ("seed\n", "key: value"), ("seed:\n", "no value"),
+    ("[a]: 1\n", "a key is one word"),
+    ("seed: 1\n---\nseed: 2\n", "another document"), ("seed: \"1\n", "run.yaml:"),
+    ("seed: 1\n\tepochs: 2\n", "run.yaml:"),
     ("seed: \u{0}\n", "run.yaml"),
   ])
   func whatIsNoListOfSettingsIsRefused(yaml: String, part: String) throws {
