@@ -88,6 +88,15 @@ struct CheckedFile: ~Copyable, Sendable {
     }
   }
 
+  /// Bytes from `offset`.
+  func bytes(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    try bytes.withUnsafeMutableBufferPointer { (buffer) throws(Failure) in
+      try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+    }
+    return bytes
+  }
+
   /// Writes the whole buffer at `offset`.
   func write(_ buffer: UnsafeRawBufferPointer, at offset: Int) throws(Failure) {
     var done = 0
@@ -152,23 +161,6 @@ enum CheckedDirectory {
   static func rename(_ old: String, to new: String) throws(Failure) {
     guard Glibc.rename(old, new) == 0 else {
       throw Failure(.inputOutput, "\(new): cannot be renamed from \(old): \(systemMessage())")
-    }
-  }
-
-  /// Replaces a small file so that a reader sees the old content or the new, never a part.
-  static func replace(_ path: String, with text: String) throws(Failure) {
-    let temporary = path + ".tmp"
-    try remove(temporary)
-    var file = try CheckedFile.creating(temporary)
-    let bytes = Array(text.utf8)
-    do throws(Failure) {
-      try file.write(bytes, at: 0)
-      try file.synchronise()
-      try file.close()
-      try rename(temporary, to: path)
-    } catch {
-      unlink(temporary)
-      throw error
     }
   }
 

@@ -20,7 +20,7 @@ enum CheckpointChecksums {
     precondition(digests.count == tensors.count, "every tensor has a digest")
     var sealed = metadata
     for (tensor, digest) in zip(tensors, digests) {
-      sealed[tensorPrefix + tensor.name] = Checksum.hexadecimal(digest)
+      sealed[tensorPrefix + tensor.name] = SHA256.hexadecimal(digest)
     }
     sealed[headerKey] = headerDigest(metadata: sealed, tensors: tensors)
     return sealed
@@ -29,7 +29,7 @@ enum CheckpointChecksums {
   /// Metadata as long as the sealed ones, before the digests are known.
   static func unsealed(_ metadata: [String: String], names: [String]) -> [String: String] {
     precondition(!metadata.keys.contains(where: isChecksum), "keys that begin with sha256 are the checksums'")
-    let digits = String(repeating: "0", count: 2 * Checksum.size)
+    let digits = String(repeating: "0", count: 2 * SHA256.size)
     var unsealed = metadata
     for name in names { unsealed[tensorPrefix + name] = digits }
     unsealed[headerKey] = digits
@@ -72,6 +72,6 @@ enum CheckpointChecksums {
     "the file is damaged or was edited; --resume auto falls back to the newest good checkpoint"
 
   private static func headerDigest(metadata: [String: String], tensors: [SafetensorsTensor]) -> String {
-    Checksum.hexadecimal(Checksum.of(SafetensorsHeader.text(metadata: metadata, tensors: tensors)))
+    SHA256.hexadecimal(SHA256.digest(of: SafetensorsHeader.text(metadata: metadata, tensors: tensors)))
   }
 }

@@ -22,14 +22,11 @@ public struct CheckpointDirectory: Sendable {
   /// What `latest` names, if that is the name of a checkpoint that exists; anything else in that file counts as nothing.
   public func latest() throws(Failure) -> CheckpointName? {
     guard let file = try? CheckedFile.reading(path + "/" + Self.latestName, followingLinks: false),
-      let size = try? file.size(), size <= 256
+      let size = try? file.size(), size <= 256, let bytes = try? file.bytes(at: 0, count: size)
     else { return nil }
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
-    defer { room.deallocate() }
-    guard (try? file.read(into: room, at: 0)) != nil else { return nil }
-    var text = Substring(String(decoding: room, as: UTF8.self))
+    var text = String(decoding: bytes, as: UTF8.self)
     if text.last == "\n" { text.removeLast() }
-    guard let name = CheckpointName(fileName: String(text)) else { return nil }
+    guard let name = CheckpointName(fileName: text) else { return nil }
     return try list().contains(name) ? name : nil
   }
 
@@ -73,9 +70,7 @@ public struct CheckpointDirectory: Sendable {
   public func removeUnfinished() throws(Failure) {
     for (name, isRegular) in try names() where isRegular && name.hasSuffix(CheckpointWriter.temporarySuffix) {
       let finalName = String(name.dropLast(CheckpointWriter.temporarySuffix.count))
-      if CheckpointName(fileName: finalName) != nil || finalName == Self.latestName {
-        try CheckedDirectory.remove(path + "/" + name)
-      }
+      if CheckpointName(fileName: finalName) != nil { try CheckedDirectory.remove(path + "/" + name) }
     }
   }
 

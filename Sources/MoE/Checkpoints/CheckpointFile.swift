@@ -32,9 +32,9 @@ public final class CheckpointFile: Sendable {
     }
     file = try CheckedFile.reading(path, followingLinks: followingLinks)
     let size = try file.size()
-    let prefix = try Self.bytes(of: file, from: 0, count: min(8, size))
+    let prefix = try file.bytes(at: 0, count: min(8, size))
     let length = try SafetensorsHeader.textLength(prefix: prefix, fileSize: size, file: path)
-    let text = try Self.bytes(of: file, from: 8, count: length)
+    let text = try file.bytes(at: 8, count: length)
     let header = try SafetensorsHeader(parsing: text, fileSize: size, file: path)
 
     checksums = try CheckpointChecksums.verify(header, file: path)
@@ -69,7 +69,7 @@ public final class CheckpointFile: Sendable {
         "\(path): tensor '\(name)': expected F32 \(shape), found \(tensor.type.rawValue) \(tensor.shape)")
     }
     let bytes = UnsafeMutableRawBufferPointer(start: destination, count: tensor.range.count)
-    let checksum = Checksum()
+    let checksum = SHA256()
     for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
       let piece = bytes[begin..<min(begin + Self.pieceBytes, bytes.count)]
       try file.read(into: .init(rebasing: piece), at: dataOffset + tensor.range.lowerBound + begin)
@@ -97,7 +97,7 @@ public final class CheckpointFile: Sendable {
   public func verifyAll() throws(Failure) {
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 64)
     defer { room.deallocate() }
-    let checksum = Checksum()
+    let checksum = SHA256()
     for (index, tensor) in tensors.enumerated() {
       for begin in stride(from: tensor.range.lowerBound, to: tensor.range.upperBound, by: Self.pieceBytes) {
         let piece = UnsafeMutableRawBufferPointer(
@@ -111,7 +111,7 @@ public final class CheckpointFile: Sendable {
 
   private func verify(_ digest: [UInt8], of index: Int) throws(Failure) {
     guard let expected = checksums?[index] else { return }
-    let found = Checksum.hexadecimal(digest)
+    let found = SHA256.hexadecimal(digest)
     guard found == expected else {
       throw Failure(
         .badData,
@@ -122,15 +122,4 @@ public final class CheckpointFile: Sendable {
 
   /// Large enough to keep system calls rare, small enough that the checksum reads from the cache.
   static let pieceBytes = 1 << 20
-
-  private static func bytes(
-    of file: borrowing CheckedFile, from offset: Int, count: Int
-  ) throws(Failure) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-    defer { room.deallocate() }
-    try file.read(into: room, at: offset)
-    bytes.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(room)) }
-    return bytes
-  }
 }

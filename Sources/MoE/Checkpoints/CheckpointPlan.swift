@@ -26,16 +26,16 @@ struct CheckpointPlan {
       "an owner has the values of its tensors")
 
     let text = SafetensorsHeader.text(metadata: [:], tensors: layout.tensors) + owners.description
-    let agreed = Checksum.of(text) + withUnsafeBytes(of: UInt64(layout.dataOffset)) { Array($0) }
+    let agreed = SHA256.digest(of: text) + withUnsafeBytes(of: UInt64(layout.dataOffset)) { Array($0) }
     var rootWord = agreed
     try rootWord.withUnsafeMutableBufferPointer { (bytes) throws(CommunicationError) in
       try communicator.broadcast(UnsafeMutableRawBufferPointer(bytes), root: 0)
     }
     precondition(
-      rootWord.prefix(Checksum.size) == agreed.prefix(Checksum.size),
+      rootWord.prefix(SHA256.size) == agreed.prefix(SHA256.size),
       "all ranks list the same tensors and owners")
     dataOffset = rootWord.withUnsafeBytes {
-      Int($0.loadUnaligned(fromByteOffset: Checksum.size, as: UInt64.self))
+      Int($0.loadUnaligned(fromByteOffset: SHA256.size, as: UInt64.self))
     }
   }
 
@@ -47,12 +47,12 @@ struct CheckpointPlan {
   ) throws(CommunicationError) -> (header: SafetensorsHeader, contentChecksum: String) {
     let isRoot = communicator.rank == 0
     let counts = Partition(counts: (0..<communicator.size).map { rank in owners.count { $0 == rank } })
-    var gathered = [UInt8](repeating: 0, count: isRoot ? counts.total * Checksum.size : 0)
+    var gathered = [UInt8](repeating: 0, count: isRoot ? counts.total * SHA256.size : 0)
     try digests.withUnsafeBufferPointer { (digests) throws(CommunicationError) in
       try gathered.withUnsafeMutableBufferPointer { (gathered) throws(CommunicationError) in
         try communicator.gather(
           UnsafeRawBufferPointer(digests), into: UnsafeMutableRawBufferPointer(gathered), counts,
-          rowBytes: Checksum.size, root: 0)
+          rowBytes: SHA256.size, root: 0)
       }
     }
 
@@ -62,7 +62,7 @@ struct CheckpointPlan {
       var next = counts.offsets
       let ordered = owners.map { owner in
         defer { next[owner] += 1 }
-        return Array(gathered[next[owner] * Checksum.size..<(next[owner] + 1) * Checksum.size])
+        return Array(gathered[next[owner] * SHA256.size..<(next[owner] + 1) * SHA256.size])
       }
       header = SafetensorsHeader(
         metadata: CheckpointChecksums.sealed(metadata, tensors: layout.tensors, digests: ordered),

@@ -88,7 +88,7 @@ public enum CheckpointWriter {
     }
     try vote.agree { () throws(Failure) in
       guard isRoot else { return }
-      try CheckedDirectory.replace(directory + "/" + CheckpointDirectory.latestName, with: fileName + "\n")
+      try SafeFile.replace(directory + "/" + CheckpointDirectory.latestName, fileName + "\n")
       try CheckedDirectory.synchronise(directory)
     }
     return CheckpointReceipt(
@@ -109,9 +109,9 @@ public enum CheckpointWriter {
   {
     guard !plan.own.isEmpty else { return [] }
     var file = try CheckedFile.writing(temporary)
-    let checksum = Checksum()
+    let checksum = SHA256()
     var digests: [UInt8] = []
-    digests.reserveCapacity(plan.own.count * Checksum.size)
+    digests.reserveCapacity(plan.own.count * SHA256.size)
     for (tensor, storage) in plan.own {
       // Little endian in memory as in the file, see the check below.
       let bytes = UnsafeRawBufferPointer(start: storage, count: tensor.range.count)

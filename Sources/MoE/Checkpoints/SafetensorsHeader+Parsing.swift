@@ -38,10 +38,6 @@ extension SafetensorsHeader {
     guard case .object(let members) = root else {
       throw Failure(.badData, "\(file): header: expected a JSON object, found another value")
     }
-    guard members.count <= Self.maximumTensors + 1 else {
-      throw Failure(
-        .badData, "\(file): expected at most \(Self.maximumTensors) tensors, found \(members.count)")
-    }
     var metadata: [String: String] = [:]
     var tensors: [SafetensorsTensor] = []
     tensors.reserveCapacity(members.count)
@@ -51,6 +47,10 @@ extension SafetensorsHeader {
       } else {
         tensors.append(try Self.readTensor(member, file: file))
       }
+    }
+    guard tensors.count <= Self.maximumTensors else {
+      throw Failure(
+        .badData, "\(file): expected at most \(Self.maximumTensors) tensors, found \(tensors.count)")
     }
     tensors.sort { left, right in
       (left.range.lowerBound, left.range.upperBound, left.name)

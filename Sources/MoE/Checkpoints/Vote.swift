@@ -26,31 +26,11 @@ struct Vote {
       failure.code, "\(failure.message) (rank \(communicator.rank) on host \(communicator.hostName))")
   }
 
-  /// A collective: every rank's exit code and length of message, then the messages.
+  /// A collective: every rank's exit code, and the messages when one has failed.
   private func firstFailure(_ own: Failure?) throws(CommunicationError) -> Failure? {
-    let size = communicator.size
-    let message = Array((own?.message ?? "").utf8)
-    let ballot = [Int64(own?.code.rawValue ?? 0), Int64(message.count)]
-    var ballots = [Int64](repeating: 0, count: 2 * size)
-    try gather(ballot, into: &ballots, Partition(counts: Array(repeating: 2, count: size)))
-    guard let first = (0..<size).first(where: { ballots[2 * $0] != 0 }) else { return nil }
-
-    let lengths = Partition(counts: (0..<size).map { Int(ballots[2 * $0 + 1]) })
-    var messages = [UInt8](repeating: 0, count: lengths.total)
-    try gather(message, into: &messages, lengths)
-    let code = ExitCode(rawValue: Int32(ballots[2 * first])) ?? .internalError
-    return Failure(code, String(decoding: messages[lengths[first]], as: UTF8.self))
-  }
-
-  private func gather<Element: BitwiseCopyable>(
-    _ own: [Element], into all: inout [Element], _ counts: Partition
-  ) throws(CommunicationError) {
-    try own.withUnsafeBufferPointer { (own) throws(CommunicationError) in
-      try all.withUnsafeMutableBufferPointer { (all) throws(CommunicationError) in
-        try communicator.allGather(
-          UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all), counts,
-          rowBytes: MemoryLayout<Element>.stride)
-      }
-    }
+    let codes = try communicator.allGather([own?.exitCode ?? 0])
+    guard let first = codes.firstIndex(where: { $0 != 0 }) else { return nil }
+    let messages = try communicator.allGather(text: own?.message ?? "")
+    return Failure(ExitCode(rawValue: codes[first]) ?? .internalError, messages[first])
   }
 }

@@ -1,26 +1,47 @@
 import CCrypto
 
-/// SHA-256 of bytes that arrive in pieces.
+/// SHA-256 of bytes that arrive in pieces. One context serves many digests, since a file may hold 100 000 tensors.
 struct SHA256: ~Copyable {
+  /// Bytes of a digest.
+  static let size = 32
+
   private let context: OpaquePointer
 
   init() {
-    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
-      preconditionFailure("libcrypto offers SHA-256")
-    }
+    guard let context = EVP_MD_CTX_new() else { preconditionFailure("libcrypto gives a context") }
     self.context = context
+    start()
   }
 
   deinit { EVP_MD_CTX_free(context) }
 
-  func update(_ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { precondition(EVP_DigestUpdate(context, $0.baseAddress, $0.count) == 1) }
+  private func start() {
+    precondition(EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1, "libcrypto offers SHA-256")
   }
 
-  /// The digest in 64 hexadecimal digits. Ends the computation.
-  consuming func hexadecimal() -> String {
-    var digest = [UInt8](repeating: 0, count: 32)
-    precondition(EVP_DigestFinal_ex(context, &digest, nil) == 1)
+  func update(_ bytes: UnsafeRawBufferPointer) {
+    precondition(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, "SHA-256 takes any bytes")
+  }
+
+  func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+
+  /// The digest of the bytes since the last call, 32 bytes.
+  func finish() -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: Self.size)
+    precondition(EVP_DigestFinal_ex(context, &digest, nil) == 1, "SHA-256 ends")
+    start()
+    return digest
+  }
+
+  /// The digest of a text.
+  static func digest(of text: String) -> [UInt8] {
+    let hash = SHA256()
+    hash.update(Array(text.utf8))
+    return hash.finish()
+  }
+
+  /// A digest in lower-case hexadecimal, two digits per byte.
+  static func hexadecimal(_ digest: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
@@ -30,5 +51,5 @@ struct SHA256: ~Copyable {
 package func sha256(_ pieces: [UInt8]...) -> String {
   let hash = SHA256()
   for piece in pieces { hash.update(piece) }
-  return hash.hexadecimal()
+  return SHA256.hexadecimal(hash.finish())
 }

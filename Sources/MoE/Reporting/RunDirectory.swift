@@ -55,7 +55,10 @@ public final class RunDirectory {
       close(lock)
       throw Failure(.cannotCreate, "cannot use run directory \(path): \(reason)")
     }
-    return RunDirectory(path: path, lock: lock)
+    let directory = RunDirectory(path: path, lock: lock)
+    // A killed process may have left a checkpoint half written.
+    try CheckpointDirectory(path).removeUnfinished()
+    return directory
   }
 
   /// Whether something is at a path.

@@ -5,7 +5,7 @@ enum SafeFile {
   /// Replaces a file at once: a reader sees the old content or the new, whole.
   static func replace(_ path: String, _ text: String) throws(Failure) {
     let temporary = path + ".part"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure("write", path) }
     do throws(Failure) {
       try write(text, to: descriptor, path)

@@ -1,0 +1,112 @@
+import Foundation
+import MoE
+import Testing
+
+@Suite struct CheckpointDirectoryTests {
+  private func write(_ names: [CheckpointName], to scratch: TemporaryDirectory) throws {
+    for name in names {
+      for result in writeSample(
+        metadata: ["step": "\(name.steps)"], to: scratch.path, fileName: name.fileName)
+      {
+        _ = try result.get()
+      }
+    }
+  }
+
+  private let names = [(0, 0), (1, 10), (2, 20), (10_000, 123_456_789)].map {
+    CheckpointName(epochs: $0.0, steps: $0.1)
+  }
+
+  @Test func namesArePaddedAndGrow() {
+    #expect(
+      names.map(\.fileName) == [
+        "checkpoint-0000-00000000.safetensors", "checkpoint-0001-00000010.safetensors",
+        "checkpoint-0002-00000020.safetensors", "checkpoint-10000-123456789.safetensors",
+      ])
+    for name in names { #expect(CheckpointName(fileName: name.fileName) == name) }
+  }
+
+  @Test(arguments: [
+    "", "checkpoint-.safetensors", "checkpoint-0001-00000010.safetensors.tmp",
+    "checkpoint-001-00000010.safetensors",
+    "checkpoint-00001-00000010.safetensors", "checkpoint-0001-0000010.safetensors",
+    "checkpoint-0001-00000010-.safetensors", "checkpoint-+001-00000010.safetensors",
+    "checkpoint--001-00000010.safetensors", "../checkpoint-0001-00000010.safetensors",
+    "checkpoint-0001-00000010.safetensors\n", "checkpoint-0001-99999999999999999999.safetensors",
+    "Checkpoint-0001-00000010.safetensors", "checkpoint-٠٠٠١-00000010.safetensors",
+  ])
+  func otherNamesAreNoCheckpoints(name: String) { #expect(CheckpointName(fileName: name) == nil) }
+
+  @Test func listsInOrderOfProgress() throws {
+    let scratch = TemporaryDirectory()
+    let directory = CheckpointDirectory(scratch.path)
+    #expect(try CheckpointDirectory(scratch.path + "/none").list().isEmpty)
+    #expect(try directory.list().isEmpty && directory.latest() == nil)
+    try write(names.reversed(), to: scratch)
+    _ = try scratch.write([], to: "checkpoint-best.safetensors")
+    #expect(
+      symlink(scratch.path + "/" + names[0].fileName, scratch.path + "/checkpoint-0009-00000090.safetensors")
+        == 0)
+    #expect(mkdir(scratch.path + "/checkpoint-0008-00000080.safetensors", 0o700) == 0)
+    #expect(try directory.list() == names)
+    #expect(try directory.latest() == names[0])
+  }
+
+  @Test(arguments: [
+    "", "\n", "checkpoint-0007-00000070.safetensors\n", "../x/checkpoint-0001-00000010.safetensors\n",
+    "/etc/passwd\n", "checkpoint-0001-00000010.safetensors\n\n", "checkpoint-0001-00000010.safetensors\nmore",
+    String(repeating: "x", count: 10_000),
+  ])
+  func aStrangeLatestCountsAsNothing(text: String) throws {
+    let scratch = TemporaryDirectory()
+    try write([names[1]], to: scratch)
+    #expect(try CheckpointDirectory(scratch.path).latest() == names[1])
+    _ = try scratch.write(Array(text.utf8), to: "latest")
+    #expect(try CheckpointDirectory(scratch.path).latest() == nil)
+  }
+
+  @Test func theNewestValidOneIsFoundBehindDamagedOnes() throws {
+    let scratch = TemporaryDirectory()
+    try write(names, to: scratch)
+    var bytes = try scratch.read(names[3].fileName)
+    bytes[bytes.count - 2] ^= 1
+    _ = try scratch.write(bytes, to: names[3].fileName)
+    _ = try scratch.write(try scratch.read(names[2].fileName).dropLast(), to: names[2].fileName)
+
+    var warnings: [String] = []
+    let file = try CheckpointDirectory(scratch.path).newestValid { warnings.append($0) }
+    #expect(file?.metadata == ["step": "10"])
+    #expect(warnings.count == 2)
+    #expect(warnings.first?.contains(names[3].fileName) == true)
+    #expect(warnings.last?.contains(names[2].fileName) == true)
+
+    for name in names { _ = try scratch.write([], to: name.fileName) }
+    #expect(try CheckpointDirectory(scratch.path).newestValid { warnings.append($0) } == nil)
+    #expect(warnings.count == 6)
+  }
+
+  @Test func pruningRemovesOldCheckpointsAndNothingElse() throws {
+    let scratch = TemporaryDirectory()
+    let directory = CheckpointDirectory(scratch.path)
+    try write(names, to: scratch)
+    let others = ["checkpoint-best.safetensors", "config.yaml", "checkpoint-0000-00000000.safetensors.bak"]
+    for other in others { _ = try scratch.write([], to: other) }
+
+    #expect(try directory.prune(keeping: 4).isEmpty)
+    #expect(try directory.prune(keeping: 2, except: [names[1]]) == [names[0]])
+    #expect(try directory.prune(keeping: 1) == [names[1], names[2]])
+    #expect(scratch.names == (others + ["latest", names[3].fileName]).sorted())
+  }
+
+  @Test func unfinishedFilesAreRemoved() throws {
+    let scratch = TemporaryDirectory()
+    let kept = ["checkpoint-0001-00000010.safetensors", "notes.tmp", "checkpoint-1.safetensors.tmp"]
+    for name in kept + [
+      "checkpoint-0002-00000020.safetensors.tmp", "checkpoint-0000-00000000.safetensors.tmp",
+    ] {
+      _ = try scratch.write([], to: name)
+    }
+    try CheckpointDirectory(scratch.path).removeUnfinished()
+    #expect(scratch.names == kept.sorted())
+  }
+}
