@@ -49,7 +49,6 @@ let package = Package(
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MoETests", dependencies: ["Dist", "MoE", "TestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "LauncherTests", dependencies: ["launcher", "MoE"]),
   ],
   swiftLanguageModes: [.v6]
 )
