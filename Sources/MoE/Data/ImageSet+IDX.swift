@@ -25,7 +25,8 @@ extension ImageSet {
         "\(labelPath): at byte 4: expected \(imageFile.count) labels for the images of \(imagePath), "
           + "found \(labelFile.count)")
     }
-    let (labels, labelFingerprint) = try labelFile.data()
+    let (labelBytes, labelFingerprint) = try labelFile.data()
+    let labels = Array(labelBytes)
     if classes < 256, let wrong = labels.firstIndex(where: { Int($0) >= classes }) {
       throw Failure(
         .badData,
