@@ -232,6 +232,9 @@ enum DataLoading {
     options.files[.testLabels] = configuration.testLabels
     options.mean = configuration.mean
     options.standardDeviation = configuration.standardDeviation
+    options.trainSamples = configuration.trainSamples
+    options.testSamples = configuration.testSamples
+    options.augment = configuration.augment
     return options
   }
 
