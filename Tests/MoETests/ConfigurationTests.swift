@@ -67,6 +67,9 @@ struct ConfigurationTests {
     configuration.trainLabels = "2"
     configuration.testImages = "3"
     configuration.testLabels = "4"
+    configuration.trainSamples = 100
+    configuration.testSamples = 20
+    configuration.augment = false
     configuration.runDirectory = "r"
     let entries = ConfigurationSchema.settings.compactMap { setting in
       setting.text(configuration).map { (key: setting.key, text: $0) }
@@ -91,6 +94,7 @@ struct ConfigurationTests {
     ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"),
     ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
+    ("train-samples", "0"), ("test-samples", "ten"), ("augment", "yes"),
     ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"),
   ])
   func valuesOutOfRangeAreRefused(key: String, text: String) throws {
@@ -135,6 +139,21 @@ struct ConfigurationTests {
 
     let partial = try Configuration.resolve([layer(["init-partial": "true"])])
     #expect(partial.notes == ["--init-partial has no effect without --init-from"])
+  }
+
+  @Test func augmentationIsForDataSetsThatHaveIt() throws {
+    let grey = try Configuration.resolve([layer(["augment": "true"])])
+    #expect(grey.notes == ["--augment has no effect with --dataset fashion-mnist"])
+    #expect(!grey.configuration.augment)
+    #expect(try Configuration.resolve([layer(["augment": "false"])]).notes.isEmpty)
+    let colour: KeyValuePairs = ["dataset": "cifar-10", "model": "mnist"]
+    #expect(try Configuration.resolve([layer(colour)]).configuration.augment)
+    let plain = try Configuration.resolve([layer(colour), layer(["augment": "false"])])
+    #expect(!plain.configuration.augment && plain.notes.isEmpty)
+    let builtIn = try Configuration.resolve([
+      layer(["dataset": "synthetic-rgb", "model": "mnist", "data-dir": "/d"])
+    ])
+    #expect(builtIn.notes == ["--data-dir /d has no effect with --dataset synthetic-rgb"])
   }
 
   @Test func theSavedConfigurationOfASingleModelIsSilent() throws {
