@@ -27,6 +27,15 @@ struct SettingOptions: ParsableArguments {
   @Option(name: .customLong("std"), help: help("std"))
   var std: String?
 
+  @Option(name: .customLong("train-samples"), help: help("train-samples"))
+  var trainSamples: String?
+
+  @Option(name: .customLong("test-samples"), help: help("test-samples"))
+  var testSamples: String?
+
+  @Flag(inversion: .prefixedNo, help: help("augment"))
+  var augment: Bool?
+
   @Option(name: .customLong("validation-fraction"), help: help("validation-fraction"))
   var validationFraction: String?
 
@@ -152,6 +161,9 @@ struct SettingOptions: ParsableArguments {
       ("test-labels", testLabels),
       ("mean", mean),
       ("std", std),
+      ("train-samples", trainSamples),
+      ("test-samples", testSamples),
+      ("augment", augment.map { $0 ? "true" : "false" }),
       ("validation-fraction", validationFraction),
       ("model", model),
       ("experts", experts),

@@ -80,6 +80,8 @@ struct ConfigurationTests {
     configuration.trainLabels = "2"
     configuration.testImages = "3"
     configuration.testLabels = "4"
+    configuration.trainSamples = 100
+    configuration.testSamples = 20
     configuration.runDirectory = "r"
     configuration.expertTemperature = 2
     configuration.importance = 0.4
@@ -124,6 +126,7 @@ struct ConfigurationTests {
     ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"),
     ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
+    ("train-samples", "0"), ("test-samples", "ten"), ("augment", "yes"),
     ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("similarity", "-1"),
     ("dissimilarity", "nan"), ("similarity-scale", "0"), ("similarity-scale", "mean"),
     ("expert-temperature", "0"), ("expert-classes", "0,1/1,2"), ("expert-classes", "0,/1"),
@@ -171,6 +174,21 @@ struct ConfigurationTests {
 
     let partial = try Configuration.resolve([layer(["init-partial": "true"])])
     #expect(partial.notes == ["--init-partial has no effect without --init-from"])
+  }
+
+  @Test func augmentationIsForDataSetsThatHaveIt() throws {
+    let grey = try Configuration.resolve([layer(["augment": "true"])])
+    #expect(grey.notes == ["--augment has no effect with --dataset fashion-mnist"])
+    #expect(!grey.configuration.augment)
+    #expect(try Configuration.resolve([layer(["augment": "false"])]).notes.isEmpty)
+    let colour: KeyValuePairs = ["dataset": "cifar-10", "model": "mnist"]
+    #expect(try Configuration.resolve([layer(colour)]).configuration.augment)
+    let plain = try Configuration.resolve([layer(colour), layer(["augment": "false"])])
+    #expect(!plain.configuration.augment && plain.notes.isEmpty)
+    let builtIn = try Configuration.resolve([
+      layer(["dataset": "synthetic-rgb", "model": "mnist", "data-dir": "/d"])
+    ])
+    #expect(builtIn.notes == ["--data-dir /d has no effect with --dataset synthetic-rgb"])
   }
 
   @Test func theSavedConfigurationOfASingleModelIsSilent() throws {

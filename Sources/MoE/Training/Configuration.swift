@@ -122,6 +122,11 @@ public struct Configuration: Equatable, Sendable {
   /// Per channel; nil: the data set's published figures, or for `idx` those of the training images.
   public var mean: [Double]?
   public var standardDeviation: [Double]?
+  /// The first samples of every class, this many in all; nil: all samples.
+  public var trainSamples: Int?
+  public var testSamples: Int?
+  /// Whether training images are changed at random, where the data set has that.
+  public var augment = true
 
   // MARK: What determines values once, at the start of a run; a resumed run has no use for it
   /// A safetensors file to start from.

@@ -166,7 +166,10 @@ extension Configuration {
     if dataset != "idx" {
       explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }
-    if dataset == "synthetic" { explain(["data-dir", "mean", "std"], "with --dataset synthetic") }
+    if let source = DataSetRegistry.all.first(where: { $0.name == dataset }) {
+      if source.isBuiltIn { explain(["data-dir", "mean", "std"], "with --dataset \(dataset)") }
+      if source.augmentation == nil { explain(["augment"], "with --dataset \(dataset)") }
+    }
     if initFrom == nil { explain(["init-partial", "init-only"], "without --init-from") }
     return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
     }
@@ -194,6 +197,7 @@ extension Configuration {
     case "data-dir": dataDirectory = nil
     case "mean": mean = nil
     case "std": standardDeviation = nil
+    case "augment": augment = false
     case "train-images": trainImages = nil
     case "train-labels": trainLabels = nil
     case "test-images": testImages = nil

@@ -24,6 +24,15 @@ public enum ConfigurationSchema {
       "std", \.standardDeviation, .values, default: "the data set's own; computed for idx", where: { $0 > 0 },
       expected: "positive numbers with commas between them, one per channel",
       "Standard deviation of the pixels, per channel."),
+    .optionalWhole(
+      "train-samples", \.trainSamples, .values, in: 1...Int(Int32.max), default: "all",
+      "Take only the first training samples of every class, this many in all, equally many per class."),
+    .optionalWhole(
+      "test-samples", \.testSamples, .values, in: 1...Int(Int32.max), default: "all",
+      "Take only the first test samples of every class, this many in all, equally many per class."),
+    .onOff(
+      "augment", \.augment, .values,
+      "Flip and crop training images at random, for data sets that are trained so: cifar-10, cifar-100."),
     .real(
       "validation-fraction", \.validationFraction, .values, where: { (0..<1).contains($0) },
       expected: "a number from 0 to less than 1",
