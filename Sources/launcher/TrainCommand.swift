@@ -209,7 +209,9 @@ struct TrainCommand: ParsableCommand {
     }
     guard let run else { return }
     if prepared.resume != nil { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
-    try run.write(configuration: configuration)
+    var kept = trainer.configuration
+    kept.runDirectory = configuration.runDirectory
+    try run.write(configuration: kept)
     let plan = try trainer.plan()
     try run.append(
       session: RunSession(
