@@ -141,7 +141,8 @@ struct ConfigurationTests {
   @Test func aMistypedWordIsNamed() {
     #expect(
       refusal(["gate": "sofmax"])?.message
-        == "--gate sofmax is not allowed: expected softmax, attentive, peeking, loudest, loss, classes, none; did you mean 'softmax'?")
+        == "--gate sofmax is not allowed: expected softmax, attentive, peeking, loudest, loss, classes, none; did you mean 'softmax'?"
+    )
     #expect(
       refusal(["dataset": "fashon-mnist"])?.message.hasPrefix(
         "--dataset fashon-mnist: unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'? known are ")
