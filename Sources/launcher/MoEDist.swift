@@ -17,7 +17,9 @@ struct MoEDist: ParsableCommand {
       80 diverged, 81 stalled.
       """,
     version: Version.text,
-    subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DoctorCommand.self],
+    subcommands: [
+      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self, DoctorCommand.self,
+    ],
     defaultSubcommand: TrainCommand.self)
 
   static func main() {
