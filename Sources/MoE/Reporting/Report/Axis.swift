@@ -1,17 +1,17 @@
 internal import Glibc
 
 /// Values at round distances, and how to write them.
-struct Ticks: Equatable {
-  let values: [Double]
+package struct Ticks: Equatable {
+  package let values: [Double]
   /// Digits after the point that tell the values apart.
-  let digits: Int
+  package let digits: Int
 
   /// Multiples of 1, 2 or 5 times a power of ten in [low, high].
   ///
   /// - Parameters:
   ///   - count: The most ticks there may be, at least 2.
   ///   - whole: Whether only integers make sense.
-  init(from low: Double, to high: Double, atMost count: Int, whole: Bool = false) {
+  package init(from low: Double, to high: Double, atMost count: Int, whole: Bool = false) {
     precondition(
       low.isFinite && high.isFinite && low < high && count >= 2, "an axis needs a length and ticks")
     let rough = high / Double(count) - low / Double(count)
@@ -39,14 +39,14 @@ struct Ticks: Equatable {
   }
 
   /// A tick's label.
-  func text(_ value: Double) -> String {
+  package func text(_ value: Double) -> String {
     if value != 0, value.magnitude >= 1e6 || digits > 6 { return scientificText(value) }
     return fixed(value, digits)
   }
 }
 
 /// A number as mantissa and power of ten: `1.2e7`.
-func scientificText(_ value: Double) -> String {
+package func scientificText(_ value: Double) -> String {
   guard value.magnitude > 1e-30, value.isFinite else { return "0" }
   var exponent = Int(floor(log10(value.magnitude)))
   var mantissa = (value / pow(10, Double(exponent)) * 10).rounded() / 10
@@ -58,14 +58,21 @@ func scientificText(_ value: Double) -> String {
 }
 
 /// Values mapped to a length of the drawing.
-struct Axis {
-  let low: Double
-  let high: Double
+package struct Axis {
+  package let low: Double
+  package let high: Double
   /// The coordinates of `low` and `high`.
-  let start: Double
-  let end: Double
+  package let start: Double
+  package let end: Double
 
-  func position(_ value: Double) -> Double {
+  package init(low: Double, high: Double, start: Double, end: Double) {
+    self.low = low
+    self.high = high
+    self.start = start
+    self.end = end
+  }
+
+  package func position(_ value: Double) -> Double {
     // Halved, so that the distance of two huge values is finite.
     let share = (value / 2 - low / 2) / (high / 2 - low / 2)
     return start + min(max(share, 0), 1) * (end - start)
@@ -74,7 +81,7 @@ struct Axis {
   /// Ends for values to be drawn: 0 is an end unless all values lie far from it.
   ///
   /// - Parameter values: finite; none gives [0, 1].
-  static func range(of values: [Double]) -> (low: Double, high: Double) {
+  package static func range(of values: [Double]) -> (low: Double, high: Double) {
     guard var low = values.min(), var high = values.max() else { return (0, 1) }
     // Beyond this no difference is drawn any more, and sums could overflow.
     low = max(low, -1e300)

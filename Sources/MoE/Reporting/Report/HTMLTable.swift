@@ -17,7 +17,7 @@ struct HTMLTable {
       return "<tr>\(inner.joined())</tr>\n"
     }
     return """
-      <div class="table"><table>
+      <div class="table"><table\(wordColumns.count == heading.count ? " class=\"text\"" : "")>
       <caption>\(Markup.escaped(caption))</caption>
       <thead>\(row(heading, "th"))</thead>
       <tbody>

@@ -1,28 +1,54 @@
 /// A table drawn as shaded cells: rows are experts, columns are classes or epochs.
-struct HeatMap {
-  struct Cell {
+package struct HeatMap {
+  package struct Cell {
     /// From 0 to 1.
-    var shade: Double
+    package var shade: Double
     /// Written into the cell where it fits.
-    var label: String
+    package var label: String
     /// Shown when one points at the cell.
-    var tip: String
+    package var tip: String
+
+    package init(shade: Double, label: String, tip: String) {
+      self.shade = shade
+      self.label = label
+      self.tip = tip
+    }
   }
 
-  var rows: [String]
-  var columns: [String]
+  package var rows: [String]
+  package var columns: [String]
   /// [rows][columns]
-  var cells: [[Cell]]
+  package var cells: [[Cell]]
   /// A share from 0 to 1 to the right of every row, as a bar; empty for none.
-  var bars: [Double] = []
-  var barHeading = ""
+  var bars: [Double]
+  var barHeading: String
   /// Rows whose bar is marked as a warning, with the word for it.
-  var warnings: [Int: String] = [:]
+  var warnings: [Int: String]
   var columnHeading: String
   /// What the shades from 0 to 1 mean, and their ends.
   var scaleHeading: String
-  var scaleEnds = ("0 %", "100 %")
-  var width = 560.0
+  var scaleEnds: (String, String)
+  var width: Double
+
+  package init(
+    rows: [String], columns: [String], cells: [[Cell]], bars: [Double] = [], barHeading: String = "",
+    warnings: [Int: String] = [:], columnHeading: String, scaleHeading: String,
+    scaleEnds: (String, String) = ("0 %", "100 %"), width: Double
+  ) {
+    precondition(
+      cells.count == rows.count && cells.allSatisfy { $0.count == columns.count }
+        && (bars.isEmpty || bars.count == rows.count), "there is a cell for every row and column")
+    self.rows = rows
+    self.columns = columns
+    self.cells = cells
+    self.bars = bars
+    self.barHeading = barHeading
+    self.warnings = warnings
+    self.columnHeading = columnHeading
+    self.scaleHeading = scaleHeading
+    self.scaleEnds = scaleEnds
+    self.width = width
+  }
 
   // MARK: - Geometry
 
@@ -34,24 +60,24 @@ struct HeatMap {
   }
 
   /// Where everything is, found once for a drawing.
-  struct Layout {
-    var left: Double
-    var top: Double
+  package struct Layout {
+    package var left: Double
+    package var top: Double
     /// Few columns stay narrow enough to be seen as one table.
-    var cellWidth: Double
-    var cellHeight: Double
+    package var cellWidth: Double
+    package var cellHeight: Double
     var turn: Turn
-    var labelSize: Double
+    package var labelSize: Double
     /// Size of the numbers in the cells; nil where they do not fit.
-    var numberSize: Double?
+    package var numberSize: Double?
 
     /// The upper left corner of a cell.
-    func corner(row: Int, column: Int) -> (x: Double, y: Double) {
+    package func corner(row: Int, column: Int) -> (x: Double, y: Double) {
       (left + Double(column) * cellWidth, top + Double(row) * cellHeight)
     }
   }
 
-  var layout: Layout {
+  package var layout: Layout {
     func longest(_ words: [String], size: Double = 12) -> Double {
       words.map { SVGCanvas.width(of: $0, size: size) }.max() ?? 0
     }
@@ -77,7 +103,7 @@ struct HeatMap {
 
   // MARK: - Drawing
 
-  func figure(name: String, title: String, caption: String, alternative: String) -> Figure {
+  package func figure(name: String, title: String, caption: String, alternative: String) -> Figure {
     var canvas = SVGCanvas()
     let layout = self.layout
     drawLabels(layout, on: &canvas)

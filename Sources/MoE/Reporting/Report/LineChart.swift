@@ -127,7 +127,7 @@ struct LineChart {
 /// Places as near to the wanted ones as they can be when none is nearer to another than `distance`.
 ///
 /// - Returns: In the order of `wanted`; within [low, high] as far as there is room.
-func spread(_ wanted: [Double], distance: Double, from low: Double, to high: Double) -> [Double] {
+package func spread(_ wanted: [Double], distance: Double, from low: Double, to high: Double) -> [Double] {
   let order = wanted.indices.sorted { (wanted[$0], $0) < (wanted[$1], $1) }
   var places = wanted
   var previous = -Double.infinity
@@ -145,7 +145,7 @@ func spread(_ wanted: [Double], distance: Double, from low: Double, to high: Dou
 }
 
 /// At most `count` elements, evenly spaced, the first and the last among them.
-func thinned<Element>(_ elements: [Element], to count: Int) -> [Element] {
+package func thinned<Element>(_ elements: [Element], to count: Int) -> [Element] {
   guard elements.count > count, count > 1 else { return elements }
   return (0..<count).map { elements[$0 * (elements.count - 1) / (count - 1)] }
 }

@@ -1,7 +1,7 @@
 /// HTML and SVG as text. What comes from a run enters a page through ``escaped(_:)`` alone.
-enum Markup {
+package enum Markup {
   /// The text with everything replaced that markup could take for its own, or that XML does not allow.
-  static func escaped(_ text: String) -> String {
+  package static func escaped(_ text: String) -> String {
     var safe = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -40,7 +40,7 @@ enum Markup {
 }
 
 /// A number as coordinates have it: two digits after the point at most, no zeros at the end.
-func coordinate(_ value: Double) -> String {
+package func coordinate(_ value: Double) -> String {
   precondition(value.isFinite, "a coordinate is a finite number")
   guard value.magnitude < 1e12 else { return value.description }
   var text = fixed(value, 2)
@@ -50,14 +50,14 @@ func coordinate(_ value: Double) -> String {
 }
 
 /// A share as per cent with one digit after the point; what is not nothing never reads as nothing.
-func percentText(_ share: Double) -> String {
+package func percentText(_ share: Double) -> String {
   if share > 0, share < 0.0005 { return "< 0.1 %" }
   if share < 1, share >= 0.9995 { return "> 99.9 %" }
   return fixed(100 * share, 1) + " %"
 }
 
 /// A count with thin spaces between groups of three digits.
-func countText(_ count: Int) -> String {
+package func countText(_ count: Int) -> String {
   let digits = Array(String(count.magnitude))
   var text = count < 0 ? "-" : ""
   for (position, digit) in digits.enumerated() {

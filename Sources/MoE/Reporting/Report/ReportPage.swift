@@ -16,12 +16,12 @@ struct ReportPage {
       body += RunSection(run: runs[0], number: 1).html
     } else {
       body += Markup.element("h1", [:], "Comparison of \(runs.count) runs")
-      body += Comparison(runs: runs, labels: labels).html
       body += "<nav aria-label=\"Runs\">Each run alone: "
       for (index, label) in labels.enumerated() {
         body += Markup.element("a", ["href": "#run-\(index + 1)"], Markup.escaped(label))
       }
       body += "</nav>\n"
+      body += Comparison(runs: runs, labels: labels).html
       for (index, run) in runs.enumerated() {
         body += "<article id=\"run-\(index + 1)\">\n" + heading(run, level: "h2")
         body += RunSection(run: run, number: index + 1).html + "</article>\n"

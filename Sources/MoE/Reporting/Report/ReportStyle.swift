@@ -15,7 +15,7 @@ enum ReportStyle {
     .findings { margin: 14px 0 0; padding-left: 22px; max-width: 92ch; }
     .findings li { margin: 0 0 4px; overflow-wrap: anywhere; }
     .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 0; padding: 0; list-style: none; }
-    .tiles li { flex: 1 1 150px; border: 1px solid #d5d9de; border-radius: 8px; padding: 10px 14px; }
+    .tiles li { flex: 1 1 150px; max-width: 260px; border: 1px solid #d5d9de; border-radius: 8px; padding: 10px 14px; }
     .tiles .name { display: block; color: #57606a; font-size: 13px; }
     .tiles .value { display: block; font-size: 24px; font-weight: 600; font-variant-numeric: tabular-nums; }
     .tiles .of { display: block; color: #57606a; font-size: 13px; }
@@ -34,7 +34,8 @@ enum ReportStyle {
     th, td { padding: 5px 14px 5px 0; text-align: right; border-bottom: 1px solid #e3e6ea;
       vertical-align: top; font-weight: 400; white-space: nowrap; }
     th.words, td.words { text-align: left; }
-    td.words { white-space: normal; overflow-wrap: anywhere; min-width: 4em; }
+    td.words { white-space: normal; overflow-wrap: break-word; }
+    .text td.words { overflow-wrap: anywhere; }
     thead th { font-weight: 600; border-bottom: 1px solid #8c959f; vertical-align: bottom; }
     tbody th { font-weight: 600; }
     pre { background: #f3f4f6; border-radius: 6px; padding: 10px 14px; margin: 4px 0 14px; font-size: 13px;

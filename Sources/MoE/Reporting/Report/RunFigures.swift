@@ -104,26 +104,38 @@ struct RunFigures {
   static func warnings(_ shares: [Double]) -> [Int: String] {
     var found: [Int: String] = [:]
     for (expert, share) in shares.enumerated() where share < 0.01 {
-      found[expert] = share == 0 ? "never chosen" : "dead, \(percentText(share))"
+      found[expert] = share == 0 ? "never chosen" : "dead, \(fixed(100 * share, 2)) %"
     }
     return found
   }
 
   var usage: Figure? {
-    let split = run.curveSplit
-    let lines = thinned(run.lines(split).filter { $0.expertShare != nil }, to: 200)
+    usage(run.lines(run.curveSplit), over: "epoch", \.epoch, name: "usage", title: "Usage of the experts")
+  }
+
+  /// The same from the batches of single steps, where they were logged: a collapse shows in its first steps.
+  var stepUsage: Figure? {
+    usage(
+      run.lines("step"), over: "step", \.step, name: "usage-by-step",
+      title: "Usage of the experts, batch by batch")
+  }
+
+  private func usage(
+    _ all: [MetricsRecord], over heading: String, _ place: (MetricsRecord) -> Int, name: String, title: String
+  ) -> Figure? {
+    let lines = thinned(all.filter { $0.expertShare != nil }, to: 200)
     let shares = lines.map { $0.expertShare ?? [] }
     guard let last = shares.last, last.count > 1 else { return nil }
-    let title = "Usage of the experts"
-    let caption = "Share of the samples whose chosen expert (largest p) is each one, \(split) set."
+    let set = heading == "step" ? "the batch" : "the \(run.curveSplit) set"
+    let caption = "Share of the samples of \(set) whose chosen expert (largest p) is each one."
     let ends = last.enumerated().map { "expert \($0.offset) \(percentText($0.element))" }
-    let alternative = "\(title) over epochs; at the end: \(ends.joined(separator: ", "))."
+    let alternative = "\(title) by \(heading); at the end: \(ends.joined(separator: ", "))."
     let names = last.indices.map { "expert \($0)" }
     if last.count <= Self.mostColours {
       return StackedBars(
-        shares: shares, epochs: lines.map(\.epoch), names: names, warnings: Self.warnings(last),
-        yHeading: "share of samples"
-      ).figure(name: "usage", title: title, caption: caption, alternative: alternative)
+        shares: shares, places: lines.map(place), names: names, warnings: Self.warnings(last),
+        xHeading: heading, yHeading: "share of samples"
+      ).figure(name: name, title: title, caption: caption, alternative: alternative)
     }
     let shown = ExpertClassMaps.shownExperts(last, columns: lines.count)
     let most = shares.joined().max() ?? 1
@@ -131,15 +143,16 @@ struct RunFigures {
       zip(lines, shares).map { line, share in
         HeatMap.Cell(
           shade: share[expert] / max(most, 1e-9), label: fixed(100 * share[expert], 0),
-          tip: "expert \(expert), epoch \(line.epoch): \(percentText(share[expert]))")
+          tip: "expert \(expert), \(heading) \(place(line)): \(percentText(share[expert]))")
       }
     }
-    let map = HeatMap(
-      rows: shown.map { names[$0] }, columns: lines.map { String($0.epoch) }, cells: cells,
-      bars: shown.map { last[$0] }, barHeading: "at the end", warnings: Self.warnings(shown.map { last[$0] }),
-      columnHeading: "epoch", scaleHeading: "of the samples", scaleEnds: ("0 %", percentText(most)),
-      width: lines.count > 12 ? 1140 : 560)
-    return map.figure(name: "usage", title: title, caption: caption, alternative: alternative)
+    let bars = shown.map { last[$0] }
+    return HeatMap(
+      rows: shown.map { names[$0] }, columns: lines.map { String(place($0)) }, cells: cells, bars: bars,
+      barHeading: "at the end", warnings: Self.warnings(bars), columnHeading: heading,
+      scaleHeading: "of the samples", scaleEnds: ("0 %", percentText(most)),
+      width: lines.count > 12 ? 1140 : 560
+    ).figure(name: name, title: title, caption: caption, alternative: alternative)
   }
 
   // MARK: - Work and time
@@ -193,8 +206,8 @@ struct RunFigures {
     }
     let whisker = timing.ranks.count > 1 ? " The whisker goes from the fastest rank to the slowest." : ""
     return BarChart(bars: bars).figure(
-      name: "time", title: "Where the time went",
-      caption: "Seconds by phase, mean over ranks, and share of all ranks' time.\(whisker)",
+      name: "time", title: "Seconds by phase",
+      caption: "Mean over ranks, and share of all ranks' time.\(whisker)",
       alternative: bars.map { "\($0.name) \($0.label)" }.joined(separator: "; ") + ".")
   }
 }

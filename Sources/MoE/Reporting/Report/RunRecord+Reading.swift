@@ -90,7 +90,7 @@ extension RunRecord {
     var experts: [ComputeAccount.Expert] = []
     // Sums of what was read must not overflow.
     var sum = 0
-    func flops(_ place: FieldReader, _ key: String) throws(Failure) -> Int {
+    func summand(_ place: FieldReader, _ key: String) throws(Failure) -> Int {
       let field = try place.required(key)
       let value = try field.count
       let (total, overflow) = sum.addingReportingOverflow(value)
@@ -102,17 +102,19 @@ extension RunRecord {
       experts.append(
         ComputeAccount.Expert(
           expert: try entry.required("expert").count, owner: try entry.required("rank").count,
-          rowsSelected: try flops(entry, "rows_selected"), rowsComputed: try flops(entry, "rows_computed"),
-          forwardFlops: try flops(entry, "forward_flops"), backwardFlops: try flops(entry, "backward_flops")))
+          rowsSelected: try summand(entry, "rows_selected"),
+          rowsComputed: try summand(entry, "rows_computed"),
+          forwardFlops: try summand(entry, "forward_flops"),
+          backwardFlops: try summand(entry, "backward_flops")))
     }
     return ComputeAccount(
       rows: try reader.required("rows").count, experts: experts,
-      gateForwardFlops: try flops(reader, "gate_forward_flops"),
-      gateBackwardFlops: try flops(reader, "gate_backward_flops"),
-      denseExpertFlops: try flops(reader, "dense_expert_flops"),
-      bytesDispatched: try reader.required("bytes_dispatched").count,
-      bytesCombined: try reader.required("bytes_combined").count,
-      bytesReturned: try reader.required("bytes_returned").count)
+      gateForwardFlops: try summand(reader, "gate_forward_flops"),
+      gateBackwardFlops: try summand(reader, "gate_backward_flops"),
+      denseExpertFlops: try summand(reader, "dense_expert_flops"),
+      bytesDispatched: try summand(reader, "bytes_dispatched"),
+      bytesCombined: try summand(reader, "bytes_combined"),
+      bytesReturned: try summand(reader, "bytes_returned"))
   }
 
   private static func timing(_ reader: FieldReader?) throws(Failure) -> Timing? {

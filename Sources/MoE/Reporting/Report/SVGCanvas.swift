@@ -86,16 +86,16 @@ struct SVGCanvas {
 }
 
 /// A finished drawing with its words.
-struct Figure {
+package struct Figure {
   /// Stem of the file's name.
-  let name: String
+  package let name: String
   let title: String
   /// One or two sentences for those who see the figure, under it.
   let caption: String
   /// What the figure shows, for those who do not see it.
   let alternative: String
-  let width: Double
-  let height: Double
+  package let width: Double
+  package let height: Double
   let body: String
 
   init(
@@ -117,7 +117,7 @@ struct Figure {
   func inline(id: String) -> String { svg(id: id, attributes: "") }
 
   /// The drawing as a file of its own.
-  var file: String {
+  package var file: String {
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       + svg(id: name, attributes: " xmlns=\"http://www.w3.org/2000/svg\"") + "\n"
   }

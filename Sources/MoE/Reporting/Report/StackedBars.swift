@@ -1,8 +1,9 @@
-/// A bar per epoch, cut into the experts' shares, labelled at its right end.
+/// A bar per epoch or step, cut into the experts' shares, labelled at its right end.
 struct StackedBars {
   /// [bars][experts], each from 0 to 1.
   var shares: [[Double]]
-  var epochs: [Int]
+  /// The epoch or step of every bar.
+  var places: [Int]
   var names: [String]
   /// Experts whose label is a warning, and the words behind their name.
   var warnings: [Int: String] = [:]
@@ -73,13 +74,11 @@ struct StackedBars {
         guard share > 0 else { continue }
         canvas.rectangle(
           x, upper, width, max(0, lower - upper - (lower - upper > 3 ? 1 : 0)), fill: Palette.code(expert),
-          tip: "\(names[expert]), \(xHeading) \(epochs[index]): \(percentText(share))")
+          tip: "\(names[expert]), \(xHeading) \(places[index]): \(percentText(share))")
       }
-      if index.isMultiple(of: labelEvery) || index == shares.count - 1,
-        shares.count <= 12 || index % labelEvery == 0
-      {
+      if index.isMultiple(of: labelEvery) {
         canvas.text(
-          String(epochs[index]), x + width / 2, bottom + 17, size: 11, fill: Palette.muted, anchor: .middle)
+          String(places[index]), x + width / 2, bottom + 17, size: 11, fill: Palette.muted, anchor: .middle)
       }
     }
     return middles
