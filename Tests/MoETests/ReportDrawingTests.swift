@@ -98,7 +98,8 @@ struct ReportDrawingTests {
   }
 
   @Test(arguments: [
-    [0.1, 0.5], [0.9, 1.0], [3.0], [0.0], [], [-2, 5], [1e308, -1e308], [5e-324, 1e-320], [7, 7, 7],
+    [0.1, 0.5], [0.9, 1.0], [3.0], [0.0], [], [-2, 5], [1e308, -1e308],
+    [.leastNonzeroMagnitude, .leastNormalMagnitude], [7, 7, 7],
   ])
   func aRangeHoldsItsValuesAndHasALength(values: [Double]) {
     let (low, high) = Axis.range(of: values)

@@ -68,7 +68,7 @@ extension RunSection {
       Markup.element(
         "pre", [:], Markup.escaped("moe-dist train --config " + shellQuoted(run.path + "/config.yaml")))
       + "\n"
-    var table = HTMLTable(caption: "How it was run", heading: ["", ""], wordColumns: [0, 1])
+    var table = HTMLTable(caption: "How it was run", heading: ["what", "value"], wordColumns: [0, 1])
     for (number, session) in run.sessions.enumerated() {
       let which = run.sessions.count == 1 ? "" : " \(number + 1)"
       func add(_ name: String, _ value: String?) {
@@ -85,7 +85,6 @@ extension RunSection {
       add("BLAS kernel", unique(session.blasKernels).joined(separator: ", "))
       for print in session.fingerprints { add("SHA-256 of \(print.name)", print.value) }
     }
-    table.heading = ["what", "value"]
     if !table.rows.isEmpty { text += table.html }
     var settings = HTMLTable(
       caption: "Configuration (config.yaml)", heading: ["setting", "value"], wordColumns: [0, 1])
