@@ -6,6 +6,11 @@ struct HTMLTable {
   /// Columns whose cells are words, to the left; the others are figures, to the right.
   var wordColumns: Set<Int> = [0]
 
+  private var style: String {
+    if wordColumns.count == heading.count { return " class=\"text\"" }
+    return heading.count > 12 ? " class=\"many\"" : ""
+  }
+
   var html: String {
     func row(_ cells: [String], _ name: String) -> String {
       let inner = cells.enumerated().map { column, cell in
@@ -17,7 +22,7 @@ struct HTMLTable {
       return "<tr>\(inner.joined())</tr>\n"
     }
     return """
-      <div class="table"><table\(wordColumns.count == heading.count ? " class=\"text\"" : "")>
+      <div class="table"><table\(style)>
       <caption>\(Markup.escaped(caption))</caption>
       <thead>\(row(heading, "th"))</thead>
       <tbody>

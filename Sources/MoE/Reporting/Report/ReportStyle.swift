@@ -35,6 +35,7 @@ enum ReportStyle {
       vertical-align: top; font-weight: 400; white-space: nowrap; }
     th.words, td.words { text-align: left; }
     td.words { white-space: normal; overflow-wrap: break-word; }
+    .many { font-size: 13px; } .many th, .many td { padding-right: 9px; }
     .text td.words { overflow-wrap: anywhere; }
     thead th { font-weight: 600; border-bottom: 1px solid #8c959f; vertical-align: bottom; }
     tbody th { font-weight: 600; }
