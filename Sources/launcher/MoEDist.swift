@@ -18,7 +18,8 @@ struct MoEDist: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self, DoctorCommand.self,
+      TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self,
+      DoctorCommand.self, DataCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 

@@ -32,7 +32,8 @@ struct IDXFile {
 
   init(path: String, kind: Kind) throws(Failure) {
     let source = try ByteSource(path: path)
-    let (header, got) = try Self.bytes(kind.headerBytes, from: source)
+    let (bytes, got) = try Self.bytes(kind.headerBytes, from: source)
+    let header = Array(bytes)
     self.kind = kind
     self.path = path
     self.source = source
@@ -49,7 +50,7 @@ struct IDXFile {
       throw Failure(
         .badData,
         "\(path): at byte 0: expected the magic number \(hexadecimal(kind.magic)) of IDX \(kind.name), "
-          + "found \(hexadecimal(field(0)))\(Self.hint(field(0)))")
+          + "found \(hexadecimal(field(0)))\(ByteSource.hint(magic: field(0)))")
     }
     guard got == kind.headerBytes else {
       throw Failure(
@@ -83,7 +84,7 @@ struct IDXFile {
   var itemBytes: Int { rows * columns }
 
   /// The data part, and the SHA-256 of the decompressed file. Called once.
-  func data() throws(Failure) -> (bytes: [UInt8], fingerprint: String) {
+  func data() throws(Failure) -> (bytes: ImageBytes, fingerprint: String) {
     let expected = count * itemBytes
     let (data, got) = try Self.bytes(expected, from: source)
     guard got == expected else {
@@ -100,7 +101,10 @@ struct IDXFile {
         "\(path): at byte \(kind.headerBytes + expected)\(unit): expected the end after \(description), "
           + "found more bytes")
     }
-    return (data, sha256(header, data))
+    let hash = SHA256()
+    hash.update(header)
+    data.withUnsafeBufferPointer { hash.update(UnsafeRawBufferPointer($0)) }
+    return (data, SHA256.hexadecimal(hash.finish()))
   }
 
   /// What the header promises, in words.
@@ -137,29 +141,15 @@ struct IDXFile {
 
   private static func bytes(
     _ count: Int, from source: ByteSource
-  ) throws(Failure) -> (bytes: [UInt8], got: Int) {
+  ) throws(Failure) -> (bytes: ImageBytes, got: Int) {
     var got = 0
-    let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised throws(Failure) in
-      let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
+    let bytes = try ImageBytes(count: count) { buffer throws(Failure) in
+      let room = UnsafeMutableRawBufferPointer(buffer)
       got = try source.read(into: room)
       // What the file did not give is zero.
       UnsafeMutableRawBufferPointer(rebasing: room[got...]).initializeMemory(as: UInt8.self, repeating: 0)
-      initialised = count
     }
     return (bytes, got)
-  }
-
-  private static func hint(_ magic: UInt32) -> String {
-    switch magic {
-    case 0x0803: " (images)"
-    case 0x0801: " (labels)"
-    case 0x0308_0000, 0x0108_0000: " (bytes in the wrong order)"
-    case 0x504B_0304: " (a ZIP archive; unpack it)"
-    case 0xFD37_7A58: " (an xz file; decompress it)"
-    case 0x425A_6831...0x425A_6839: " (a bzip2 file; decompress it)"
-    case 0x3C21_444F, 0x3C21_646F, 0x3C68_746D: " (a web page, not the data)"
-    default: ""
-    }
   }
 }
 

@@ -53,3 +53,10 @@ package func sha256(_ pieces: [UInt8]...) -> String {
   for piece in pieces { hash.update(piece) }
   return SHA256.hexadecimal(hash.finish())
 }
+
+/// SHA-256 of bytes, in hexadecimal.
+package func sha256(_ bytes: ImageBytes) -> String {
+  let hash = SHA256()
+  bytes.withUnsafeBufferPointer { hash.update(UnsafeRawBufferPointer($0)) }
+  return SHA256.hexadecimal(hash.finish())
+}

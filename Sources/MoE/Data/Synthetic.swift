@@ -50,7 +50,7 @@ public enum SyntheticTask {
     // Fixed: the data are the same in all runs.
     let stream = RandomStream(seed: 230_214_703, purpose: .synthetic)
     let labels = indices.map { UInt8($0 % classes) }
-    let images = [UInt8](unsafeUninitializedCapacity: indices.count * shape.pixels) { bytes, count in
+    let images = ImageBytes(count: indices.count * shape.pixels) { bytes in
       for (position, sample) in indices.enumerated() {
         let levels = levels(of: sample, stream)
         let picture = UnsafeMutableBufferPointer(
@@ -65,7 +65,6 @@ public enum SyntheticTask {
           }
         }
       }
-      count = bytes.count
     }
     return ImageSet(shape: shape, images: images, labels: labels)
   }

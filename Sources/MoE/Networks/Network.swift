@@ -12,11 +12,16 @@ package final class Network {
   package let parameters: Parameters
   /// FLOPs done so far, counted where the kernels are called.
   package internal(set) var work = NetworkWork()
+  /// Whether the last hidden layer's values before ReLU are kept, see ``Pass/hidden``.
+  private let tapsHidden: Bool
   private let stem: ConvolutionStem
   private let layers: [DenseLayer]
 
-  package init(_ spec: NetworkSpec, prefix: String, training: Bool) {
+  /// - Parameter training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
+  package init(_ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false) {
+    precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
     self.spec = spec
+    self.tapsHidden = tapsHidden
     let parameters = Parameters(spec.tensors(prefix: prefix), training: training)
     self.parameters = parameters
     stem = ConvolutionStem(spec, prefix: prefix, parameters: parameters)
@@ -34,6 +39,8 @@ package final class Network {
     let which: UnsafeMutablePointer<UInt8>
     /// The stem's output, then every dense layer's, rectified except the last.
     let activations: [FeatureMap]
+    /// The last hidden layer's values before ReLU, h of the attentive gate's keys; nil unless the network is tapped.
+    package let hidden: FeatureMap?
     /// The last layer's output: logits.
     package var output: FeatureMap { activations[activations.count - 1] }
   }
@@ -52,31 +59,44 @@ package final class Network {
     let which = workspace.bytes(map.features * map.columns)
     stem.forward(tiles, into: map, which: which)
     var activations = [map]
+    var hidden: FeatureMap?
     for (index, layer) in layers.enumerated() {
       let output = workspace.map(features: layer.outputs, rows: tiles.rows)
+      let taps = tapsHidden && index == layers.count - 2
       layer.forward(
-        activations[index], into: output, values: parameters.values, rectify: index < layers.count - 1)
+        activations[index], into: output, values: parameters.values,
+        rectify: index < layers.count - 1 && !taps)
+      if taps {
+        let tap = workspace.map(features: layer.outputs, rows: tiles.rows)
+        tap.base.update(from: output.base, count: output.features * output.stride)
+        hidden = tap
+        rectify(output)
+      }
       activations.append(output)
     }
     work.rows += tiles.rows
     work.forwardFlops += tiles.rows * spec.forwardFlops
-    return Pass(tiles: tiles, which: which, activations: activations)
+    return Pass(tiles: tiles, which: which, activations: activations, hidden: hidden)
   }
 
   /// Computes the gradient of every parameter, from the gradients of the blocks' outputs.
   ///
-  /// - Parameter gradients: one map per pass, zero behind the last row; used up by the call.
+  /// - Parameters:
+  ///   - gradients: one map per pass, zero behind the last row; used up by the call.
+  ///   - hidden: per pass, what the values of ``Pass/hidden`` get beside what comes through the output layer.
   package func backward(
-    _ passes: [Pass], gradients: [FeatureMap], in workspace: Workspace, tree: TreeSum?
+    _ passes: [Pass], gradients: [FeatureMap], hidden: [FeatureMap]? = nil, in workspace: Workspace,
+    tree: TreeSum?
   ) {
     guard let training = parameters.training else {
       preconditionFailure("only a network in training has gradients")
     }
     var stemSums: [[Double]] = []
-    for (pass, gradient) in zip(passes, gradients) {
+    for (index, pass) in passes.enumerated() {
       let mark = workspace.mark
       let target = tree?.nextBlock() ?? training.gradients
-      stemSums.append(backwardBlock(pass, gradient, into: target, in: workspace))
+      stemSums.append(
+        backwardBlock(pass, gradients[index], hidden: hidden?[index], into: target, in: workspace))
       tree?.push(target)
       workspace.release(to: mark)
     }
@@ -91,7 +111,8 @@ package final class Network {
   }
 
   private func backwardBlock(
-    _ pass: Pass, _ outputGradient: FeatureMap, into gradients: Floats, in workspace: Workspace
+    _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?, into gradients: Floats,
+    in workspace: Workspace
   ) -> [Double] {
     var gradient = outputGradient
     for index in layers.indices.reversed() {
@@ -100,6 +121,7 @@ package final class Network {
       let inputGradient = workspace.map(features: input.features, rows: input.rows)
       BLAS.inputGradient(parameters.values + layers[index].weight, gradient, into: inputGradient)
       if index > 0 { rectifyGradient(inputGradient, activation: input) }
+      if index == layers.count - 1, let hidden { add(hidden, to: inputGradient) }
       gradient = inputGradient
     }
     work.backwardFlops += pass.tiles.rows * spec.backwardFlops

@@ -38,6 +38,18 @@ public struct NetworkFamily: Sendable {
     spec(gateLayers, input: input, outputs: experts)
   }
 
+  /// The gate of a mixture without its output layer; its output is the last hidden layer, before ReLU.
+  public func gateTrunk(input: ImageShape) -> NetworkSpec {
+    NetworkSpec(
+      input: input, filters: gateLayers.filters, batchNorm: gateLayers.batchNorm,
+      hidden: gateLayers.hidden.dropLast(), outputs: gateLayers.hidden.last ?? 0, headless: true)
+  }
+
+  /// Widths of the last hidden layers of expert and gate, H; an attentive gate needs them to be equal.
+  public var hiddenWidths: (expert: Int, gate: Int) {
+    (expertLayers.hidden.last ?? 0, gateLayers.hidden.last ?? 0)
+  }
+
   private func spec(_ layers: Layers, input: ImageShape, outputs: Int) -> NetworkSpec {
     NetworkSpec(
       input: input, filters: layers.filters, batchNorm: layers.batchNorm, hidden: layers.hidden,

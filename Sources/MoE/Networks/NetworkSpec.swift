@@ -8,13 +8,19 @@ public struct NetworkSpec: Equatable, Sendable {
   /// Widths of the hidden dense layers.
   public let hidden: [Int]
   public let outputs: Int
+  /// Without a layer of its own for the output: the last hidden layer's values, before ReLU, are the output.
+  public let headless: Bool
 
-  public init(input: ImageShape, filters: Int, batchNorm: Bool = false, hidden: [Int], outputs: Int) {
+  public init(
+    input: ImageShape, filters: Int, batchNorm: Bool = false, hidden: [Int], outputs: Int,
+    headless: Bool = false
+  ) {
     self.input = input
     self.filters = filters
     self.batchNorm = batchNorm
     self.hidden = hidden
     self.outputs = outputs
+    self.headless = headless
   }
 
   var convolution: ConvolutionShape {
@@ -27,8 +33,10 @@ public struct NetworkSpec: Equatable, Sendable {
     return zip(widths, widths.dropFirst()).map { ($0, $1) }
   }
 
-  /// Names of the dense layers: fc1, fc2, …, out.
-  var denseNames: [String] { hidden.indices.map { "fc\($0 + 1)" } + ["out"] }
+  /// Names of the dense layers: fc1, fc2, …, out; the last is a fc, too, where the network is headless.
+  var denseNames: [String] {
+    hidden.indices.map { "fc\($0 + 1)" } + [headless ? "fc\(hidden.count + 1)" : "out"]
+  }
 
   /// The tensors of the network, with PyTorch's shapes, named `<prefix>.conv1.weight` and so on.
   public func tensors(prefix: String) -> [TensorSpec] {
@@ -76,7 +84,8 @@ public struct NetworkSpec: Equatable, Sendable {
   /// Bytes that the activations and their gradients take per row of a batch.
   func workspaceBytes(rows: Int) -> Int {
     let stem = convolution.features
-    let maps = [stem, stem] + (hidden + [outputs]).flatMap { [$0, $0] }
+    // The last hidden layer once more, for its values before ReLU.
+    let maps = [stem, stem, hidden.last ?? 0] + (hidden + [outputs]).flatMap { [$0, $0] }
     return maps.reduce(0) { $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: rows)) }
       + (stem * FeatureMap.columns(rows: rows) + 63) / 64 * 64
   }

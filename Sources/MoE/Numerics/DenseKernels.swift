@@ -21,6 +21,24 @@ package func addBias(_ bias: Floats, to map: FeatureMap, rectify: Bool) {
   }
 }
 
+/// max(0, ·) of every value, in place.
+package func rectify(_ map: FeatureMap) {
+  let zero = lanes_splat(0)
+  for feature in 0..<map.features {
+    let line = map[feature]
+    var column = 0
+    while column < map.columns {
+      lanes_store(line + column, lanes_max(lanes_load(line + column), zero))
+      column &+= laneCount
+    }
+  }
+}
+
+/// Adds a map to another of the same size.
+package func add(_ source: FeatureMap, to target: FeatureMap) {
+  for feature in 0..<target.features { add(source[feature], to: target[feature], count: target.columns) }
+}
+
 /// Sets the gradient to zero where the rectified activation is zero.
 package func rectifyGradient(_ gradient: FeatureMap, activation: FeatureMap) {
   for feature in 0..<gradient.features {
