@@ -193,6 +193,7 @@ struct TrainOptions: ParsableArguments {
       if let directory, !quiet, !json {
         Console.error("repeat this run: moe-dist train --config \(directory)/config.yaml")
       }
+      if let directory { ReportCommand.writeAtEnd(of: directory, quiet: quiet || json) }
     }
     return summary.state.exitCode.rawValue
   }
@@ -230,6 +231,8 @@ struct TrainOptions: ParsableArguments {
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version, "mpi": Ranks.libraryVersion],
         buildFlags: Doctor.instructionSet, hosts: plan.ranks.map(\.host),
         placement: trainer.owners, blasKernels: kernels, dataFingerprints: prepared.data.fingerprints,
+        classNames: prepared.data.classNames, coarseClassNames: prepared.data.coarseNames ?? [],
+        coarseClasses: prepared.data.coarseOfClass ?? [],
         resumedFrom: prepared.resume.map { ($0.path as NSString).lastPathComponent }, environment: environment
       ))
   }

@@ -87,6 +87,7 @@ same_metrics() {
   [[ -s $scratch/metrics.a ]] || { echo "metrics.jsonl is empty"; return 1; }
   same metrics.jsonl "$scratch/metrics.a" "$scratch/metrics.b"
   same expert_class.csv "$scratch/$2-1/expert_class.csv" "$scratch/$2-$1/expert_class.csv"
+  same expert_class_soft.csv "$scratch/$2-1/expert_class_soft.csv" "$scratch/$2-$1/expert_class_soft.csv"
 }
 
 # same_evaluation N RULE OPTION...: evaluate of the one-rank run, on one rank and on N.

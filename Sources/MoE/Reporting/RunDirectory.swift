@@ -115,9 +115,14 @@ public final class RunDirectory {
     try SafeFile.replace(name, kept)
   }
 
-  /// Writes `expert_class.csv`, replacing the last evaluation's.
-  public func write(expertClass table: [[Int]]) throws(Failure) {
-    try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(table))
+  /// Writes `expert_class.csv` and `expert_class_soft.csv`, replacing the last evaluation's; nothing without a gate.
+  public func write(expertClassOf metrics: Metrics) throws(Failure) {
+    if let table = metrics.hardTable {
+      try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(table))
+    }
+    if let table = metrics.softTable {
+      try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(table))
+    }
   }
 
   /// Replaces `status.json`.

@@ -19,6 +19,11 @@ public struct RunSession: Equatable, Sendable {
   public var blasKernels: [String]
   /// SHA-256 of the data by part.
   public var dataFingerprints: [String: String]
+  /// What the classes are called, in the order of their numbers.
+  public var classNames: [String]
+  /// The coarse classes of a data set that has them, and the coarse class of every class; else empty.
+  public var coarseClassNames: [String]
+  public var coarseClasses: [Int]
   /// File name of the checkpoint that it continued from.
   public var resumedFrom: String?
   /// Environment variables that change how a run behaves, from ``environmentNames``.
@@ -34,7 +39,8 @@ public struct RunSession: Equatable, Sendable {
     started: String, command: [String], versions: [String: String], gitCommit: String? = nil,
     buildFlags: String,
     hosts: [String], threads: Int = 1, placement: [Int], blasKernels: [String],
-    dataFingerprints: [String: String],
+    dataFingerprints: [String: String], classNames: [String] = [], coarseClassNames: [String] = [],
+    coarseClasses: [Int] = [],
     resumedFrom: String? = nil, environment: [String: String]
   ) {
     self.started = started
@@ -47,6 +53,9 @@ public struct RunSession: Equatable, Sendable {
     self.placement = placement
     self.blasKernels = blasKernels
     self.dataFingerprints = dataFingerprints
+    self.classNames = classNames
+    self.coarseClassNames = coarseClassNames
+    self.coarseClasses = coarseClasses
     self.resumedFrom = resumedFrom
     self.environment = environment.filter { Self.environmentNames.contains($0.key) }
   }
@@ -68,6 +77,9 @@ public struct RunSession: Equatable, Sendable {
       "placement": .array(placement.map { .integer($0) }),
       "blas_kernels": texts(blasKernels),
       "data_fingerprints": pairs(dataFingerprints),
+      "class_names": texts(classNames),
+      "coarse_class_names": texts(coarseClassNames),
+      "coarse_classes": .array(coarseClasses.map { .integer($0) }),
       "resumed_from": JSONValue(resumedFrom),
       "environment": pairs(environment),
     ]

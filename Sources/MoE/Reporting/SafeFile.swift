@@ -59,6 +59,21 @@ enum SafeFile {
     }
   }
 
+  /// The first bytes of a file; nil where there is none.
+  static func head(_ path: String, bytes count: Int) throws(Failure) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 {
+      if errno == ENOENT { return nil }
+      throw failure("read", path)
+    }
+    defer { close(descriptor) }
+    var buffer = [UInt8](repeating: 0, count: count)
+    var found = Glibc.read(descriptor, &buffer, count)
+    while found < 0 && errno == EINTR { found = Glibc.read(descriptor, &buffer, count) }
+    guard found >= 0 else { throw failure("read", path) }
+    return Array(buffer[..<found])
+  }
+
   /// Makes a directory and those above it that are not there.
   static func makeDirectories(_ path: String) throws(Failure) {
     var made = path.hasPrefix("/") ? "/" : ""

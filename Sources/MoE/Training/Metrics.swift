@@ -39,8 +39,9 @@ public struct Metrics: Equatable, Sendable {
 }
 
 extension Metrics {
-  /// The text of `expert_class.csv`: a heading, then a line per expert with its samples of every true class.
-  public static func expertClassText(_ table: [[Int]]) -> String {
+  /// The text of `expert_class.csv`: a heading, then a line per expert with its samples of every true class; that of
+  /// `expert_class_soft.csv` with its sums of p, in the fewest digits that read back as the same number.
+  public static func expertClassText<Value: Numeric & CustomStringConvertible>(_ table: [[Value]]) -> String {
     let classes = table.first?.count ?? 0
     precondition(table.allSatisfy { $0.count == classes }, "every expert needs a count for every class")
     var text = "expert" + (0..<classes).map { ",class_\($0)" }.joined() + "\n"

@@ -281,7 +281,7 @@ public final class Trainer {
     }
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
-      if let table = metrics.hardTable { try run?.write(expertClass: table) }
+      try run?.write(expertClassOf: metrics)
     }
   }
 
