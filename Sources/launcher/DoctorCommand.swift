@@ -72,11 +72,7 @@ struct Doctor {
       if let directory = search.directory {
         return Line(mark: .ok, text: "data set \(source.name): \(directory)")
       }
-      let advice =
-        source.name == "fashion-mnist"
-        ? "apt-get install dataset-fashion-mnist"
-        : "put its four IDX files into a directory and give it to --data-dir"
-      return Line(mark: .warn, text: "data set \(source.name): not found; \(advice)")
+      return Line(mark: .warn, text: "data set \(source.name): not found; \(source.advice)")
     }
   }
 

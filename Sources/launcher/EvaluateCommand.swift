@@ -37,18 +37,7 @@ struct ModelOptions: ParsableArguments {
 
   /// The checkpoint, the configuration that it was trained with, and the request.
   func resolve() throws -> (EvaluationRequest, Configuration) {
-    let path: String
-    if checkpoint == "latest" {
-      let directory = CheckpointDirectory(run)
-      guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
-      guard let name = try directory.latest() ?? directory.list().last else {
-        throw Failure(
-          .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
-      }
-      path = directory.path(of: name)
-    } else {
-      path = checkpoint
-    }
+    let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: run)
     var request = EvaluationRequest(checkpoint: path)
     request.combine = try word(combine, "combine")
     request.topKWeights = try word(topKWeights, "top-k-weights")
@@ -69,6 +58,18 @@ struct ModelOptions: ParsableArguments {
       }
     }
     return (request, trained)
+  }
+
+  /// The file that `latest` or a path means.
+  static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
+    guard checkpoint == "latest" else { return checkpoint }
+    let directory = CheckpointDirectory(run)
+    guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    guard let name = try directory.latest() ?? directory.list().last else {
+      throw Failure(
+        .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+    }
+    return directory.path(of: name)
   }
 
   private func word<Value: RawRepresentable & CaseIterable>(

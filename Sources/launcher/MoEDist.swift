@@ -17,7 +17,10 @@ struct MoEDist: ParsableCommand {
       80 diverged, 81 stalled.
       """,
     version: Version.text,
-    subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self, DoctorCommand.self],
+    subcommands: [
+      TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, DoctorCommand.self,
+      DataCommand.self,
+    ],
     defaultSubcommand: TrainCommand.self)
 
   static func main() {

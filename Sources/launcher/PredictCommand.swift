@@ -5,11 +5,13 @@ import MoE
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "predict", abstract: "Class, probability and chosen expert of every image of an IDX file.")
+    commandName: "predict", abstract: "Class, probability and chosen expert of every image of a file.")
 
   @OptionGroup var model: ModelOptions
 
-  @Option(help: ArgumentHelp("IDX file of images, plain or gzip.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp(
+      "IDX file of images, or CIFAR binary file for colour models, plain or gzip.", valueName: "FILE"))
   var images: String
 
   @Option(help: ArgumentHelp("csv or jsonl. (default: csv)", valueName: "WORD"))
@@ -23,7 +25,7 @@ struct PredictCommand: ParsableCommand {
     let (request, trained, set, data) = Program.prepare(environment) {
       let (request, trained) = try model.resolve()
       let data = try DataLoading.load(trained, environment)
-      return (request, trained, try ImageSet(unlabelled: images, like: data.train.shape), data)
+      return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
     }
     let code = Ranks.run(environment: environment) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? output ?? "-" : nil, as: format)

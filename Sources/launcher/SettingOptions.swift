@@ -27,6 +27,15 @@ struct SettingOptions: ParsableArguments {
   @Option(name: .customLong("std"), help: help("std"))
   var std: String?
 
+  @Option(name: .customLong("train-samples"), help: help("train-samples"))
+  var trainSamples: String?
+
+  @Option(name: .customLong("test-samples"), help: help("test-samples"))
+  var testSamples: String?
+
+  @Flag(inversion: .prefixedNo, help: help("augment"))
+  var augment: Bool?
+
   @Option(name: .customLong("validation-fraction"), help: help("validation-fraction"))
   var validationFraction: String?
 
@@ -50,6 +59,33 @@ struct SettingOptions: ParsableArguments {
 
   @Option(name: .customLong("temperature"), help: help("temperature"))
   var temperature: String?
+
+  @Option(name: .customLong("expert-temperature"), help: help("expert-temperature"))
+  var expertTemperature: String?
+
+  @Option(name: .customLong("expert-classes"), help: help("expert-classes"))
+  var expertClasses: String?
+
+  @Option(name: .customLong("freeze"), help: help("freeze"))
+  var freeze: String?
+
+  @Option(name: .customLong("importance"), help: help("importance"))
+  var importance: String?
+
+  @Option(name: .customLong("similarity"), help: help("similarity"))
+  var similarity: String?
+
+  @Option(name: .customLong("dissimilarity"), help: help("dissimilarity"))
+  var dissimilarity: String?
+
+  @Option(name: .customLong("similarity-scaling"), help: help("similarity-scaling"))
+  var similarityScaling: String?
+
+  @Option(name: .customLong("similarity-distance"), help: help("similarity-distance"))
+  var similarityDistance: String?
+
+  @Option(name: .customLong("similarity-scale"), help: help("similarity-scale"))
+  var similarityScale: String?
 
   @Option(name: .customLong("epochs"), help: help("epochs"))
   var epochs: String?
@@ -77,6 +113,15 @@ struct SettingOptions: ParsableArguments {
 
   @Flag(inversion: .prefixedNo, help: help("init-partial"))
   var initPartial: Bool?
+
+  @Option(name: .customLong("init-only"), help: help("init-only"))
+  var initOnly: String?
+
+  @Option(name: .customLong("distill-from"), help: help("distill-from"))
+  var distillFrom: String?
+
+  @Option(name: .customLong("distill-loss"), help: help("distill-loss"))
+  var distillLoss: String?
 
   @Option(name: .customLong("max-steps"), help: help("max-steps"))
   var maxSteps: String?
@@ -116,6 +161,9 @@ struct SettingOptions: ParsableArguments {
       ("test-labels", testLabels),
       ("mean", mean),
       ("std", std),
+      ("train-samples", trainSamples),
+      ("test-samples", testSamples),
+      ("augment", augment.map { $0 ? "true" : "false" }),
       ("validation-fraction", validationFraction),
       ("model", model),
       ("experts", experts),
@@ -124,6 +172,15 @@ struct SettingOptions: ParsableArguments {
       ("top-k", topK),
       ("top-k-weights", topKWeights),
       ("temperature", temperature),
+      ("expert-temperature", expertTemperature),
+      ("expert-classes", expertClasses),
+      ("freeze", freeze),
+      ("importance", importance),
+      ("similarity", similarity),
+      ("dissimilarity", dissimilarity),
+      ("similarity-scaling", similarityScaling),
+      ("similarity-distance", similarityDistance),
+      ("similarity-scale", similarityScale),
       ("epochs", epochs),
       ("batch-size", batchSize),
       ("learning-rate", learningRate),
@@ -133,6 +190,9 @@ struct SettingOptions: ParsableArguments {
       ("block-rows", blockRows),
       ("init-from", initFrom),
       ("init-partial", initPartial.map { $0 ? "true" : "false" }),
+      ("init-only", initOnly),
+      ("distill-from", distillFrom),
+      ("distill-loss", distillLoss),
       ("max-steps", maxSteps),
       ("max-time", maxTime),
       ("payload", payload),

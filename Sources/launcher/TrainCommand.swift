@@ -7,6 +7,13 @@ struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Train a model; alone or under mpirun, with the same results.")
 
+  @OptionGroup var options: TrainOptions
+
+  func run() throws { try options.train { [] } }
+}
+
+/// The options of a run of training, and the run itself.
+struct TrainOptions: ParsableArguments {
   @OptionGroup var settings: SettingOptions
 
   @Option(
@@ -40,9 +47,12 @@ struct TrainCommand: ParsableCommand {
     var faults: FaultInjection?
   }
 
-  func run() throws {
+  /// Trains.
+  ///
+  /// - Parameter base: settings that lie below those of the user.
+  func train(base: () throws -> [ConfigurationLayer]) throws {
     let environment = ProcessInfo.processInfo.environment
-    let prepared = Program.prepare(environment) { try prepare(environment) }
+    let prepared = Program.prepare(environment) { try prepare(base: base(), environment) }
     if printConfig {
       if Ranks.rank(in: environment) == 0 { Console.output(prepared.configuration.yaml) }
       return
@@ -58,8 +68,9 @@ struct TrainCommand: ParsableCommand {
 
   // MARK: Before MPI
 
-  private func prepare(_ environment: [String: String]) throws -> Preparation {
-    var layers = try config.map { path in
+  private func prepare(base: [ConfigurationLayer], _ environment: [String: String]) throws -> Preparation {
+    var layers = base
+    layers += try config.map { path in
       guard let bytes = FileManager.default.contents(atPath: path) else {
         throw Failure(.notFound, "cannot read configuration \(path); give an existing file to --config")
       }
@@ -86,7 +97,7 @@ struct TrainCommand: ParsableCommand {
     }
     // A wrong placement is found before anything is made for the run.
     _ = try ExpertPlacement(
-      configuration.placement, experts: configuration.gate == .none ? 1 : configuration.experts,
+      configuration.placement, experts: configuration.modelExperts,
       ranks: Ranks.count(in: environment), gateWork: 0, expertWork: 1)
     let (data, actual, dataNotes) = try loadData(configuration, resolved, layers, environment)
     let faults = try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) }
@@ -209,7 +220,9 @@ struct TrainCommand: ParsableCommand {
     }
     guard let run else { return }
     if prepared.resume != nil { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
-    try run.write(configuration: configuration)
+    var kept = trainer.configuration
+    kept.runDirectory = configuration.runDirectory
+    try run.write(configuration: kept)
     let plan = try trainer.plan()
     try run.append(
       session: RunSession(
@@ -232,6 +245,9 @@ enum DataLoading {
     options.files[.testLabels] = configuration.testLabels
     options.mean = configuration.mean
     options.standardDeviation = configuration.standardDeviation
+    options.trainSamples = configuration.trainSamples
+    options.testSamples = configuration.testSamples
+    options.augment = configuration.augment
     return options
   }
 

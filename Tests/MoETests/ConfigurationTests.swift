@@ -51,7 +51,20 @@ struct ConfigurationTests {
     #expect(try weights(["combine": "top-k", "top-k-weights": "renormalised"]) == .renormalised)
   }
 
-  @Test func everySettingReadsItsOwnText() throws {
+  /// Configurations that give every setting a value between them; some exclude each other.
+  static var configurations: [Configuration] {
+    var classes = Configuration()
+    classes.gate = .classes
+    classes.experts = 2
+    classes.expertClasses = "0,2,4,6,8/1,3,5,7,9"
+    var distilled = Configuration()
+    distilled.distillFrom = "runs/a/b.safetensors"
+    distilled.distillLoss = .labels
+    distilled.freeze = .experts
+    return [everything, classes, distilled]
+  }
+
+  private static var everything: Configuration {
     var configuration = Configuration()
     configuration.dataset = "idx"
     configuration.combine = .topK
@@ -67,13 +80,35 @@ struct ConfigurationTests {
     configuration.trainLabels = "2"
     configuration.testImages = "3"
     configuration.testLabels = "4"
+    configuration.trainSamples = 100
+    configuration.testSamples = 20
     configuration.runDirectory = "r"
+    configuration.expertTemperature = 2
+    configuration.importance = 0.4
+    configuration.similarity = 1e-6
+    configuration.dissimilarity = 0.5
+    configuration.similarityScaling = .authors
+    configuration.similarityDistance = .squaredEuclidean
+    configuration.similarityScale = "12.5"
+    configuration.freeze = .gate
+    configuration.initOnly = .gate
+    return configuration
+  }
+
+  @Test(arguments: configurations)
+  func everySettingReadsItsOwnText(_ configuration: Configuration) throws {
     let entries = ConfigurationSchema.settings.compactMap { setting in
       setting.text(configuration).map { (key: setting.key, text: $0) }
     }
-    #expect(entries.count == ConfigurationSchema.settings.count, "this test gives every setting a value")
     #expect(
       try Configuration.resolve([ConfigurationLayer(commandLine: entries)]).configuration == configuration)
+  }
+
+  @Test func configurationsGiveEverySettingAValue() {
+    let given = ConfigurationSchema.settings.filter { setting in
+      Self.configurations.contains { setting.text($0) != nil }
+    }
+    #expect(given.map(\.key) == ConfigurationSchema.settings.map(\.key))
   }
 
   @Test func keysAreUnique() {
@@ -91,7 +126,11 @@ struct ConfigurationTests {
     ("placement", "0,-1"), ("placement", "0,,1"), ("placement", "blok"), ("max-steps", "-1"),
     ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
-    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"),
+    ("train-samples", "0"), ("test-samples", "ten"), ("augment", "yes"),
+    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("similarity", "-1"),
+    ("dissimilarity", "nan"), ("similarity-scale", "0"), ("similarity-scale", "mean"),
+    ("expert-temperature", "0"), ("expert-classes", "0,1/1,2"), ("expert-classes", "0,/1"),
+    ("expert-classes", "a/b"), ("freeze", "all"), ("init-only", "some"), ("distill-loss", "mse"),
   ])
   func valuesOutOfRangeAreRefused(key: String, text: String) throws {
     let failure = try #require(refusal([key: text]))
@@ -102,7 +141,8 @@ struct ConfigurationTests {
   @Test func aMistypedWordIsNamed() {
     #expect(
       refusal(["gate": "sofmax"])?.message
-        == "--gate sofmax is not allowed: expected softmax, none; did you mean 'softmax'?")
+        == "--gate sofmax is not allowed: expected softmax, attentive, peeking, loudest, loss, classes, none; did you mean 'softmax'?"
+    )
     #expect(
       refusal(["dataset": "fashon-mnist"])?.message.hasPrefix(
         "--dataset fashon-mnist: unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'? known are ")
@@ -135,6 +175,21 @@ struct ConfigurationTests {
 
     let partial = try Configuration.resolve([layer(["init-partial": "true"])])
     #expect(partial.notes == ["--init-partial has no effect without --init-from"])
+  }
+
+  @Test func augmentationIsForDataSetsThatHaveIt() throws {
+    let grey = try Configuration.resolve([layer(["augment": "true"])])
+    #expect(grey.notes == ["--augment has no effect with --dataset fashion-mnist"])
+    #expect(!grey.configuration.augment)
+    #expect(try Configuration.resolve([layer(["augment": "false"])]).notes.isEmpty)
+    let colour: KeyValuePairs = ["dataset": "cifar-10", "model": "mnist"]
+    #expect(try Configuration.resolve([layer(colour)]).configuration.augment)
+    let plain = try Configuration.resolve([layer(colour), layer(["augment": "false"])])
+    #expect(!plain.configuration.augment && plain.notes.isEmpty)
+    let builtIn = try Configuration.resolve([
+      layer(["dataset": "synthetic-rgb", "model": "mnist", "data-dir": "/d"])
+    ])
+    #expect(builtIn.notes == ["--data-dir /d has no effect with --dataset synthetic-rgb"])
   }
 
   @Test func theSavedConfigurationOfASingleModelIsSilent() throws {

@@ -36,7 +36,11 @@ private func options(_ directory: String?, _ environment: [String: String] = [:]
   @Test func namesAreUniqueAndKnown() throws {
     let names = DataSetRegistry.all.map(\.name)
     #expect(Set(names).count == names.count)
-    #expect(Set(names).isSuperset(of: ["fashion-mnist", "mnist", "idx", "synthetic"]))
+    #expect(
+      Set(names).isSuperset(of: [
+        "fashion-mnist", "mnist", "fashion-mnist+mnist", "cifar-10", "cifar-100", "idx", "synthetic",
+        "synthetic-rgb",
+      ]))
     for name in names { #expect(try DataSetRegistry.source(named: name).name == name) }
     let (found, _) = failure { _ = try DataSetRegistry.source(named: "minst") }
     #expect(found?.code == .usage)

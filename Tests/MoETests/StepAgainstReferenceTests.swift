@@ -113,8 +113,8 @@ struct StepAgainstReferenceTests {
       let session = try ModelSession(
         test.configuration, data: data, communicator: communicator, training: true,
         clock: PhaseClock(communicator) { _, _ in })
-      let places = session.parts.networks.flatMap { network in
-        network.parameters.places.map { (network.parameters, $0) }
+      let places = session.parts.parameters.flatMap { parameters in
+        parameters.places.map { (parameters, $0) }
       }
       for (parameters, place) in places {
         for (i, value) in (start[place.spec.name] ?? []).enumerated() {
@@ -123,16 +123,15 @@ struct StepAgainstReferenceTests {
       }
 
       var findings = Findings()
-      let experts = session.parts.placement.experts
       let order = (0..<Int32(rows)).map { $0 }
       guard let step = session.trainingStep else { return findings }
       for number in 1...steps {
         let adam = AdamStep(
           step: number, learningRate: test.configuration.learningRate, weightDecay: test.weightDecay)
-        let outcome = try step.run(order[...], of: images, mode: .training(adam), word: 0)
+        let outcome = try step.run(order[...], of: ImageView(images), mode: .training(adam), word: 0)
         guard number == 1 else { continue }
         if let report = outcome.report {
-          findings.losses = (0..<rows).map { Double(report[experts + RowReport.loss.rawValue][$0]) }
+          findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
         }
         for (parameters, place) in places where place.spec.isTrained {
           let gradients = parameters.training!.gradients + place.offset
@@ -143,10 +142,11 @@ struct StepAgainstReferenceTests {
         let values = parameters.values + place.offset
         findings.final[place.spec.name] = (0..<place.spec.count).map { Double(values[$0]) }
       }
-      let outcome = try session.evaluationStep.run(order[...], of: images, mode: .evaluation, word: 0)
+      let outcome = try session.evaluationStep.run(
+        order[...], of: ImageView(images), mode: .evaluation, word: 0)
       if let report = outcome.report {
-        findings.evaluated = (0..<rows).map { Double(report[experts + RowReport.loss.rawValue][$0]) }
-        findings.predictions = (0..<rows).map { Int(report[experts + RowReport.prediction.rawValue][$0]) }
+        findings.evaluated = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
+        findings.predictions = (0..<rows).map { Int(report[RowReport.prediction.rawValue][$0]) }
       }
       return findings
     }

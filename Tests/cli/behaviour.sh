@@ -62,13 +62,62 @@ $local_only || check "64: only one of three ranks speaks" usage_error_is_said_on
 
 help_everywhere() {
   local command
-  for command in "" train evaluate predict doctor; do
+  for command in "" train evaluate predict doctor data "data list" "data verify" "data export"; do
     # shellcheck disable=SC2086
     exits_with 0 run_alone "$moe_dist" $command --help
     [[ -s $scratch/out ]] || { echo "no help for '$command'"; return 1; }
   done
 }
 check "every command has a help text" help_everywhere
+
+# ---- Data sets -----------------------------------------------------------------------------------------------
+
+export_and_verify() {
+  local to=$scratch/cifar-100 sum
+  exits_with 0 run_alone "$moe_dist" data export --to "$to" --train-samples 200 --test-samples 100
+  equal "bytes of train.bin" "$(stat -c %s "$to/train.bin")" $((200 * 3074))
+  equal "bytes of test.bin" "$(stat -c %s "$to/test.bin")" $((100 * 3074))
+  exits_with 73 run_alone "$moe_dist" data export --to "$to"
+  says "train\.bin.*exists"
+  gzip -k "$to/test.bin" && mv "$to/test.bin" "$scratch/plain.bin"
+  exits_with 0 run_alone "$moe_dist" data verify cifar-100 --data-dir "$scratch"
+  grep -qF "cifar-100: 200 + 100 images, 100 classes, $to" "$scratch/out"
+  for part in train:"$to/train.bin" test:"$scratch/plain.bin"; do
+    sum=$(sha256sum <"${part#*:}")
+    grep -qF "${sum%% *}  ${part%%:*}" "$scratch/out" || { echo "no sum of $part in:"; cat "$scratch/out"; return 1; }
+  done
+  exits_with 0 run_alone "$moe_dist" data list --data-dir "$scratch"
+  grep -qF "cifar-100	$to	" "$scratch/out"
+}
+check "data: an exported set is found, verified and not overwritten" export_and_verify
+
+malformed_cifar() {
+  local to=$scratch/bad/cifar-100
+  exits_with 0 run_alone "$moe_dist" data export --to "$scratch/whole" --train-samples 100 --test-samples 100
+  mkdir -p "$to" && cp "$scratch"/whole/* "$to"
+  truncate -s -1 "$to/train.bin"
+  exits_with 65 run_alone "$moe_dist" data verify cifar-100 --data-dir "$scratch/bad"
+  says "train\.bin: at byte $((99 * 3074)): expected .* found 99 records and 3073 bytes more"
+  exits_with 66 run_alone "$moe_dist" data verify cifar-10 --data-dir "$scratch/bad"
+  exits_with 64 run_alone "$moe_dist" data verify cifar-11
+  mentions 'cifar-10'
+  exits_with 64 run_alone "$moe_dist" data export --dataset synthetic --to "$scratch/never"
+  exits_with 64 run_alone "$moe_dist" data export --to "$scratch/never" --train-samples 20000
+  mentions 'train-samples 20000.*class 0'
+}
+check "data: 64, 65, 66 and a sentence each" malformed_cifar
+
+subset_in_run() {
+  exits_with 64 train --train-samples 100000 --max-steps 1 --run-dir "$scratch/never"
+  says "train-samples 100000: needs .* of class 0"
+  exits_with 0 train --train-samples 100 --test-samples 40 --epochs 1 --run-dir "$scratch/subset" --json
+  equal "steps of 100 samples" "$(grep -c '"split":"train"' "$scratch/subset/metrics.jsonl")" 1
+  grep -q '^train-samples: 100$' "$scratch/subset/config.yaml"
+  exits_with 64 run_alone "$moe_dist" train --resume auto --run-dir "$scratch/subset" --train-samples 200
+  says "train-samples 200 differs"
+}
+check "data: a run on the first samples of every class" subset_in_run
+check "64: a refused export or run leaves no directory" nothing_was_made
 
 # ---- 65: malformed data --------------------------------------------------------------------------------------
 

@@ -48,13 +48,13 @@ public struct DataSet: Sendable {
   public let coarseNames: [String]?
   /// The coarse class of every class.
   public let coarseOfClass: [Int]?
-  public let train: ImageSet
-  public let test: ImageSet
+  public internal(set) var train: ImageSet
+  public internal(set) var test: ImageSet
   /// Per channel; a byte b becomes (b/255 − mean) / standardDeviation.
   public let mean: [Double]
   public let standardDeviation: [Double]
   /// How training images are changed at random; nil: not at all.
-  public let augmentation: Augmentation?
+  public internal(set) var augmentation: Augmentation?
   /// SHA-256 of what was loaded, decompressed, in hexadecimal, by part: train-images, train-labels, test-images and
   /// test-labels for IDX and built-in data, the files' names without `.bin` for CIFAR.
   public let fingerprints: [String: String]

@@ -27,8 +27,15 @@ public struct DataOptions: Sendable {
   public var standardDeviation: [Double]?
   /// The process's environment; `MOE_DIST_DATA`, `XDG_CACHE_HOME` and `HOME` are read.
   public var environment: [String: String]
+  /// The first training and test samples, equally many per class, see ``DataSetSource/load(_:)``; nil: all.
+  public var trainSamples: Int?
+  public var testSamples: Int?
+  /// Whether training images are changed at random, where the data set has that.
+  public var augment = true
   /// Where packages of the operating system put data sets.
   public var systemDirectory = "/usr/share/datasets"
+  /// Whether files are looked for in `<dataDirectory>/<name>` only: for a data set that needs those of two others.
+  var searchesFoldersOnly = false
 
   public init(dataDirectory: String? = nil, environment: [String: String]) {
     self.dataDirectory = dataDirectory
@@ -45,17 +52,38 @@ public protocol DataSetSource: Sendable {
   var defaults: DataSetDefaults { get }
   /// SHA-256 of the published files, decompressed; empty where there is no canonical file.
   var knownFingerprints: [DataPart: String] { get }
+  /// How training images are changed at random; nil: not at all.
+  var augmentation: Augmentation? { get }
+  /// What to do where the files are not found.
+  var advice: String { get }
   /// Where the files are; nil for a task that needs none.
   func search(_ options: DataOptions) -> DataSetSearch?
-  /// Reads the data.
+  /// Reads all of the data, for ``load(_:)``.
   /// - Throws: `Failure`: `.notFound` with the places that were searched, `.badData` for a malformed file,
   ///   `.inputOutput` for a failing disk, `.usage` for options that contradict each other.
-  func load(_ options: DataOptions) throws(Failure) -> DataSet
+  func read(_ options: DataOptions) throws(Failure) -> DataSet
 }
 
 extension DataSetSource {
   public var knownFingerprints: [DataPart: String] { [:] }
+  public var augmentation: Augmentation? { nil }
   public func search(_ options: DataOptions) -> DataSetSearch? { DataSetSearch(name: name, options: options) }
+
+  /// Whether the data are made, not read.
+  public var isBuiltIn: Bool { search(DataOptions(environment: [:])) == nil }
+
+  /// The data as the options want them: all samples, or the first of every class in file order.
+  ///
+  /// Of N samples for C classes every class has ⌊N/C⌋, and each of the lowest N mod C classes one more; they keep
+  /// their order and are counted from 0. Computed means and deviations, and fingerprints, are those of the whole files.
+  /// - Throws: what ``read(_:)`` throws, and `Failure(.usage, …)` where a class has fewer samples.
+  public func load(_ options: DataOptions) throws(Failure) -> DataSet {
+    var data = try read(options)
+    data.train = try data.train.first(options.trainSamples, of: data, option: "--train-samples")
+    data.test = try data.test.first(options.testSamples, of: data, option: "--test-samples")
+    if options.augment { data.augmentation = augmentation }
+    return data
+  }
 }
 
 /// The one list of data sets: a new one is a file with its source, and a line here.
@@ -63,8 +91,12 @@ public enum DataSetRegistry {
   public static let all: [any DataSetSource] = [
     FashionMNIST(),
     MNIST(),
+    FashionMNISTAndMNIST(),
+    CIFAR10(),
+    CIFAR100(),
     IDXPair(),
     SyntheticClusters(),
+    SyntheticRGB(),
   ]
 
   /// - Throws: `Failure(.usage, …)` that names the known data sets.

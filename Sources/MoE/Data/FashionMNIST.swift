@@ -11,14 +11,15 @@ struct FashionMNIST: DataSetSource {
     .testLabels: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
   ]
 
-  func load(_ options: DataOptions) throws(Failure) -> DataSet {
-    try loadIDX(
+  let advice = "apt-get install dataset-fashion-mnist, or use --dataset synthetic"
+
+  func read(_ options: DataOptions) throws(Failure) -> DataSet {
+    try readIDX(
       options,
       facts: IDXFacts(
         classNames: [
           "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
           "Ankle boot",
-        ], shape: ImageShape(channels: 1, height: 28, width: 28), mean: 0.2859, standardDeviation: 0.3530),
-      advice: "apt-get install dataset-fashion-mnist, or use --dataset synthetic")
+        ], shape: ImageShape(channels: 1, height: 28, width: 28), mean: 0.2859, standardDeviation: 0.3530))
   }
 }

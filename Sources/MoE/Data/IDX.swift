@@ -50,7 +50,7 @@ struct IDXFile {
       throw Failure(
         .badData,
         "\(path): at byte 0: expected the magic number \(hexadecimal(kind.magic)) of IDX \(kind.name), "
-          + "found \(hexadecimal(field(0)))\(Self.hint(field(0)))")
+          + "found \(hexadecimal(field(0)))\(ByteSource.hint(magic: field(0)))")
     }
     guard got == kind.headerBytes else {
       throw Failure(
@@ -150,19 +150,6 @@ struct IDXFile {
       UnsafeMutableRawBufferPointer(rebasing: room[got...]).initializeMemory(as: UInt8.self, repeating: 0)
     }
     return (bytes, got)
-  }
-
-  private static func hint(_ magic: UInt32) -> String {
-    switch magic {
-    case 0x0803: " (images)"
-    case 0x0801: " (labels)"
-    case 0x0308_0000, 0x0108_0000: " (bytes in the wrong order)"
-    case 0x504B_0304: " (a ZIP archive; unpack it)"
-    case 0xFD37_7A58: " (an xz file; decompress it)"
-    case 0x425A_6831...0x425A_6839: " (a bzip2 file; decompress it)"
-    case 0x3C21_444F, 0x3C21_646F, 0x3C68_746D: " (a web page, not the data)"
-    default: ""
-    }
   }
 }
 

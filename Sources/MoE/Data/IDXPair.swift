@@ -4,11 +4,9 @@ struct IDXPair: DataSetSource {
   let summary = "any IDX image and label files; sizes and classes from the files"
   let defaults = DataSetDefaults(experts: 5, model: "mnist", epochs: 20, batchSize: 512, learningRate: 1e-3)
 
-  func load(_ options: DataOptions) throws(Failure) -> DataSet {
-    try loadIDX(
-      options, facts: nil,
-      advice: "name a directory with the four files by --data-dir, or each file by itself")
-  }
+  let advice = "name a directory with the four files by --data-dir, or each file by itself"
+
+  func read(_ options: DataOptions) throws(Failure) -> DataSet { try readIDX(options, facts: nil) }
 }
 
 /// What is known of a published data set.
@@ -24,9 +22,8 @@ extension DataSetSource {
   /// - Parameters:
   ///   - facts: what the files must agree with; nil: classes are the largest training label + 1, the normalisation
   ///     is computed from the training images.
-  ///   - advice: what to do where nothing is found.
-  func loadIDX(_ options: DataOptions, facts: IDXFacts?, advice: String) throws(Failure) -> DataSet {
-    let (files, location, searchNotes) = try findFiles(options, advice: advice)
+  func readIDX(_ options: DataOptions, facts: IDXFacts?) throws(Failure) -> DataSet {
+    let (files, location, searchNotes) = try findFiles(options)
     let train = try ImageSet.readIDX(
       images: files[.trainImages]!, labels: files[.trainLabels]!, classes: facts?.classNames.count ?? 256,
       shape: facts?.shape)
@@ -38,7 +35,7 @@ extension DataSetSource {
       .testImages: test.imageFingerprint, .testLabels: test.labelFingerprint,
     ]
     let pixels = try normalisation(
-      options, published: facts.map { ($0.mean, $0.standardDeviation) }, of: train.set)
+      options, published: facts.map { ([$0.mean], [$0.standardDeviation]) }, of: train.set)
     return DataSet(
       name: name, classes: classes, classNames: facts?.classNames ?? (0..<classes).map { String($0) },
       train: train.set, test: test.set, mean: pixels.mean, standardDeviation: pixels.standardDeviation,
@@ -49,7 +46,7 @@ extension DataSetSource {
   }
 
   private func findFiles(
-    _ options: DataOptions, advice: String
+    _ options: DataOptions
   ) throws(Failure) -> (files: [DataPart: String], location: String, notes: [String]) {
     if !options.files.isEmpty {
       let absent = DataPart.allCases.filter { options.files[$0] == nil }.map(\.rawValue)
@@ -61,14 +58,8 @@ extension DataSetSource {
       return (options.files, DataPart.allCases.map { options.files[$0]! }.joined(separator: ", "), [])
     }
     let search = DataSetSearch(name: name, options: options)
-    guard let directory = search.directory else {
-      throw Failure(.notFound, "\(name): not found in \(search.account); \(advice)")
-    }
-    var notes: [String] = []
-    if let chosen = options.dataDirectory, directory != chosen, directory != "\(chosen)/\(name)" {
-      notes.append("\(name): not complete in the data directory \(chosen); taken from \(directory)")
-    }
-    return (search.files, directory, notes)
+    guard let directory = search.directory else { throw search.notFound(name, advice: advice) }
+    return (search.files, directory, search.notes(name, options: options))
   }
 
   /// A valid file that is not the published one is worth a word, not an error: subsets and repaired copies exist.

@@ -36,11 +36,16 @@ extension ImageSet {
     return (ImageSet(shape: found, images: images, labels: labels), imageFingerprint, labelFingerprint)
   }
 
-  /// Reads an IDX file of images that have no labels; every label is 0.
+  /// Reads images whose labels are not wanted, from an IDX file, or from a CIFAR file where `set` has colours; every
+  /// label is 0.
   ///
-  /// - Parameter shape: what the images must be.
+  /// - Parameter set: what the images must be like; where it has coarse labels, a CIFAR file has two label bytes.
   /// - Throws: `Failure(.badData, …)` for a malformed file or another shape, naming file, offset, expected and found.
-  public convenience init(unlabelled path: String, like shape: ImageShape) throws(Failure) {
+  public static func unlabelled(_ path: String, like set: ImageSet) throws(Failure) -> ImageSet {
+    let shape = set.shape
+    if shape == CIFARFormat.shape {
+      return try unlabelledCIFAR(path, set.coarseLabels == nil ? .cifar10 : .cifar100)
+    }
     let file = try IDXFile(path: path, kind: .images)
     guard file.rows == shape.height, file.columns == shape.width, shape.channels == 1 else {
       throw Failure(
@@ -49,6 +54,6 @@ extension ImageSet {
           + "found \(file.rows) × \(file.columns)")
     }
     let (images, _) = try file.data()
-    self.init(shape: shape, images: images, labels: Array(repeating: 0, count: file.count))
+    return ImageSet(shape: shape, images: images, labels: Array(repeating: 0, count: file.count))
   }
 }

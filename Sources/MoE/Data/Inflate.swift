@@ -66,6 +66,13 @@ final class ByteSource {
     return filled
   }
 
+  /// Fills the array, or its beginning with the bytes that are left; returns their number.
+  func read(filling bytes: inout [UInt8]) throws(Failure) -> Int {
+    try bytes.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+      try read(into: UnsafeMutableRawBufferPointer(buffer))
+    }
+  }
+
   /// One call of zlib's inflate, with input; sees to the ends of members and of the file.
   private func inflateSome() throws(Failure) {
     if stream.pointee.avail_in == 0 { try refill() }
@@ -100,5 +107,21 @@ final class ByteSource {
     consumed += got
     stream.pointee.next_in = input.baseAddress!.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_in = UInt32(got)
+  }
+}
+
+extension ByteSource {
+  /// What a file of another format seems to be, for an error message; its first four bytes, big-endian.
+  static func hint(magic: UInt32) -> String {
+    switch magic {
+    case 0x0803: " (images)"
+    case 0x0801: " (labels)"
+    case 0x0308_0000, 0x0108_0000: " (bytes in the wrong order)"
+    case 0x504B_0304: " (a ZIP archive; unpack it)"
+    case 0xFD37_7A58: " (an xz file; decompress it)"
+    case 0x425A_6831...0x425A_6839: " (a bzip2 file; decompress it)"
+    case 0x3C21_444F, 0x3C21_646F, 0x3C68_746D: " (a web page, not the data)"
+    default: ""
+    }
   }
 }

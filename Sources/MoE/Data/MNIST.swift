@@ -10,12 +10,13 @@ struct MNIST: DataSetSource {
     .testLabels: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
   ]
 
-  func load(_ options: DataOptions) throws(Failure) -> DataSet {
-    try loadIDX(
+  let advice = "put MNIST's four IDX files into one of these directories, or use --dataset synthetic"
+
+  func read(_ options: DataOptions) throws(Failure) -> DataSet {
+    try readIDX(
       options,
       facts: IDXFacts(
         classNames: (0..<10).map { String($0) }, shape: ImageShape(channels: 1, height: 28, width: 28),
-        mean: 0.1307, standardDeviation: 0.3081),
-      advice: "put MNIST's four IDX files into one of these directories, or use --dataset synthetic")
+        mean: 0.1307, standardDeviation: 0.3081))
   }
 }

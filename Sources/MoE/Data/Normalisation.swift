@@ -2,7 +2,7 @@ extension DataSetSource {
   /// Mean and standard deviation per channel: what the user gave, else what was published, else what the training
   /// images have. With a note where the images have no contrast.
   func normalisation(
-    _ options: DataOptions, published: (mean: Double, standardDeviation: Double)?, of set: ImageSet
+    _ options: DataOptions, published: (mean: [Double], standardDeviation: [Double])?, of set: ImageSet
   ) throws(Failure) -> (mean: [Double], standardDeviation: [Double], notes: [String]) {
     let channels = set.shape.channels
     for (word, given) in [("mean", options.mean), ("standard deviation", options.standardDeviation)] {
@@ -18,7 +18,7 @@ extension DataSetSource {
     }
     if let published {
       return (
-        options.mean ?? [published.mean], options.standardDeviation ?? [published.standardDeviation], []
+        options.mean ?? published.mean, options.standardDeviation ?? published.standardDeviation, []
       )
     }
     if let mean = options.mean, let standardDeviation = options.standardDeviation {

@@ -9,11 +9,13 @@ public struct SyntheticClusters: DataSetSource {
   package var trainCount = 12_000
   package var testCount = 2_000
 
+  public let advice = "it is built in"
+
   public init() {}
 
   public func search(_ options: DataOptions) -> DataSetSearch? { nil }
 
-  public func load(_ options: DataOptions) throws(Failure) -> DataSet {
+  public func read(_ options: DataOptions) throws(Failure) -> DataSet {
     let train = SyntheticTask.images(0..<trainCount)
     // The test samples begin where no training set reaches, so that they do not depend on its size.
     let test = SyntheticTask.images(1_000_000_000..<1_000_000_000 + testCount)

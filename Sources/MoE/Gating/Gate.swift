@@ -1,49 +1,96 @@
-/// A gate scores the experts for every row. It works on the blocks of the batch, so that its bits do not depend on the
-/// number of ranks, and lives where the step puts it: on rank 0.
-///
-/// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/makeGate(_:)``.
+/// The part of a gate that lives in one place, on rank 0: it turns images into a *message* per row, from which the row's
+/// shard scores the experts (``Scorer``). It works on the blocks of the batch, so that its bits do not depend on the number
+/// of ranks.
 package protocol Gate: AnyObject {
-  /// The gate's network, for checkpoint, update and account; nil for a gate without parameters.
-  var network: Network? { get }
+  /// The gate's tensors, for checkpoint and update.
+  var parameters: [Parameters] { get }
+  /// FLOPs done so far.
+  var work: NetworkWork { get set }
 
-  /// Writes the logits of all rows, [experts][rows], block by block.
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into logits: FeatureMap)
+  /// Writes the message of all rows, [message features][rows], block by block.
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap)
 
-  /// Computes the gradients of the parameters from the gradient of the logits of the last forward pass in training.
+  /// Computes the gradients of the parameters from the gradient of the message of the last forward pass in training.
   func backward(_ gradient: FeatureMap)
 }
 
-/// What a gate is made from.
+/// What a gate is made for.
 package struct GateRequest {
   package let family: NetworkFamily
   package let input: ImageShape
   package let experts: Int
+  package let classes: Int
   package let blockRows: Int
   /// The largest batch that is trained on.
   package let batchRows: Int
+  /// Whether the gate's tensors are trained.
   package let training: Bool
+  /// T of softmax(score/T).
+  package let temperature: Float
+  /// The expert of every class, where the user gave one.
+  package let expertOfClass: [Int]?
+}
+
+/// A kind of gate: what it holds, what rank 0 does for it, and how shards score experts with it.
+///
+/// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/design``.
+package protocol GateDesign: Sendable {
+  /// The arg-max expert answers alone, whatever the combine rule.
+  var choosesOne: Bool { get }
+  /// Choosing needs the labels, so that figures are those of an oracle and nothing can be predicted.
+  var isOracle: Bool { get }
+  /// Every expert must have answered before one is chosen, also in evaluation.
+  var needsEveryExpert: Bool { get }
+  /// The gate's tensors and work.
+  func size(_ request: GateRequest) -> GateSize
+  /// The gate itself, on rank 0; nil for one without parameters.
+  func makeGate(_ request: GateRequest) -> (any Gate)?
+  /// What shards do with the message.
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer
+  /// Why the gate cannot work with a family of networks; nil where it can.
+  func objection(to family: NetworkFamily) -> String?
+}
+
+extension GateDesign {
+  package var choosesOne: Bool { false }
+  package var isOracle: Bool { false }
+  package var needsEveryExpert: Bool { false }
+  package func size(_ request: GateRequest) -> GateSize { GateSize() }
+  package func makeGate(_ request: GateRequest) -> (any Gate)? { nil }
+  package func objection(to family: NetworkFamily) -> String? { nil }
 }
 
 extension GateKind {
-  package func makeGate(_ request: GateRequest) -> any Gate {
+  /// The one list of gates.
+  package var design: any GateDesign {
     switch self {
-    case .softmax: SoftmaxGate(request)
-    case .none: NoGate()
-    }
-  }
-
-  /// The network of the gate, if it has one.
-  package func spec(family: NetworkFamily, input: ImageShape, experts: Int) -> NetworkSpec? {
-    switch self {
-    case .softmax: family.gate(input: input, experts: experts)
-    case .none: nil
+    case .softmax: SoftmaxGateDesign()
+    case .attentive: AttentiveGateDesign()
+    case .classes: ClassGateDesign()
+    case .peeking: PeekingGateDesign()
+    case .loudest: LoudestGateDesign()
+    case .loss: LossGateDesign()
+    case .none: NoGateDesign()
     }
   }
 }
 
+/// A gate's tensors, and its FLOPs per row: 2 per multiply-add of convolutions and dense layers.
+package struct GateSize {
+  package var tensors: [TensorSpec] = []
+  package var forwardFlops = 0
+  package var backwardFlops = 0
+
+  /// Trained parameters.
+  package var parameterCount: Int { tensors.filter(\.isTrained).reduce(0) { $0 + $1.count } }
+}
+
 /// The single model's gate: its one expert always runs.
-final class NoGate: Gate {
-  var network: Network? { nil }
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into logits: FeatureMap) { logits.clear() }
-  func backward(_ gradient: FeatureMap) {}
+struct NoGateDesign: GateDesign {
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { ConstantScorer() }
+}
+
+/// Every expert scores 0.
+private struct ConstantScorer: Scorer {
+  func score(_ rows: ShardRows, into scores: FeatureMap) { scores.clear() }
 }

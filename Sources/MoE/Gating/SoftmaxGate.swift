@@ -1,56 +1,59 @@
 /// The gate of the original mixture of experts: a network with one output per expert, p = softmax(g/T).
-final class SoftmaxGate: Gate {
-  private let gate: Network
-  private let workspace: Workspace
-  private let tree: TreeSum?
-  private var passes: [Network.Pass] = []
+struct SoftmaxGateDesign: GateDesign {
+  func size(_ request: GateRequest) -> GateSize {
+    let spec = request.family.gate(input: request.input, experts: request.experts)
+    return GateSize(
+      tensors: spec.tensors(prefix: "gate"), forwardFlops: spec.forwardFlops,
+      backwardFlops: spec.backwardFlops)
+  }
 
-  var network: Network? { gate }
+  func makeGate(_ request: GateRequest) -> (any Gate)? { SoftmaxGate(request) }
+
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer {
+    MessageScorer(messageFeatures: request.experts)
+  }
+}
+
+/// The network; its outputs are the message.
+final class SoftmaxGate: Gate {
+  private let gate: GateNetwork
+
+  var parameters: [Parameters] { [gate.network.parameters] }
+  var work: NetworkWork {
+    get { gate.network.work }
+    set { gate.network.work = newValue }
+  }
 
   init(_ request: GateRequest) {
     let spec = request.family.gate(input: request.input, experts: request.experts)
-    gate = Network(spec, prefix: "gate", training: request.training)
-    let blocks = request.training ? (request.batchRows + request.blockRows - 1) / request.blockRows : 1
-    let gradient = Workspace.bytes(
-      floats: FeatureMap.count(features: request.experts, rows: request.blockRows))
-    workspace = Workspace(capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + gradient))
-    tree = blocks > 1 ? TreeSum(count: gate.parameters.trainedCount) : nil
+    gate = GateNetwork(spec, request, further: [])
   }
 
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into logits: FeatureMap) {
-    workspace.reset()
-    var row = 0
-    func copy(_ output: FeatureMap) {
-      for expert in 0..<output.features {
-        (logits[expert] + row).update(from: output[expert], count: output.rows)
-      }
-      row += output.rows
-    }
-    switch mode {
-    case .training:
-      passes = gate.forward(blocks, mode: .training, in: workspace)
-      for pass in passes { copy(pass.output) }
-    case .evaluation:
-      gate.prepareEvaluation()
-      for block in blocks {
-        copy(gate.forwardBlock(block, in: workspace).output)
-        workspace.reset()
-      }
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+    gate.forward(blocks, mode: mode) { _, output, first in
+      copyColumns(of: output, into: message, first: first)
     }
   }
 
   func backward(_ gradient: FeatureMap) {
-    var row = 0
-    let gradients = passes.map { pass in
-      let block = workspace.map(features: gradient.features, rows: pass.output.rows)
-      for expert in 0..<gradient.features {
-        block[expert].update(from: gradient[expert] + row, count: block.rows)
-      }
-      block.clearPadding()
-      row += block.rows
-      return block
+    gate.backward { _, output, first in gate.block(of: gradient, first: first, rows: output.rows) }
+  }
+}
+
+/// The message is the scores.
+struct MessageScorer: Scorer {
+  let messageFeatures: Int
+  var scoresAreMessage: Bool { true }
+
+  func score(_ rows: ShardRows, into scores: FeatureMap) {
+    for expert in 0..<scores.features {
+      scores[expert].update(from: rows.message[expert], count: scores.columns)
     }
-    gate.backward(passes, gradients: gradients, in: workspace, tree: tree)
-    passes = []
+  }
+
+  func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
+    for expert in 0..<messageFeatures {
+      result.message[expert].update(from: gradients.gate[expert], count: result.message.columns)
+    }
   }
 }

@@ -10,25 +10,41 @@ package struct MixtureRule: Equatable, Sendable {
   }
 
   package let experts: Int
-  package let classes: Int
-  package let temperature: Float
+  package let layout: AnswerLayout
+  /// T of p = softmax(score/T).
+  package var temperature: Float
+  /// T of the loss that the experts are trained with.
+  package let expertTemperature: Float
   package let weights: Weights
   /// The loss of Jacobs et al. 1991, −ln Σ_e p_e exp(−½ CE_e); predictions are the arg-max expert's.
   package let jacobs: Bool
+  /// Every expert answered, so that answers lie by expert, whichever of them the row's mixture takes.
+  package let everyExpertAnswers: Bool
 
-  package init(experts: Int, classes: Int, temperature: Float, weights: Weights, jacobs: Bool) {
+  package init(
+    experts: Int, layout: AnswerLayout, temperature: Float, expertTemperature: Float? = nil,
+    weights: Weights, jacobs: Bool, everyExpertAnswers: Bool
+  ) {
     self.experts = experts
-    self.classes = classes
+    self.layout = layout
     self.temperature = temperature
+    self.expertTemperature = expertTemperature ?? temperature
     self.weights = weights
     self.jacobs = jacobs
+    self.everyExpertAnswers = everyExpertAnswers
   }
+
+  package var classes: Int { layout.classes }
+  /// Gate and experts have losses of their own, each with the other detached.
+  package var hasTwoTemperatures: Bool { expertTemperature != temperature }
 }
 
-/// What the mixture reports per row, behind the gate's gradient rows in the message to rank 0.
+/// What a shard says to rank 0 about a row.
 package enum RowReport: Int, CaseIterable {
-  /// The row's loss, −ln m_label for the mixture.
+  /// What training minimises.
   case loss
+  /// −ln of the label's probability.
+  case crossEntropy
   /// The model's class; ties to the lowest.
   case prediction
   /// The model's probability of that class.
@@ -39,39 +55,63 @@ package enum RowReport: Int, CaseIterable {
   case labelRank
 }
 
+/// The rows of one shard, ready for their mixture.
+package struct MixtureInput {
+  /// [experts][rows]
+  package let scores: FeatureMap
+  /// [slots · width][rows], see ``AnswerLayout``.
+  package let answers: FeatureMap
+  /// The experts of the slots; nil where slot = expert.
+  package let table: SlotTable?
+  /// One per row.
+  package let labels: [UInt8]
+  /// B, the global number of rows.
+  package let batchRows: Int
+}
+
+/// Where the gradients of the mixture go.
+package struct MixtureGradients {
+  /// [experts][rows], of the gate's loss and of the experts'; the same map where they do not differ.
+  package let gateScores: FeatureMap
+  package let expertScores: FeatureMap
+  /// Like the answers; nil where the experts are frozen.
+  package let answers: FeatureMap?
+}
+
 /// Mixture, loss and gradients of the rows of one shard, in log space and by per-row arithmetic alone.
 ///
-/// With r_e = p_e y_e,label / m_label: ∂L/∂g_e = (p_e − r_e)/(T·B), ∂L/∂ln y_e,label = −r_e/B.
+/// With r_e = p_e y_e,label / m_label: ∂L/∂s_e = (p_e − r_e)/(T·B), ∂L/∂ln y_e,label = −r_e/B.
 /// - Parameters:
-///   - logits: [experts][rows], of the gate.
-///   - answers: [slots · classes][rows], ln y per slot.
-///   - table: the experts of the slots; nil where slot = expert.
-///   - labels: one per row.
-///   - batchRows: B, the global number of rows.
-///   - report: [experts + reports][rows]: the logits' gradient, then ``RowReport``.
-///   - answerGradients: like `answers`; nil in evaluation.
+///   - report: [reports][rows], see ``RowReport``.
+///   - gradients: nil in evaluation.
 package func mixture(
-  _ rule: MixtureRule, logits: FeatureMap, answers: FeatureMap, table: SlotTable?, labels: [UInt8],
-  batchRows: Int, report: FeatureMap, answerGradients: FeatureMap?, in workspace: Workspace
+  _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
+  in workspace: Workspace
 ) {
   let mark = workspace.mark
   defer { workspace.release(to: mark) }
-  var lanes = MixtureLanes(rule, slots: table?.slots ?? rule.experts, in: workspace)
-  answerGradients?.clear()
+  let slots = input.table?.slots ?? rule.experts
+  var lanes = MixtureLanes(rule, slots: slots, in: workspace)
+  var atExperts = rule
+  atExperts.temperature = rule.expertTemperature
+  var expertLanes = rule.hasTwoTemperatures ? MixtureLanes(atExperts, slots: slots, in: workspace) : nil
+  gradients?.answers?.clear()
   var column = 0
-  while column < logits.rows {
-    let count = min(laneCount, logits.rows - column)
-    lanes.load(logits: logits, answers: answers, table: table, labels: labels, column: column, count: count)
+  while column < input.scores.rows {
+    lanes.load(input, column: column)
     let likelihood = lanes.likelihood()
-    lanes_store(report[rule.experts + RowReport.loss.rawValue] + column, -likelihood)
-    if let answerGradients {
-      lanes.gradients(
-        likelihood, batchRows: batchRows, table: table, labels: labels, column: column, count: count,
-        logits: report, answers: answerGradients)
+    lanes_store(report[RowReport.loss.rawValue] + column, -likelihood)
+    if let gradients {
+      if expertLanes != nil {
+        lanes.gradients(likelihood, input, scores: gradients.gateScores, answers: nil)
+        expertLanes!.load(input, column: column)
+        expertLanes!.gradients(
+          expertLanes!.likelihood(), input, scores: gradients.expertScores, answers: gradients.answers)
+      } else {
+        lanes.gradients(likelihood, input, scores: gradients.gateScores, answers: gradients.answers)
+      }
     }
-    lanes.predict(
-      logits: logits, answers: answers, table: table, labels: labels, column: column, count: count,
-      report: report)
+    lanes.predict(input, report: report)
     column += laneCount
   }
 }
@@ -80,6 +120,9 @@ package func mixture(
 private struct MixtureLanes {
   let rule: MixtureRule
   let slots: Int
+  var column = 0
+  /// Rows among the sixteen lanes.
+  var count = 0
   /// ln p per expert.
   let logP: Floats
   /// ln p per expert that was not selected, −∞ for the others.
@@ -104,34 +147,66 @@ private struct MixtureLanes {
     remainder = lanes_splat(-.infinity)
   }
 
-  /// Reads gate and answers of sixteen rows and computes the weights of the slots.
-  mutating func load(
-    logits: FeatureMap, answers: FeatureMap, table: SlotTable?, labels: [UInt8], column: Int, count: Int
-  ) {
+  static func floats(_ rule: MixtureRule, slots: Int) -> Int {
+    (2 * rule.experts + 2 * slots + rule.classes) * laneCount
+  }
+
+  /// The slot of the answers that holds a slot's expert, in one row.
+  @inline(__always)
+  private func answerSlot(_ input: MixtureInput, _ slot: Int, row: Int) -> Int {
+    guard rule.everyExpertAnswers, let table = input.table else { return slot }
+    return table[row, slot]
+  }
+
+  /// ln y of a class in a slot, of sixteen rows.
+  @inline(__always)
+  private func answer(_ input: MixtureInput, _ slot: Int, class c: Int) -> SIMD16<Float> {
+    guard rule.everyExpertAnswers, let table = input.table else {
+      return lanes_load(input.answers[rule.layout.feature(slot: slot, class: c)] + column)
+    }
+    var values = lanes_splat(0)
+    for lane in 0..<count {
+      let expert = table[column + lane, slot]
+      values[lane] = input.answers[rule.layout.feature(slot: expert, class: c)][column + lane]
+    }
+    return values
+  }
+
+  /// Reads scores and answers of sixteen rows and computes the weights of the slots.
+  mutating func load(_ input: MixtureInput, column: Int) {
+    self.column = column
+    count = min(laneCount, input.scores.rows - column)
     let scale = lanes_splat(1 / rule.temperature)
-    for e in 0..<rule.experts { lanes_store(logP + e * laneCount, lanes_load(logits[e] + column) * scale) }
+    for e in 0..<rule.experts {
+      lanes_store(logP + e * laneCount, lanes_load(input.scores[e] + column) * scale)
+    }
     let normaliser = logSumExp(logP, rule.experts)
     for e in 0..<rule.experts {
       lanes_store(logP + e * laneCount, lanes_load(logP + e * laneCount) - normaliser)
     }
     remainder = lanes_splat(-.infinity)
-    if let table {
-      select(table, column: column, count: count)
+    if let table = input.table {
+      select(table)
     } else {
       slotWeight.update(from: logP, count: slots * laneCount)
     }
     let half = rule.jacobs ? Float(0.5) : 1
     for slot in 0..<slots {
       for lane in 0..<laneCount {
-        let label = lane < count ? Int(labels[column + lane]) : 0
-        let answer = answers.base[(slot * rule.classes + label) * answers.stride + column + lane]
+        guard lane < count else {
+          joint[slot * laneCount + lane] = 0
+          continue
+        }
+        let feature = rule.layout.feature(
+          slot: answerSlot(input, slot, row: column + lane), class: Int(input.labels[column + lane]))
         joint[slot * laneCount + lane] =
-          lane < count ? slotWeight[slot * laneCount + lane] + half * answer : 0
+          slotWeight[slot * laneCount + lane] + half
+          * input.answers.base[feature * input.answers.stride + column + lane]
       }
     }
   }
 
-  private mutating func select(_ table: SlotTable, column: Int, count: Int) {
+  private mutating func select(_ table: SlotTable) {
     unselected.update(from: logP, count: rule.experts * laneCount)
     for slot in 0..<slots {
       for lane in 0..<laneCount {
@@ -164,13 +239,12 @@ private struct MixtureLanes {
   }
 
   func gradients(
-    _ likelihood: SIMD16<Float>, batchRows: Int, table: SlotTable?, labels: [UInt8], column: Int, count: Int,
-    logits report: FeatureMap, answers: FeatureMap
+    _ likelihood: SIMD16<Float>, _ input: MixtureInput, scores: FeatureMap, answers: FeatureMap?
   ) {
-    let rowShare = 1 / Float(batchRows)
+    let rowShare = 1 / Float(input.batchRows)
     let gateShare = lanes_splat(rowShare / rule.temperature)
     let answerShare = rule.jacobs ? rowShare * 0.5 : rowShare
-    let dense = table == nil
+    let dense = input.table == nil
     let remainderOfExpert = lanes_log(lanes_splat(Float(rule.classes))) + likelihood
     for e in 0..<rule.experts {
       let p = lanes_exp(lanes_load(logP + e * laneCount))
@@ -182,17 +256,20 @@ private struct MixtureLanes {
       } else {
         responsibility = p
       }
-      lanes_store(report[e] + column, (p - responsibility) * gateShare)
+      lanes_store(scores[e] + column, (p - responsibility) * gateShare)
     }
     for slot in 0..<slots {
       let responsibility = lanes_exp(lanes_load(joint + slot * laneCount) - likelihood)
       let weight = lanes_exp(lanes_load(slotWeight + slot * laneCount))
       for lane in 0..<count {
-        let label = Int(labels[column + lane])
-        answers.base[(slot * rule.classes + label) * answers.stride + column + lane] =
-          -responsibility[lane] * answerShare
-        guard let table else { continue }
-        let place = report[table[column + lane, slot]] + column + lane
+        let row = column + lane
+        if let answers {
+          let feature = rule.layout.feature(
+            slot: answerSlot(input, slot, row: row), class: Int(input.labels[row]))
+          answers.base[feature * answers.stride + row] = -responsibility[lane] * answerShare
+        }
+        guard let table = input.table else { continue }
+        let place = scores[table[row, slot]] + row
         switch rule.weights {
         case .full: place.pointee -= responsibility[lane] * gateShare[lane]
         case .renormalised: place.pointee = (weight[lane] - responsibility[lane]) * gateShare[lane]
@@ -201,25 +278,22 @@ private struct MixtureLanes {
     }
   }
 
-  /// The model's class, its probability, the label's rank, and the arg-max expert's own class.
-  func predict(
-    logits: FeatureMap, answers: FeatureMap, table: SlotTable?, labels: [UInt8], column: Int, count: Int,
-    report: FeatureMap
-  ) {
+  /// The model's class, its probability, the label's, its rank, and the arg-max expert's own class.
+  func predict(_ input: MixtureInput, report: FeatureMap) {
     let rest = lanes_exp(remainder)
     for c in 0..<rule.classes {
       var probability = rest
       for slot in 0..<slots {
-        let answer = lanes_load(answers[slot * rule.classes + c] + column)
-        probability += lanes_exp(lanes_load(slotWeight + slot * laneCount) + answer)
+        probability += lanes_exp(
+          lanes_load(slotWeight + slot * laneCount) + answer(input, slot, class: c))
       }
       lanes_store(classes + c * laneCount, probability)
     }
     for lane in 0..<count {
       let row = column + lane
-      let chosenSlot = chosenSlot(logits, table, row: row)
+      let chosenSlot = answerSlot(input, chosenSlot(input, row: row), row: row)
       @inline(__always) func chosenAnswer(_ c: Int) -> Float {
-        answers.base[(chosenSlot * rule.classes + c) * answers.stride + row]
+        input.answers.base[rule.layout.feature(slot: chosenSlot, class: c) * input.answers.stride + row]
       }
       if rule.jacobs {
         for c in 0..<rule.classes {
@@ -232,14 +306,15 @@ private struct MixtureLanes {
         if classes[c * laneCount + lane] > classes[best * laneCount + lane] { best = c }
         if chosenAnswer(c) > chosenAnswer(chosen) { chosen = c }
       }
-      let label = Int(labels[row])
+      let label = Int(input.labels[row])
       let labelProbability = classes[label * laneCount + lane]
       var rank = 0
       for c in 0..<rule.classes {
         let probability = classes[c * laneCount + lane]
         if probability > labelProbability || (probability == labelProbability && c < label) { rank += 1 }
       }
-      func write(_ item: RowReport, _ value: Float) { report[rule.experts + item.rawValue][row] = value }
+      func write(_ item: RowReport, _ value: Float) { report[item.rawValue][row] = value }
+      write(.crossEntropy, rule.jacobs ? -chosenAnswer(label) : report[RowReport.loss.rawValue][row])
       write(.prediction, Float(best))
       write(.confidence, classes[best * laneCount + lane])
       write(.chosenClass, Float(chosen))
@@ -247,10 +322,10 @@ private struct MixtureLanes {
     }
   }
 
-  /// The slot of the expert with the largest logit; ties to the lowest expert.
-  private func chosenSlot(_ logits: FeatureMap, _ table: SlotTable?, row: Int) -> Int {
+  /// The slot of the expert with the largest score; ties to the lowest expert.
+  private func chosenSlot(_ input: MixtureInput, row: Int) -> Int {
     var best = 0
-    func value(_ slot: Int) -> Float { logits[table.map { $0[row, slot] } ?? slot][row] }
+    func value(_ slot: Int) -> Float { input.scores[input.table.map { $0[row, slot] } ?? slot][row] }
     for slot in 1..<max(slots, 1) where value(slot) > value(best) { best = slot }
     return best
   }
@@ -261,5 +336,13 @@ private struct MixtureLanes {
     var sum = lanes_splat(0)
     for i in 0..<count { sum += lanes_exp(lanes_load(values + i * laneCount) - largest) }
     return largest + lanes_log(sum)
+  }
+}
+
+extension MixtureRule {
+  /// Bytes of workspace that ``mixture(_:_:report:gradients:in:)`` takes.
+  package func workspaceBytes(slots: Int) -> Int {
+    let each = MixtureLanes.floats(self, slots: slots)
+    return (hasTwoTemperatures ? 2 : 1) * (Workspace.bytes(floats: each) + 5 * 64)
   }
 }

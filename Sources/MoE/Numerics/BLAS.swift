@@ -35,4 +35,20 @@ public enum BLAS {
       Int32(gradient.features), 1, weights, Int32(x.features), gradient.base, Int32(gradient.stride), 0,
       x.base, Int32(x.stride))
   }
+
+  /// The upper triangle of XᵀX, [rows][stride], for X of [features][rows].
+  package static func gram(_ x: FeatureMap, into product: Floats, stride: Int) {
+    cblas_ssyrk(
+      CblasRowMajor, CblasUpper, CblasTrans, Int32(x.rows), Int32(x.features), 1, x.base, Int32(x.stride), 0,
+      product, Int32(stride))
+  }
+
+  /// P·S for a symmetric S of [rows][stride] of which the upper triangle is read.
+  package static func symmetricProduct(
+    _ p: FeatureMap, _ s: UnsafePointer<Float>, stride: Int, into result: FeatureMap
+  ) {
+    cblas_ssymm(
+      CblasRowMajor, CblasRight, CblasUpper, Int32(p.features), Int32(p.rows), 1, s, Int32(stride), p.base,
+      Int32(p.stride), 0, result.base, Int32(result.stride))
+  }
 }

@@ -42,6 +42,8 @@ public struct MetricsRecord: Equatable, Sendable {
     self.init(epoch: epoch, step: step, split: split)
     loss = metrics.loss
     crossEntropy = metrics.crossEntropy
+    importanceLoss = metrics.importanceLoss
+    similarityLoss = metrics.similarityLoss
     error = metrics.error
     topFiveError = metrics.topFiveError
     mutualInformation = metrics.mutualInformation

@@ -7,15 +7,16 @@ package import Dist
 package final class Exchange {
   package let placement: ExpertPlacement
   private let communicator: any Communicator
-  private let classes: Int
+  /// Values of one answer: ln y of every class, then hidden values.
+  private let features: Int
   private let localExperts: [Int]
   private var send = ByteBuffer()
   private var receive = ByteBuffer()
 
-  package init(_ communicator: any Communicator, placement: ExpertPlacement, classes: Int) {
+  package init(_ communicator: any Communicator, placement: ExpertPlacement, answerFeatures: Int) {
     self.communicator = communicator
     self.placement = placement
-    self.classes = classes
+    features = answerFeatures
     localExperts = placement.expertsOfRank[communicator.rank]
   }
 
@@ -109,11 +110,11 @@ package final class Exchange {
 
   // MARK: Answers
 
-  /// Brings the answers of all experts, [classes][rows of the expert], into the shard's slots, [slots · classes][rows].
+  /// Brings the answers of all experts, [features][rows of the expert], into the shard's slots, [slots · features][rows].
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
-    let owner = send.reserve(arrival.counts.reduce(0) { $0 + $1.reduce(0, +) } * classes * 4)
+    let owner = send.reserve(arrival.counts.reduce(0) { $0 + $1.reduce(0, +) } * features * 4)
     eachRun(arrival, answers, owner.assumingMemoryBound(to: Float.self)) { column, buffer, count in
       buffer.update(from: column, count: count)
     }
@@ -125,7 +126,7 @@ package final class Exchange {
   package func returnGradients(
     _ slots: FeatureMap, _ plan: RoutingPlan, to arrival: Arrival, into gradients: [FeatureMap]
   ) throws {
-    let count = (0..<placement.ranks).reduce(0) { $0 + plan.pairs(ofRank: $1) } * classes
+    let count = (0..<placement.ranks).reduce(0) { $0 + plan.pairs(ofRank: $1) } * features
     let shard = send.reserve(count * 4)
     eachPair(plan, slots, shard.assumingMemoryBound(to: Float.self)) { slot, buffer in
       buffer.pointee = slot.pointee
@@ -138,11 +139,11 @@ package final class Exchange {
   }
 
   private func arrivalCounts(_ arrival: Arrival) -> Partition {
-    Partition(counts: arrival.counts.map { $0.reduce(0, +) * classes })
+    Partition(counts: arrival.counts.map { $0.reduce(0, +) * features })
   }
 
   private func planCounts(_ plan: RoutingPlan) -> Partition {
-    Partition(counts: (0..<placement.ranks).map { plan.pairs(ofRank: $0) * classes })
+    Partition(counts: (0..<placement.ranks).map { plan.pairs(ofRank: $0) * features })
   }
 
   private func carry(_ bytes: UnsafeMutableRawPointer, _ outgoing: Partition, _ incoming: Partition) throws
@@ -155,7 +156,7 @@ package final class Exchange {
     return arrived.assumingMemoryBound(to: Float.self)
   }
 
-  /// Visits an owner's side of the answers in the order of the wire: source, expert, class, row.
+  /// Visits an owner's side of the answers in the order of the wire: source, expert, feature, row.
   private func eachRun(
     _ arrival: Arrival, _ maps: [FeatureMap], _ buffer: Floats, _ visit: (Floats, Floats, Int) -> Void
   ) {
@@ -163,8 +164,8 @@ package final class Exchange {
     var columns = [Int](repeating: 0, count: maps.count)
     for counts in arrival.counts {
       for local in maps.indices where counts[local] > 0 {
-        for c in 0..<classes {
-          visit(maps[local][c] + columns[local], next, counts[local])
+        for f in 0..<features {
+          visit(maps[local][f] + columns[local], next, counts[local])
           next += counts[local]
         }
         columns[local] += counts[local]
@@ -172,7 +173,7 @@ package final class Exchange {
     }
   }
 
-  /// Visits the shard's side of the answers in the order of the wire: owner, expert, class, row.
+  /// Visits the shard's side of the answers in the order of the wire: owner, expert, feature, row.
   @inline(__always)
   private func eachPair(
     _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
@@ -181,8 +182,8 @@ package final class Exchange {
     for rank in 0..<placement.ranks {
       for expert in placement.expertsOfRank[rank] {
         guard let rows = plan.rowsOfExpert?[expert], let places = plan.slotsOfExpert?[expert] else {
-          for c in 0..<classes {
-            let line = slots[expert * classes + c]
+          for f in 0..<features {
+            let line = slots[expert * features + f]
             for row in 0..<plan.rows {
               visit(line + row, next)
               next += 1
@@ -190,9 +191,9 @@ package final class Exchange {
           }
           continue
         }
-        for c in 0..<classes {
+        for f in 0..<features {
           for (row, slot) in zip(rows, places) {
-            visit(slots[Int(slot) * classes + c] + Int(row), next)
+            visit(slots[Int(slot) * features + f] + Int(row), next)
             next += 1
           }
         }

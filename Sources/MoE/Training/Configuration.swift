@@ -2,8 +2,53 @@
 public enum GateKind: String, CaseIterable, Sendable {
   /// A network with a softmax output over the experts.
   case softmax
+  /// A network's query against keys made from the experts' hidden layers; every expert must run.
+  case attentive
+  /// The expert with the smallest loss, from the labels; no network.
+  case peeking
+  /// The expert whose answer has the smallest entropy; no network.
+  case loudest
+  /// A network that predicts every expert's log-likelihood.
+  case loss
+  /// The expert that the user gave a class to; no network.
+  case classes
   /// No gate: the single model, one expert alone.
   case none
+}
+
+/// What is divided by what in the sample-similarity regulariser.
+public enum SimilarityScaling: String, CaseIterable, Sendable {
+  /// Both terms by B(B−1), the number of ordered pairs.
+  case perPair = "per-pair"
+  /// As the authors' code does: only the dissimilarity term, by B².
+  case authors
+}
+
+public enum SimilarityDistance: String, CaseIterable, Sendable {
+  case euclidean
+  case squaredEuclidean = "squared-euclidean"
+}
+
+/// Which tensors a run leaves as they start.
+public enum Freeze: String, CaseIterable, Sendable {
+  case none
+  case gate
+  case experts
+}
+
+/// Which tensors are taken from the file of `initFrom`.
+public enum InitialTensors: String, CaseIterable, Sendable {
+  case all
+  case gate
+  case experts
+}
+
+/// What a gate learns from an attentive model.
+public enum DistillationLoss: String, CaseIterable, Sendable {
+  /// The mixture's cross-entropy on the labels: the authors' way, without a teacher.
+  case labels
+  /// KL(p_attentive ‖ p_plain).
+  case kl
 }
 
 /// How the experts' answers become the model's (method: arXiv 2302.14703, section 3).
@@ -50,6 +95,21 @@ public struct Configuration: Equatable, Sendable {
   public var topKWeights = TopKWeights.full
   /// T of softmax(g/T).
   public var temperature = 1.0
+  /// T of the gate's softmax in the loss that the experts are trained with; nil: `temperature`, one loss for both.
+  public var expertTemperature: Double?
+  /// The classes of every expert, `0,7/1,9/…`, for ``GateKind/classes``.
+  public var expertClasses: String?
+  /// w of w·(std(I)/mean(I))².
+  public var importance = 0.0
+  /// β_s and β_d of the sample-similarity regulariser β_s·S − β_d·D.
+  public var similarity = 0.0
+  public var dissimilarity = 0.0
+  public var similarityScaling = SimilarityScaling.perPair
+  public var similarityDistance = SimilarityDistance.euclidean
+  /// What distances are divided by: `dataset`, `batch-max`, `none` or a number.
+  public var similarityScale = "dataset"
+  public var freeze = Freeze.none
+  public var distillLoss = DistillationLoss.kl
   public var batchSize = 512
   public var learningRate = 1e-3
   public var weightDecay = 0.0
@@ -62,12 +122,18 @@ public struct Configuration: Equatable, Sendable {
   /// Per channel; nil: the data set's published figures, or for `idx` those of the training images.
   public var mean: [Double]?
   public var standardDeviation: [Double]?
+  /// The first samples of every class, this many in all; nil: all samples.
+  public var trainSamples: Int?
+  public var testSamples: Int?
+  /// Whether training images are changed at random, where the data set has that.
+  public var augment = true
 
   // MARK: What determines values once, at the start of a run; a resumed run has no use for it
   /// A safetensors file to start from.
   public var initFrom: String?
   /// Allows `initFrom` to lack tensors.
   public var initPartial = false
+  public var initOnly = InitialTensors.all
 
   // MARK: What does not
   public var epochs = 20
@@ -75,6 +141,8 @@ public struct Configuration: Equatable, Sendable {
   public var maxSteps: Int?
   /// Stop in time to end within this many seconds; nil: no limit.
   public var maxTime: Double?
+  /// The checkpoint of the attentive run that is distilled; its content is known by its fingerprint.
+  public var distillFrom: String?
   public var payload = Payload.uint8
   /// `auto`, `block`, `round-robin`, or the rank of every expert: `0,0,1`.
   public var placement = "auto"

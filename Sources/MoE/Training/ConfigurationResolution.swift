@@ -36,9 +36,14 @@ extension Configuration {
     guard models.contains(configuration.model) else {
       throw Self.unknown("model", configuration.model, among: models, entry: given["model"])
     }
+    if configuration.expertClasses != nil, given["gate"] == nil { configuration.gate = .classes }
+    if configuration.similarityScaling == .authors, given["similarity-scale"] == nil {
+      configuration.similarityScale = configuration.dataset.hasPrefix("cifar") ? "batch-max" : "none"
+    }
     if given["top-k-weights"] == nil, given["top-k"] != nil || given["combine"] != nil {
       configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
     }
+    try configuration.checkGate(given)
     var notes: [String] = []
     for (key, reason) in configuration.withoutEffect() {
       guard let setting = ConfigurationSchema.setting(key) else {
@@ -80,12 +85,51 @@ extension Configuration {
 
   // MARK: - What cannot be, and what makes no difference
 
+  /// What a gate needs, and what is no training.
+  private mutating func checkGate(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
+    if let lists = expertClasses.flatMap({ ClassLists($0) }), gate == .classes {
+      let count = lists.classesOfExpert.count
+      if let entry = given["experts"], experts != count {
+        throw Failure(
+          .usage, "\(entry.words) contradicts --expert-classes, which lists \(count) experts; leave one out")
+      }
+      experts = count
+    } else if gate == .classes {
+      throw Failure(
+        .usage, "--gate classes needs the classes of every expert; give --expert-classes 0,7/1,9/…")
+    }
+    if distillFrom != nil {
+      guard gate == .softmax else {
+        throw Failure(
+          .usage,
+          "--distill-from trains a plain gate; leave out --gate \(gate.rawValue) or give --gate softmax")
+      }
+      guard initFrom == nil else {
+        throw Failure(.usage, "--distill-from starts from that run's experts; leave out --init-from")
+      }
+      freeze = .experts
+    }
+    if freeze == .experts, gate.design.choosesOne, gate != .loss {
+      throw Failure(
+        .usage, "--freeze experts with --gate \(gate.rawValue) leaves nothing to train; choose another gate")
+    }
+    if freeze == .experts, gate == .none {
+      throw Failure(.usage, "--freeze experts with --gate none leaves nothing to train")
+    }
+  }
+
   private func checkExperts(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
     guard combine == .topK, topK > experts else { return }
     let wanted = given["top-k"]?.words ?? "--top-k \(topK)"
     let available = given["experts"]?.words ?? "--experts \(experts), the default for \(dataset)"
     throw Failure(.usage, "\(wanted) is larger than \(available); take a smaller k or more experts")
   }
+
+  /// What acts on the loss of a gate that is trained through the mixture.
+  private static let ofGateLoss = [
+    "expert-temperature", "importance", "similarity", "dissimilarity", "similarity-scaling",
+    "similarity-distance", "similarity-scale",
+  ]
 
   /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
   private func withoutEffect() -> [(key: String, reason: String)] {
@@ -95,14 +139,38 @@ extension Configuration {
     }
     if gate == .none {
       explain(
-        ["experts", "combine", "top-k", "top-k-weights", "temperature"], "with --gate none, the single model")
+        ["experts", "combine", "top-k", "top-k-weights", "temperature", "freeze"] + Self.ofGateLoss,
+        "with --gate none, the single model")
+    }
+    if gate != .none, gate.design.choosesOne {
+      explain(
+        ["combine", "top-k", "top-k-weights"] + Self.ofGateLoss,
+        "with --gate \(gate.rawValue), whose arg-max expert answers alone")
+      if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
+    }
+    if distillFrom != nil {
+      explain(Self.ofGateLoss, "with --distill-from")
+    } else {
+      explain(["distill-loss"], "without --distill-from")
+    }
+    if similarity == 0, dissimilarity == 0 {
+      explain(
+        ["similarity-scaling", "similarity-distance", "similarity-scale"],
+        "without --similarity or --dissimilarity")
+    }
+    if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
+    if let expertTemperature, expertTemperature == temperature {
+      explain(["expert-temperature"], "where it is that of the gate")
     }
     if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
     if dataset != "idx" {
       explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }
-    if dataset == "synthetic" { explain(["data-dir", "mean", "std"], "with --dataset synthetic") }
-    if initFrom == nil { explain(["init-partial"], "without --init-from") }
+    if let source = DataSetRegistry.all.first(where: { $0.name == dataset }) {
+      if source.isBuiltIn { explain(["data-dir", "mean", "std"], "with --dataset \(dataset)") }
+      if source.augmentation == nil { explain(["augment"], "with --dataset \(dataset)") }
+    }
+    if initFrom == nil { explain(["init-partial", "init-only"], "without --init-from") }
     return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
     }
   }
@@ -115,9 +183,21 @@ extension Configuration {
     case "top-k": topK = 1
     case "top-k-weights": topKWeights = .full
     case "temperature": temperature = 1
+    case "expert-temperature": expertTemperature = nil
+    case "expert-classes": expertClasses = nil
+    case "freeze": freeze = .none
+    case "importance": importance = 0
+    case "similarity": similarity = 0
+    case "dissimilarity": dissimilarity = 0
+    case "similarity-scaling": similarityScaling = .perPair
+    case "similarity-distance": similarityDistance = .euclidean
+    case "similarity-scale": similarityScale = "dataset"
+    case "distill-loss": distillLoss = .kl
+    case "init-only": initOnly = .all
     case "data-dir": dataDirectory = nil
     case "mean": mean = nil
     case "std": standardDeviation = nil
+    case "augment": augment = false
     case "train-images": trainImages = nil
     case "train-labels": trainLabels = nil
     case "test-images": testImages = nil

@@ -24,6 +24,15 @@ public enum ConfigurationSchema {
       "std", \.standardDeviation, .values, default: "the data set's own; computed for idx", where: { $0 > 0 },
       expected: "positive numbers with commas between them, one per channel",
       "Standard deviation of the pixels, per channel."),
+    .optionalWhole(
+      "train-samples", \.trainSamples, .values, in: 1...Int(Int32.max), default: "all",
+      "Take only the first training samples of every class, this many in all, equally many per class."),
+    .optionalWhole(
+      "test-samples", \.testSamples, .values, in: 1...Int(Int32.max), default: "all",
+      "Take only the first test samples of every class, this many in all, equally many per class."),
+    .onOff(
+      "augment", \.augment, .values,
+      "Flip and crop training images at random, for data sets that are trained so: cifar-10, cifar-100."),
     .real(
       "validation-fraction", \.validationFraction, .values, where: { (0..<1).contains($0) },
       expected: "a number from 0 to less than 1",
@@ -42,6 +51,40 @@ public enum ConfigurationSchema {
     .real(
       "temperature", \.temperature, .values, where: { $0 > 0 }, expected: "a positive number",
       "T of the gate's softmax(g/T)."),
+    .optionalReal(
+      "expert-temperature", \.expertTemperature, .values, "X", default: "that of --temperature",
+      where: { $0 > 0 }, expected: "a positive number",
+      "T of the gate's softmax in the loss of the experts, which then train with the gate detached, and it with them."
+    ),
+    .optionalWord(
+      "expert-classes", \.expertClasses, .values, "C,C/C,C/…", default: "none",
+      where: { ClassLists($0) != nil },
+      expected: "the classes of every expert, such as 0,7/1,9/2,4/3,8/5,6, each class once",
+      "The classes of every expert, for --gate classes, which it implies."),
+    .choice(
+      "freeze", \.freeze, .values, "Leave the gate or the experts as they start (see --init-from)."),
+
+    // MARK: Regularisers
+    .real(
+      "importance", \.importance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Weight of the importance regulariser, (std(I)/mean(I))² of the sums I of p: equal use of the experts."),
+    .real(
+      "similarity", \.similarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Weight of distances within an expert: similar samples to one expert. Acts with --dissimilarity as one weight, "
+        + "similarity/E + dissimilarity/(E²−E)."),
+    .real(
+      "dissimilarity", \.dissimilarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Weight of distances between experts; see --similarity."),
+    .choice(
+      "similarity-scaling", \.similarityScaling, .values,
+      "Divide both similarity terms by the pairs of the batch, or as the authors' code does."),
+    .choice("similarity-distance", \.similarityDistance, .values, "Distance between two samples."),
+    .word(
+      "similarity-scale", \.similarityScale, .values, "dataset|batch-max|none|X",
+      default: "dataset; with the scaling authors none, on CIFAR batch-max",
+      where: { Configuration.isSimilarityScale($0) },
+      expected: "dataset, batch-max, none or a positive number",
+      "What distances are divided by; dataset: the mean distance of the first 1000 training samples."),
 
     // MARK: Training
     .whole(
@@ -64,6 +107,12 @@ public enum ConfigurationSchema {
       "init-from", \.initFrom, .start, "FILE", default: "none",
       "Start from the weights of a safetensors file."),
     .onOff("init-partial", \.initPartial, .start, "Let the file of --init-from lack tensors."),
+    .choice("init-only", \.initOnly, .start, "Which tensors to take from the file of --init-from."),
+    .path(
+      "distill-from", \.distillFrom, .run, "FILE", default: "none",
+      "Checkpoint of an attentive run: train a plain gate for its experts (see the command distill)."),
+    .choice(
+      "distill-loss", \.distillLoss, .values, "What the gate learns from: the labels, or the attentive gate."),
     .optionalWhole(
       "max-steps", \.maxSteps, .run, in: 0...Int.max, default: "no limit",
       "Finish after this many steps, counted from the start of the run; 0: write the initial weights."),

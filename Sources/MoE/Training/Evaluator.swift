@@ -73,6 +73,14 @@ public enum Evaluator {
     _ request: EvaluationRequest, images: ImageSet, trained: Configuration, data: DataSet,
     communicator: any Communicator, each: @escaping ([SampleOutcome]) throws -> Void
   ) throws -> Evaluation {
+    guard !trained.gate.design.isOracle else {
+      throw AgreedError(
+        Failure(
+          .usage,
+          "a model with --gate \(trained.gate.rawValue) chooses experts by the label, so it cannot predict; train a gate "
+            + "for its experts: --gate softmax --freeze experts --init-only experts --init-from \(request.checkpoint)"
+        ))
+    }
     let samples = (0..<images.count).map { Int32($0) }
     return try run(
       request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
@@ -119,6 +127,23 @@ public enum Evaluator {
   private static func overridden(
     _ trained: Configuration, _ request: EvaluationRequest
   ) throws -> Configuration {
+    let design = trained.gate.design
+    if request.combine != nil || request.topK != nil {
+      let rule = "--combine \(request.combine?.rawValue ?? trained.combine.rawValue)"
+      if design.choosesOne {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(rule) has no meaning for --gate \(trained.gate.rawValue), whose arg-max expert answers alone"))
+      }
+      if design.needsEveryExpert, request.combine != trained.combine, request.combine != .expectation {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(rule) would save nothing: the keys of an attentive gate need every expert; make a plain gate of it "
+              + "with 'moe-dist distill' first"))
+      }
+    }
     var configuration = trained
     configuration.placement = request.placement
     configuration.payload = request.payload

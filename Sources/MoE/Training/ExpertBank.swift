@@ -5,22 +5,24 @@ package final class ExpertBank {
   private let parts: ModelParts
   private let normalisation: Normalisation
   private let payload: Payload
+  private let layout: AnswerLayout
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
   /// Rows that the routing gave to each local expert.
   package internal(set) var rowsSelected: [Int]
 
   /// - Parameters:
+  ///   - layout: the widest answers that the steps ask for.
   ///   - trainingRows, evaluationRows: the largest batches; 0 where there is none.
   ///   - trainingSlots: experts per row in training.
   package init(
-    _ parts: ModelParts, normalisation: Normalisation, payload: Payload, trainingRows: Int,
-    trainingSlots: Int,
-    evaluationRows: Int
+    _ parts: ModelParts, normalisation: Normalisation, payload: Payload, layout: AnswerLayout,
+    trainingRows: Int, trainingSlots: Int, evaluationRows: Int
   ) {
     self.parts = parts
     self.normalisation = normalisation
     self.payload = payload
+    self.layout = layout
     let count = parts.experts.count
     rowsSelected = Array(repeating: 0, count: count)
     func bytes(pairs: Int, experts: Int) -> Int {
@@ -28,28 +30,31 @@ package final class ExpertBank {
       let rows = pairs + experts * 31
       return parts.expertSpec.workspaceBytes(rows: rows)
         + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows))
-        + 2 * Workspace.bytes(floats: FeatureMap.count(features: parts.classes, rows: rows)) + experts * 4096
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: layout.width, rows: rows)) + experts * 4096
     }
     let trained = bytes(pairs: trainingRows * min(trainingSlots, count), experts: count)
     let answers = Workspace.bytes(
-      floats: parts.classes * (evaluationRows * count + 31 * count) + count * laneCount)
+      floats: layout.width * (evaluationRows * count + 31 * count) + count * laneCount)
     let evaluated =
       bytes(pairs: evaluationRows, experts: 1) + answers
       + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
     workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
   }
 
-  /// ln y of every local expert on its rows, [classes][rows] each; valid until the next call.
+  /// The answers of every local expert on its rows, [answer features][rows] each; valid until the next call.
+  ///
+  /// - Parameter hidden: whether answers carry the hidden values.
   package func forward(
-    _ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageSet, mode: NetworkMode
+    _ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageView, mode: NetworkMode, hidden: Bool
   ) -> [FeatureMap] {
     workspace.reset()
     passes = []
     guard !parts.experts.isEmpty else { return [] }
     let shared = arrival.positions == nil ? tiles(rows, nil, count: arrival.rows.total, images) : nil
+    let features = hidden ? layout.width : layout.classes
     return parts.experts.enumerated().map { local, expert in
       let count = arrival.rowCount(of: local)
-      let answers = workspace.map(features: parts.classes, rows: count)
+      let answers = workspace.map(features: features, rows: count)
       let mark = workspace.mark
       if count == 0 {
         passes.append(nil)
@@ -57,16 +62,20 @@ package final class ExpertBank {
       }
       rowsSelected[local] += count
       let input = shared ?? tiles(rows, arrival.positions?[local], count: count, images)
+      let pass: Network.Pass
       switch mode {
       case .training:
-        let pass = expert.forward([input], mode: .training, in: workspace)[0]
+        pass = expert.forward([input], mode: .training, in: workspace)[0]
         passes.append(pass)
-        logSoftmax(pass.output, scale: 1, into: answers)
       case .evaluation:
         expert.prepareEvaluation()
-        logSoftmax(expert.forwardBlock(input, in: workspace).output, scale: 1, into: answers)
-        workspace.release(to: mark)
+        pass = expert.forwardBlock(input, in: workspace)
       }
+      logSoftmax(pass.output, scale: 1, into: answers)
+      if hidden, let tap = pass.hidden {
+        answers[layout.classes].update(from: tap.base, count: tap.features * tap.stride)
+      }
+      if mode == .evaluation { workspace.release(to: mark) }
       return answers
     }
   }
@@ -83,15 +92,24 @@ package final class ExpertBank {
         expert.backward([], gradients: [], in: workspace, tree: nil)
         continue
       }
-      logSoftmaxGradient(gradients[local], logProbabilities: answers[local])
       gradients[local].clearPadding()
-      expert.backward([pass], gradients: [gradients[local]], in: workspace, tree: nil)
+      let logits = part(gradients[local], 0..<layout.classes)
+      logSoftmaxGradient(logits, logProbabilities: part(answers[local], 0..<layout.classes))
+      logits.clearPadding()
+      let hidden =
+        gradients[local].features > layout.classes
+        ? [part(gradients[local], layout.classes..<layout.width)] : nil
+      expert.backward([pass], gradients: [logits], hidden: hidden, in: workspace, tree: nil)
     }
+  }
+
+  private func part(_ map: FeatureMap, _ features: Range<Int>) -> FeatureMap {
+    FeatureMap(base: map[features.lowerBound], features: features.count, rows: map.rows)
   }
 
   /// The rows at the given positions as tiles; all rows where there are no positions.
   private func tiles(
-    _ rows: UnsafeRawPointer, _ positions: [Int32]?, count: Int, _ images: ImageSet
+    _ rows: UnsafeRawPointer, _ positions: [Int32]?, count: Int, _ images: ImageView
   ) -> Tiles {
     let pixels = parts.input.pixels
     let tiles = Tiles(
@@ -99,12 +117,10 @@ package final class ExpertBank {
     func position(_ row: Int) -> Int { positions.map { Int($0[row]) } ?? row }
     switch payload {
     case .uint8:
-      fill(tiles) { rows.assumingMemoryBound(to: UInt8.self) + position($0) * pixels }
+      normalisation.fill(tiles) { rows.assumingMemoryBound(to: UInt8.self) + position($0) * pixels }
     case .index:
       let samples = rows.assumingMemoryBound(to: Int32.self)
-      images.images.withUnsafeBufferPointer { bytes in
-        fill(tiles) { bytes.baseAddress! + Int(samples[position($0)]) * pixels }
-      }
+      normalisation.fill(tiles, of: images) { samples[position($0)] }
     case .float32:
       withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
         for tile in 0..<tiles.count {
@@ -119,10 +135,6 @@ package final class ExpertBank {
     }
     return tiles
   }
-
-  private func fill(_ tiles: Tiles, _ row: (Int) -> UnsafePointer<UInt8>) {
-    normalisation.fill(tiles, row: row)
-  }
 }
 
 extension Normalisation {
@@ -133,6 +145,18 @@ extension Normalisation {
         let count = min(laneCount, tiles.rows - tile * laneCount)
         for lane in 0..<count { lanes[lane] = row(tile * laneCount + lane) }
         writeTile(lanes.baseAddress!, count: count, into: tiles[tile])
+      }
+    }
+  }
+
+  /// Fills tiles from the images of samples.
+  package func fill(_ tiles: Tiles, of images: ImageView, sample: (Int) -> Int32) {
+    let scratchBytes = images.isAugmented ? laneCount * images.pixels : 0
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(scratchBytes, 1)) { scratch in
+      guard let scratch = scratch.baseAddress else { return }
+      fill(tiles) { row in
+        let place = images.isAugmented ? row % laneCount * images.pixels : 0
+        return images.row(sample(row), scratch: scratch + place)
       }
     }
   }

@@ -11,6 +11,9 @@ public struct Metrics: Equatable, Sendable {
   public let loss: Double
   /// Mean of −ln m_label, in nats.
   public let crossEntropy: Double
+  /// Means over the training batches of (std(I)/mean(I))² and of L_s; nil without the regulariser, and in evaluation.
+  public let importanceLoss: Double?
+  public let similarityLoss: Double?
   /// Share of samples whose predicted class is wrong.
   public let error: Double
   /// Share of samples whose label is not among the five likeliest classes; nil for ten classes and fewer.

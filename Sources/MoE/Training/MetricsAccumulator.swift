@@ -16,6 +16,9 @@ package struct MetricsAccumulator: Equatable {
   private var crossEntropySum = 0.0
   private var wrong = 0
   private var outsideTopFive = 0
+  /// Of the regularisers, weighted by rows; nil without.
+  private var importanceSum: Double?
+  private var similaritySum: Double?
   /// In nats.
   private var entropySum = 0.0
   /// Arg-max expert × true class.
@@ -91,13 +94,26 @@ package struct MetricsAccumulator: Equatable {
     }
   }
 
+  /// Adds what the regularisers said of a batch of so many rows.
+  package mutating func add(_ losses: RegulariserLosses, rows: Int) {
+    lossSum += losses.total * Double(rows)
+    if let importance = losses.importance {
+      importanceSum = (importanceSum ?? 0) + importance * Double(rows)
+    }
+    if let similarity = losses.similarity {
+      similaritySum = (similaritySum ?? 0) + similarity * Double(rows)
+    }
+  }
+
   /// The figures for all samples added so far, of which there must be at least one.
   package func metrics() -> Metrics {
     precondition(rows > 0, "there are no metrics of no samples")
     let count = Double(rows)
     let gate = experts > 0 ? gateFigures() : nil
     return Metrics(
-      rows: rows, loss: lossSum / count, crossEntropy: crossEntropySum / count, error: Double(wrong) / count,
+      rows: rows, loss: lossSum / count, crossEntropy: crossEntropySum / count,
+      importanceLoss: importanceSum.map { $0 / count }, similarityLoss: similaritySum.map { $0 / count },
+      error: Double(wrong) / count,
       topFiveError: classes > 10 ? Double(outsideTopFive) / count : nil,
       mutualInformation: gate.map { _ in mutualInformationInBits(counts: ownTable, columns: classes) },
       mutualInformationTrue: gate.map { _ in mutualInformationInBits(counts: hardTable, columns: classes) },
@@ -132,7 +148,8 @@ package struct MetricsAccumulator: Equatable {
 
 extension MetricsAccumulator: Codable {
   private enum CodingKeys: String, CodingKey {
-    case experts, classes, rows, lossSum, crossEntropySum, wrong, outsideTopFive, entropySum
+    case experts, classes, rows, lossSum, crossEntropySum, importanceSum, similaritySum, wrong,
+      outsideTopFive, entropySum
     case hardTable, ownTable, softTable
   }
 
@@ -144,6 +161,8 @@ extension MetricsAccumulator: Codable {
     rows = try values.decode(Int.self, forKey: .rows)
     lossSum = try values.decode(Double.self, forKey: .lossSum)
     crossEntropySum = try values.decode(Double.self, forKey: .crossEntropySum)
+    importanceSum = try values.decodeIfPresent(Double.self, forKey: .importanceSum)
+    similaritySum = try values.decodeIfPresent(Double.self, forKey: .similaritySum)
     wrong = try values.decode(Int.self, forKey: .wrong)
     outsideTopFive = try values.decode(Int.self, forKey: .outsideTopFive)
     entropySum = try values.decode(Double.self, forKey: .entropySum)

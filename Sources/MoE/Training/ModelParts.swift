@@ -6,13 +6,19 @@ package final class ModelParts {
   package let input: ImageShape
   package let classes: Int
   package let placement: ExpertPlacement
-  package let gateKind: GateKind
   package let expertSpec: NetworkSpec
-  package let gateSpec: NetworkSpec?
-  /// The gate on rank 0, nil elsewhere.
+  /// What gate and scorers are made from.
+  package let gateRequest: GateRequest
+  package let gateSize: GateSize
+  /// Whether there is a choice between experts; false for the single model.
+  package let hasGate: Bool
+  /// The gate on rank 0; nil elsewhere, and where it has no parameters.
   package let gate: (any Gate)?
   /// This rank's experts, ascending by number.
   package let experts: [Network]
+  /// Whether gradients are taken; false in evaluation.
+  package let trainsGate: Bool
+  package let trainsExperts: Bool
   package let rank: Int
 
   package init(_ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool)
@@ -31,56 +37,66 @@ package final class ModelParts {
         "model '\(family.name)' takes one-channel images of at least 4×4 pixels, but data set '\(data.name)' has "
           + "\(shape.channels)×\(shape.height)×\(shape.width)")
     }
+    let design = configuration.gateDesign
+    if let objection = design.objection(to: family) { throw Failure(.usage, objection) }
     self.family = family
     input = shape
     classes = data.classes
-    gateKind = configuration.gate
     rank = communicator.rank
-    let count = configuration.gate == .none ? 1 : configuration.experts
+    hasGate = configuration.gate != .none
+    trainsGate = training && configuration.trainsGate
+    trainsExperts = training && configuration.trainsExperts
+    let count = configuration.modelExperts
+    let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
+    let request = GateRequest(
+      family: family, input: shape, experts: count, classes: data.classes,
+      blockRows: configuration.blockRows, batchRows: configuration.batchSize, training: trainsGate,
+      temperature: Float(configuration.temperature),
+      expertOfClass: try lists?.expertOfClass(classes: data.classes, dataset: data.name))
+    gateRequest = request
+    gateSize = design.size(request)
     expertSpec = family.expert(input: shape, classes: data.classes)
-    gateSpec = configuration.gate.spec(family: family, input: shape, experts: count)
+    let rule = StepRule(configuration, gate: request, training: training)
     let expertWork = expertSpec.forwardFlops + expertSpec.backwardFlops
-    let share = configuration.combine == .topK ? min(configuration.topK, count) : count
     placement = try ExpertPlacement(
       configuration.placement, experts: count, ranks: communicator.size,
-      gateWork: gateSpec.map { $0.forwardFlops + $0.backwardFlops } ?? 0,
-      expertWork: max(expertWork * share / count, 1))
-    gate =
-      communicator.rank == 0
-      ? configuration.gate.makeGate(
-        GateRequest(
-          family: family, input: shape, experts: count, blockRows: configuration.blockRows,
-          batchRows: configuration.batchSize, training: training)) : nil
+      gateWork: gateSize.forwardFlops + gateSize.backwardFlops,
+      expertWork: max(expertWork * rule.routing.slots(experts: count) / count, 1))
+    gate = communicator.rank == 0 ? design.makeGate(request) : nil
     let spec = expertSpec
+    let trained = trainsExperts
     experts = placement.expertsOfRank[communicator.rank].map {
-      Network(spec, prefix: "experts.\($0)", training: training)
+      Network(
+        spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0)
     }
   }
 
-  /// Every tensor of the model with its owner: the gate's, then the experts' in ascending order.
-  package var tensors: [(spec: TensorSpec, owner: Int)] {
-    var list = (gateSpec?.tensors(prefix: "gate") ?? []).map { (spec: $0, owner: 0) }
+  /// Every tensor of the model with its owner, and whether it is trained in this run: the gate's, then the experts' in
+  /// ascending order.
+  package var tensors: [(spec: TensorSpec, owner: Int, isTrained: Bool)] {
+    var list = gateSize.tensors.map { (spec: $0, owner: 0, isTrained: trainsGate && $0.isTrained) }
     for expert in 0..<placement.experts {
       list += expertSpec.tensors(prefix: "experts.\(expert)").map {
-        (spec: $0, owner: placement.owners[expert])
+        (spec: $0, owner: placement.owners[expert], isTrained: trainsExperts && $0.isTrained)
       }
     }
     return list
   }
 
-  /// The networks of this rank.
-  package var networks: [Network] { (gate?.network.map { [$0] } ?? []) + experts }
+  /// The tensors that this rank holds.
+  package var parameters: [Parameters] { (gate?.parameters ?? []) + experts.map(\.parameters) }
 
   /// Starts every tensor of this rank from the seed; independent of ranks, number of experts and gate.
   package func initialise(seed: UInt64) {
-    for network in networks {
-      for place in network.parameters.places {
-        MoE.initialise(place.spec, seed: seed, into: network.parameters.values + place.offset)
+    for parameters in parameters {
+      for place in parameters.places {
+        MoE.initialise(place.spec, seed: seed, into: parameters.values + place.offset)
       }
     }
   }
 
+  /// Trained parameters of the whole model.
   package var parameterCount: Int {
-    (gateSpec?.parameterCount ?? 0) + placement.experts * expertSpec.parameterCount
+    gateSize.parameterCount + placement.experts * expertSpec.parameterCount
   }
 }

@@ -14,6 +14,9 @@ package final class ModelSession {
   /// Nil when the model is only evaluated.
   package let trainingStep: Step?
   package let evaluationStep: Step
+  /// The rules of the two steps.
+  package let trainingRule: StepRule
+  package let evaluationRule: StepRule
   private let reader: OutcomeReader
 
   package init(
@@ -31,30 +34,31 @@ package final class ModelSession {
     let normalisation = Normalisation(
       mean: data.mean, standardDeviation: data.standardDeviation,
       channelPixels: data.train.shape.height * data.train.shape.width)
-    let trained = StepRule(configuration, experts: experts, classes: data.classes, training: true)
-    let evaluated = StepRule(configuration, experts: experts, classes: data.classes, training: false)
+    trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
+    evaluationRule = StepRule(configuration, gate: parts.gateRequest, training: false)
     let bank = ExpertBank(
       parts, normalisation: normalisation, payload: configuration.payload,
+      layout: (training ? trainingRule : evaluationRule).mixture.layout,
       trainingRows: training ? configuration.batchSize : 0,
-      trainingSlots: trained.selection.slots(experts: experts), evaluationRows: ModelSession.evaluationRows)
+      trainingSlots: trainingRule.routing.slots(experts: experts),
+      evaluationRows: ModelSession.evaluationRows)
     self.bank = bank
-    func step(_ rule: StepRule, rows: Int) -> Step {
+    func step(_ rule: StepRule, rows: Int, training: Bool) -> Step {
       Step(
-        parts, bank: bank, selection: rule.selection, rule: rule.mixture, blockRows: configuration.blockRows,
-        payload: configuration.payload, normalisation: normalisation, batchRows: rows,
-        communicator: communicator, clock: clock)
+        parts, bank: bank, rule: rule, configuration: configuration, normalisation: normalisation,
+        batchRows: rows, training: training, communicator: communicator, clock: clock)
     }
-    trainingStep = training ? step(trained, rows: configuration.batchSize) : nil
-    evaluationStep = step(evaluated, rows: ModelSession.evaluationRows)
+    trainingStep = training ? step(trainingRule, rows: configuration.batchSize, training: true) : nil
+    evaluationStep = step(evaluationRule, rows: ModelSession.evaluationRows, training: false)
     reader = OutcomeReader(
-      experts: experts, hasGate: parts.gateSpec != nil, temperature: Float(configuration.temperature),
+      experts: experts, hasGate: parts.hasGate, temperature: Float(configuration.temperature),
       batchRows: max(configuration.batchSize, ModelSession.evaluationRows))
   }
 
   /// Sums without a sample yet.
   package func emptyAccumulator() -> MetricsAccumulator {
     MetricsAccumulator(
-      experts: parts.gateSpec == nil ? 0 : parts.placement.experts, classes: data.classes)
+      experts: parts.hasGate ? parts.placement.experts : 0, classes: data.classes)
   }
 
   /// Adds a batch to the sums, on rank 0.
@@ -74,10 +78,11 @@ package final class ModelSession {
     _ images: ImageSet, samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil
   ) throws -> Metrics? {
     guard !samples.isEmpty else { return nil }
+    let view = ImageView(images)
     var sums = emptyAccumulator()
     for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
       let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
-      let outcome = try evaluationStep.run(batch, of: images, mode: .evaluation, word: 0)
+      let outcome = try evaluationStep.run(batch, of: view, mode: .evaluation, word: 0)
       try add(outcome, batch, of: images, to: &sums)
       if let each, communicator.rank == 0 {
         try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))
@@ -88,11 +93,13 @@ package final class ModelSession {
 
   /// Runs the body without counting its work and traffic: a run's account is about its training steps.
   package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let works = parts.networks.map(\.work)
+    let works = parts.experts.map(\.work)
+    let gateWork = parts.gate?.work
     let rowsSelected = bank.rowsSelected
     let traffic = clock.traffic
     defer {
-      for (network, work) in zip(parts.networks, works) { network.work = work }
+      for (network, work) in zip(parts.experts, works) { network.work = work }
+      if let gateWork { parts.gate?.work = gateWork }
       bank.rowsSelected = rowsSelected
       clock.traffic = traffic
     }

@@ -20,16 +20,16 @@ package struct OutcomeReader {
     let chosen: [Int32]
   }
 
-  private func gateView(_ logits: FeatureMap) -> GateView {
+  private func gateView(_ scores: FeatureMap) -> GateView {
     workspace.reset()
-    let logP = workspace.map(features: experts, rows: logits.rows)
-    let p = workspace.map(features: experts, rows: logits.rows)
-    let entropies = workspace.floats(logits.columns)
-    logSoftmax(logits, scale: 1 / temperature, into: logP)
+    let logP = workspace.map(features: experts, rows: scores.rows)
+    let p = workspace.map(features: experts, rows: scores.rows)
+    let entropies = workspace.floats(scores.columns)
+    logSoftmax(scores, scale: 1 / temperature, into: logP)
     MoE.probabilities(of: logP, into: p, entropies: entropies)
-    let chosen = (0..<logits.rows).map { row in
+    let chosen = (0..<scores.rows).map { row in
       var best = 0
-      for expert in 1..<max(experts, 1) where logits[expert][row] > logits[best][row] { best = expert }
+      for expert in 1..<max(experts, 1) where scores[expert][row] > scores[best][row] { best = expert }
       return Int32(best)
     }
     return GateView(probabilities: p, entropies: entropies, chosen: chosen)
@@ -41,9 +41,9 @@ package struct OutcomeReader {
   package func add(
     _ outcome: Step.Outcome, labels: [UInt8], step: Int, to accumulator: inout MetricsAccumulator
   ) throws(Failure) {
-    guard let logits = outcome.logits, let report = outcome.report else { return }
+    guard let scores = outcome.scores, let report = outcome.report else { return }
     let rows = report.rows
-    func line(_ item: RowReport) -> Floats { report[experts + item.rawValue] }
+    func line(_ item: RowReport) -> Floats { report[item.rawValue] }
     func integers(_ item: RowReport) -> [Int32] {
       let values = line(item)
       return (0..<rows).map { values[$0].isFinite ? Int32(values[$0]) : 0 }
@@ -55,25 +55,33 @@ package struct OutcomeReader {
         "the loss of row \(row) of step \(step) is not finite; lower --learning-rate, and continue from the newest "
           + "checkpoint with --resume auto")
     }
-    let view = hasGate ? gateView(logits) : nil
+    if let total = outcome.regularisers?.total, !total.isFinite {
+      throw Failure(
+        .diverged,
+        "the regularisers of step \(step) are not finite; lower --importance, --similarity or --learning-rate"
+      )
+    }
+    let view = hasGate ? gateView(scores) : nil
     accumulator.add(
       rows: rows, probabilities: view.map { UnsafePointer($0.probabilities.base) },
       stride: view?.probabilities.stride ?? rows, entropies: view.map { UnsafePointer($0.entropies) },
-      labels: labels, losses: losses, predictions: integers(.prediction), chosenExperts: view?.chosen,
-      chosenClasses: view == nil ? nil : integers(.chosenClass), labelRanks: integers(.labelRank))
+      labels: labels, losses: line(.crossEntropy), predictions: integers(.prediction),
+      chosenExperts: view?.chosen, chosenClasses: view == nil ? nil : integers(.chosenClass),
+      labelRanks: integers(.labelRank), objectives: losses)
+    if let regularisers = outcome.regularisers { accumulator.add(regularisers, rows: rows) }
   }
 
   /// What the model says of every sample of a batch.
   package func samples(_ outcome: Step.Outcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
     -> [SampleOutcome]
   {
-    guard let logits = outcome.logits, let report = outcome.report else { return [] }
-    let view = gateView(logits)
+    guard let scores = outcome.scores, let report = outcome.report else { return [] }
+    let view = gateView(scores)
     return samples.enumerated().map { row, sample in
       SampleOutcome(
         sample: Int(sample), label: labels.map { Int($0[row]) },
-        prediction: Int(report[experts + RowReport.prediction.rawValue][row]),
-        probability: report[experts + RowReport.confidence.rawValue][row], expert: Int(view.chosen[row]),
+        prediction: Int(report[RowReport.prediction.rawValue][row]),
+        probability: report[RowReport.confidence.rawValue][row], expert: Int(view.chosen[row]),
         gateProbabilities: (0..<experts).map { view.probabilities[$0][row] })
     }
   }

@@ -57,7 +57,7 @@ package struct RankReports {
         work.backwardFlops = numbers[3]
         return ExpertWork(expert: expert, owner: owner, rowsSelected: numbers[0], work: work)
       }
-    gate = parts.gate?.network?.work ?? NetworkWork()
+    gate = parts.gate?.work ?? NetworkWork()
   }
 }
 

@@ -4,21 +4,20 @@ extension Trainer {
   /// What the run is about to do: where every expert lives, how large everything is, what a step moves.
   public func plan() throws -> RunPlan {
     let parts = session.parts
-    let gate = parts.gateSpec
     let ranks = (0..<communicator.size).map { rank in
       let experts = parts.placement.expertsOfRank[rank]
-      let gateHere = rank == 0 ? gate : nil
-      let specs =
-        (gateHere?.tensors(prefix: "gate") ?? [])
-        + experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
+      let gate = rank == 0 ? parts.gateSize.tensors : []
+      let specs = experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
-        parameters: (gateHere?.parameterCount ?? 0) + experts.count * parts.expertSpec.parameterCount,
-        memory: Parameters.bytes(specs, training: true) + data.train.images.count + data.test.images.count)
+        parameters: (rank == 0 ? parts.gateSize.parameterCount : 0)
+          + experts.count * parts.expertSpec.parameterCount,
+        memory: Parameters.bytes(gate, training: parts.trainsGate)
+          + Parameters.bytes(specs, training: parts.trainsExperts) + data.train.images.count
+          + data.test.images.count)
     }
-    let rule = StepRule(
-      configuration, experts: parts.placement.experts, classes: data.classes, training: true)
-    let pairs = configuration.batchSize * rule.selection.slots(experts: parts.placement.experts)
+    let rule = session.trainingRule
+    let pairs = configuration.batchSize * rule.routing.slots(experts: parts.placement.experts)
     let rowBytes: Int
     switch configuration.payload {
     case .uint8: rowBytes = parts.input.pixels
@@ -27,17 +26,18 @@ extension Trainer {
     }
     // A row crosses to every rank that has an expert for it, except its own shard's.
     let owners = parts.placement.expertsOfRank.filter { !$0.isEmpty }.count
-    let copies = min(owners, rule.selection.slots(experts: parts.placement.experts))
+    let copies = min(owners, rule.routing.slots(experts: parts.placement.experts))
     let crossing = communicator.size > 1 ? Double(communicator.size - 1) / Double(communicator.size) : 0
-    let answers = Int(Double(pairs * parts.classes * 4) * crossing)
+    let answers = Int(Double(pairs * rule.mixture.layout.width * 4) * crossing)
     return RunPlan(
-      ranks: ranks, blasKernel: BLAS.kernelName, gateParameters: gate?.parameterCount,
+      ranks: ranks, blasKernel: BLAS.kernelName,
+      gateParameters: parts.hasGate ? parts.gateSize.parameterCount : nil,
       expertParameters: parts.expertSpec.parameterCount, experts: parts.placement.experts,
       trainingSamples: split.train.count, validationSamples: split.validation.count,
       testSamples: data.test.count,
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
       bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
-      bytesCombined: answers, bytesReturned: answers, notes: data.notes)
+      bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0, notes: data.notes)
   }
 }
 

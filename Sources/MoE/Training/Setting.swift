@@ -175,6 +175,21 @@ extension Setting {
       })
   }
 
+  static func optionalWord(
+    _ key: String, _ field: Field<String?>, _ effect: Effect, _ placeholder: String,
+    default byDefault: String,
+    where isAllowed: @escaping @Sendable (String) -> Bool, expected: String, _ help: String
+  ) -> Setting {
+    make(
+      key, placeholder, effect, byDefault, help,
+      text: { $0[keyPath: field] },
+      assign: { configuration, text in
+        guard isAllowed(text) else { return expected }
+        configuration[keyPath: field] = text
+        return nil
+      })
+  }
+
   static func path(
     _ key: String, _ field: Field<String?>, _ effect: Effect, _ placeholder: String,
     default byDefault: String,

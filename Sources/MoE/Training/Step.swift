@@ -8,9 +8,11 @@ package final class Step {
   /// What rank 0 knows of a batch after its step.
   package struct Outcome {
     /// [E][B], nil on other ranks.
-    package let logits: FeatureMap?
-    /// [E + RowReport][B], nil on other ranks.
+    package let scores: FeatureMap?
+    /// [RowReport][B], nil on other ranks.
     package let report: FeatureMap?
+    /// What the regularisers said, on rank 0 in training.
+    package let regularisers: RegulariserLosses?
     /// Rank 0's word of this step, on every rank.
     package let word: Float
     /// The largest word of all ranks, on rank 0.
@@ -21,200 +23,167 @@ package final class Step {
     case training(AdamStep)
     case evaluation
 
-    var network: NetworkMode {
-      if case .training = self { return .training }
-      return .evaluation
+    var isTraining: Bool {
+      if case .training = self { return true }
+      return false
     }
   }
 
-  package let bank: ExpertBank
-  private let parts: ModelParts
-  private let selection: Selection
-  private let rule: MixtureRule
-  private let blockRows: Int
-  private let payload: Payload
-  private let normalisation: Normalisation
-  private let communicator: any Communicator
-  private let exchange: Exchange
-  private let channel: RootChannel
-  private let clock: PhaseClock
-  private let workspace: Workspace
+  let parts: ModelParts
+  let bank: ExpertBank
+  let rule: StepRule
+  let blockRows: Int
+  let payload: Payload
+  let normalisation: Normalisation
+  let communicator: any Communicator
+  let exchange: Exchange
+  let channel: RootChannel
+  let clock: PhaseClock
+  let workspace: Workspace
+  /// On rank 0 in training, where the run has some.
+  let regularisers: Regularisers?
+  private let isRegularised: Bool
 
+  /// - Parameter batchRows: the largest batch.
   package init(
-    _ parts: ModelParts, bank: ExpertBank, selection: Selection, rule: MixtureRule, blockRows: Int,
-    payload: Payload,
-    normalisation: Normalisation, batchRows: Int, communicator: any Communicator, clock: PhaseClock
+    _ parts: ModelParts, bank: ExpertBank, rule: StepRule, configuration: Configuration,
+    normalisation: Normalisation, batchRows: Int, training: Bool, communicator: any Communicator,
+    clock: PhaseClock
   ) {
     self.parts = parts
     self.bank = bank
-    self.selection = selection
     self.rule = rule
-    self.blockRows = blockRows
-    self.payload = payload
+    blockRows = configuration.blockRows
+    payload = configuration.payload
     self.normalisation = normalisation
     self.communicator = communicator
     self.clock = clock
-    exchange = Exchange(communicator, placement: parts.placement, classes: parts.classes)
+    exchange = Exchange(
+      communicator, placement: parts.placement, answerFeatures: rule.mixture.layout.width)
     channel = RootChannel(communicator)
     let experts = parts.placement.experts
-    let slots = selection.slots(experts: experts)
-    let reports = experts + RowReport.allCases.count
-    let features = 2 * experts + 2 * reports + 2 * slots * parts.classes
-    let blocks = (batchRows + blockRows - 1) / blockRows
-    let gateInput = parts.gate == nil ? 0 : blocks * Tiles.floats(pixels: parts.input.pixels, rows: blockRows)
+    isRegularised = training && parts.trainsGate && configuration.isRegularised
+    regularisers =
+      isRegularised && communicator.rank == 0
+      ? Regularisers(configuration, experts: experts, batchRows: batchRows) : nil
     workspace = Workspace(
-      capacity: Workspace.bytes(floats: FeatureMap.count(features: features, rows: batchRows) + gateInput)
-        + Workspace.bytes(floats: (2 * experts + 2 * slots + parts.classes) * laneCount) + (blocks + 32) * 64)
+      capacity: Step.workspaceBytes(
+        rule, experts: experts, pixels: parts.input.pixels, batchRows: batchRows, blockRows: blockRows))
   }
 
   /// - Parameters:
   ///   - samples: the batch: the sample of every row.
   ///   - word: what this rank has to say beside the data: rank 0 to all, every rank to rank 0.
   package func run(
-    _ samples: ArraySlice<Int32>, of images: ImageSet, mode: Mode, word: Float
+    _ samples: ArraySlice<Int32>, of images: ImageView, mode: Mode, word: Float
   ) throws -> Outcome {
     workspace.reset()
-    let isRoot = communicator.rank == 0
     let experts = parts.placement.experts
+    let scorer = rule.scorer
+    let gateMode: NetworkMode = mode.isTraining && parts.trainsGate ? .training : .evaluation
+    let expertMode: NetworkMode = mode.isTraining && parts.trainsExperts ? .training : .evaluation
 
     // 1. Batch: every rank knows the order; its shard is a run of whole blocks.
     let blocks = BatchBlocks(rows: samples.count, blockRows: blockRows, ranks: communicator.size)
     let shard = blocks.shard(of: communicator.rank)
     let rows = samples[(samples.startIndex + shard.lowerBound)..<(samples.startIndex + shard.upperBound)]
+    let batch = Batch(blocks: blocks, labels: rows.map { images.labels[Int($0)] })
 
     // Where every expert takes every row, plan and dispatch (4 and 5) do not wait for the gate: the rows leave first, and
     // the other ranks compute while rank 0 gates.
     var routed: Routed?
-    if selection == .all {
+    if rule.routing == .all {
       routed = try route(RoutingPlan(dense: shard.count, placement: parts.placement), rows, of: images)
     }
 
-    // 2. Gate, on rank 0 from its own copy of the data, block by block.
-    let allLogits = isRoot ? workspace.map(features: experts, rows: samples.count) : nil
-    let tiles = try clock.measure(.input) { isRoot ? gateTiles(samples, blocks, of: images) : [] }
+    // 2. Gate, on rank 0 from its own copy of the data, block by block: a message to the shard of every row.
+    let wholeMessage = rootMap(scorer.messageFeatures, blocks)
+    let tiles = try clock.measure(.input) {
+      parts.gate != nil || regularisers != nil ? gateTiles(samples, blocks, of: images) : []
+    }
     try clock.measure(.gate) {
-      if let gate = parts.gate, let allLogits { gate.forward(tiles, mode: mode.network, into: allLogits) }
+      if let gate = parts.gate, let wholeMessage { gate.forward(tiles, mode: gateMode, into: wholeMessage) }
     }
 
-    // 3. Selection turns logits into (row, expert) pairs.
-    let logits = workspace.map(features: experts, rows: shard.count)
+    // 3. Selection turns scores into (row, expert) pairs, for routing where scores do not wait for answers.
+    let message = workspace.map(features: scorer.messageFeatures, rows: shard.count)
+    let scores = workspace.map(features: experts, rows: shard.count)
     var table: SlotTable?
     var said = Float(0)
-    if case .top(let k) = selection {
-      said = try deliver(allLogits, into: logits, blocks, word: word)
-      let selected = try clock.measure(.plan) { SlotTable(topOf: logits, slots: k) }
-      table = selected
+    if rule.routing != .all {
+      said = try deliver(wholeMessage, into: message, batch, word: word)
+      let nothing = workspace.map(features: 0, rows: shard.count)
+      table = try select(
+        ShardRows(message: message, answers: nothing, layout: rule.mixture.layout, labels: batch.labels),
+        into: scores)
       // 4. Plan and 5. Dispatch: a row goes at most once to a rank.
-      let plan = try clock.measure(.plan) { RoutingPlan(selected, placement: parts.placement) }
-      routed = try route(plan, rows, of: images)
+      let plan = try clock.measure(.plan) {
+        table.map { RoutingPlan($0, placement: parts.placement) }
+      }
+      routed = try plan.map { try route($0, rows, of: images) }
     }
     guard let routed else { preconditionFailure("every selection is routed") }
 
     // 6. Experts: each on its rows, ascending.
     let answers = try clock.measure(.experts) {
-      bank.forward(routed.rows, routed.arrival, images: images, mode: mode.network)
+      bank.forward(
+        routed.rows, routed.arrival, images: images, mode: expertMode, hidden: scorer.hiddenFeatures > 0)
     }
 
-    // 7. Combine: ln y per (row, expert) comes back to the shard, unsummed.
+    // 7. Combine: ln y, and hidden values where the gate asks for them, per (row, expert) come back to the shard, unsummed.
     let slots = workspace.map(
-      features: selection.slots(experts: experts) * parts.classes, rows: shard.count)
+      features: rule.routing.slots(experts: experts) * rule.mixture.layout.width, rows: shard.count)
     try clock.meet()
     try clock.measure(.combine) {
       try exchange.combine(answers, from: routed.arrival, routed.plan, into: slots)
     }
-    if selection == .all { said = try deliver(allLogits, into: logits, blocks, word: word) }
+    let shardRows = ShardRows(
+      message: message, answers: slots, layout: rule.mixture.layout, labels: batch.labels)
+    if rule.routing == .all {
+      said = try deliver(wholeMessage, into: message, batch, word: word)
+      table = try select(shardRows, into: scores)
+    }
+    let wholeScores = try scorer.scoresAreMessage ? wholeMessage : collect(scores, batch)
 
-    // 8. Mixture and loss, on the shard that holds the labels.
-    let report = workspace.map(features: experts + RowReport.allCases.count, rows: shard.count)
-    var slotGradients: FeatureMap?
-    if case .training = mode { slotGradients = workspace.map(features: slots.features, rows: shard.count) }
+    // 8. Mixture and loss, on the shard that holds the labels; regularisers of the whole batch, on rank 0.
+    let input = MixtureInput(
+      scores: scores, answers: slots, table: table, labels: batch.labels, batchRows: samples.count)
+    let regularised = try isRegularised && mode.isTraining ? regularise(wholeScores, tiles, batch) : nil
+    let results = ShardResults(self, shard.count, isTraining: mode.isTraining)
     try clock.measure(.loss) {
-      mixture(
-        rule, logits: logits, answers: slots, table: table, labels: rows.map { images.labels[Int($0)] },
-        batchRows: samples.count, report: report, answerGradients: slotGradients, in: workspace)
+      mixture(rule.mixture, input, report: results.report, gradients: results.gradients, in: workspace)
+      if mode.isTraining { finishLoss(shardRows, input, results, regularised?.shard) }
     }
-    let whole = isRoot ? workspace.map(features: report.features, rows: samples.count) : nil
-    let raised = try clock.measure(.combine) { try channel.gather(report, into: whole, blocks, word: word) }
-    let outcome = Outcome(logits: allLogits, report: whole, word: said, raised: raised)
-    guard case .training(let adam) = mode, let slotGradients else { return outcome }
+    let whole = rootMap(results.toRoot.features, blocks)
+    let raised = try clock.measure(.combine) {
+      try channel.gather(results.toRoot, into: whole, blocks, word: word)
+    }
+    let outcome = Outcome(
+      scores: wholeScores, report: whole.map { results.reportPart(of: $0) },
+      regularisers: regularised?.losses, word: said, raised: raised)
+    guard case .training(let adam) = mode else { return outcome }
 
-    // 9. Backward: the answers' gradients go to the owners by the same plan, the logits' to the gate.
-    let gradients = bank.gradientMaps(answers)
-    try clock.meet()
-    try clock.measure(.returning) {
-      try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
+    // 9. Backward: the answers' gradients go to the owners by the same plan, the message's to the gate.
+    if parts.trainsExperts, let slotGradients = results.gradients?.answers {
+      let gradients = bank.gradientMaps(answers)
+      try clock.meet()
+      try clock.measure(.returning) {
+        try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
+      }
+      try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }
     }
-    try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }
     try clock.measure(.gateBackward) {
-      guard let gate = parts.gate, let whole else { return }
-      gate.backward(FeatureMap(base: whole.base, features: experts, rows: whole.rows))
+      guard parts.trainsGate, let gate = parts.gate, let whole else { return }
+      let gradient = results.messagePart(of: whole)
+      // Rank 0 has the scores itself, so it adds what the regularisers say of them itself.
+      if let root = regularised?.root { add(root, to: gradient) }
+      gate.backward(gradient)
     }
 
     // 10. Update: everything has one owner, which updates it.
     try clock.measure(.optimiser) {
-      for network in parts.networks { network.parameters.update(adam) }
+      for parameters in parts.parameters where parameters.training != nil { parameters.update(adam) }
     }
     return outcome
-  }
-
-  // MARK: Parts
-
-  private struct Routed {
-    let plan: RoutingPlan
-    let arrival: Exchange.Arrival
-    let rows: UnsafeRawPointer
-  }
-
-  private func route(_ plan: RoutingPlan, _ samples: ArraySlice<Int32>, of images: ImageSet) throws -> Routed
-  {
-    try clock.meet()
-    let arrival = try clock.measure(.plan) { try exchange.announce(plan) }
-    let pixels = parts.input.pixels
-    let rows = try clock.measure(.dispatch) {
-      try images.images.withUnsafeBufferPointer { bytes in
-        func image(_ row: Int) -> UnsafePointer<UInt8> {
-          bytes.baseAddress! + Int(samples[samples.startIndex + row]) * pixels
-        }
-        switch payload {
-        case .uint8:
-          return try exchange.dispatch(plan, to: arrival, rowBytes: pixels) { row, target in
-            target.copyMemory(from: image(row), byteCount: pixels)
-          }
-        case .float32:
-          return try exchange.dispatch(plan, to: arrival, rowBytes: pixels * 4) { row, target in
-            normalisation.writeRow(image(row), into: target.assumingMemoryBound(to: Float.self))
-          }
-        case .index:
-          return try exchange.dispatch(plan, to: arrival, rowBytes: 4) { row, target in
-            target.storeBytes(of: samples[samples.startIndex + row], as: Int32.self)
-          }
-        }
-      }
-    }
-    return Routed(plan: plan, arrival: arrival, rows: rows)
-  }
-
-  private func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageSet) -> [Tiles]
-  {
-    let pixels = parts.input.pixels
-    return images.images.withUnsafeBufferPointer { bytes in
-      (0..<blocks.count).map { block in
-        let rows = blocks[block]
-        let tiles = Tiles(
-          base: workspace.floats(Tiles.floats(pixels: pixels, rows: rows.count)), pixels: pixels,
-          rows: rows.count)
-        normalisation.fill(tiles) { row in
-          bytes.baseAddress! + Int(samples[samples.startIndex + rows.lowerBound + row]) * pixels
-        }
-        return tiles
-      }
-    }
-  }
-
-  private func deliver(
-    _ all: FeatureMap?, into logits: FeatureMap, _ blocks: BatchBlocks, word: Float
-  ) throws -> Float {
-    try clock.meet()
-    return try clock.measure(.combine) { try channel.scatter(all, into: logits, blocks, word: word) }
   }
 }

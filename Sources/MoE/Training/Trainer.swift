@@ -2,7 +2,8 @@ public import Dist
 
 /// Trains a model on all ranks: epochs of steps, evaluation, checkpoints, and an end that all ranks agree on.
 public final class Trainer {
-  let configuration: Configuration
+  /// What is trained; a similarity scale is a number here, whatever the user gave.
+  public let configuration: Configuration
   let data: DataSet
   let communicator: any Communicator
   /// Where checkpoints and records go; nil: nothing is kept.
@@ -27,6 +28,8 @@ public final class Trainer {
   private let directory: String?
   let hosts: [String]
   private var began = RunPosition()
+  /// SHA-256 of the run that is distilled.
+  private var teacher: String?
   private let start = PhaseClock.now()
 
   /// - Parameters:
@@ -40,6 +43,7 @@ public final class Trainer {
     run: RunDirectory?, resume: String?, observer: any TrainingObserver,
     onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
   ) throws {
+    let configuration = configuration.resolvingScale(of: data)
     self.configuration = configuration
     self.data = data
     self.communicator = communicator
@@ -56,11 +60,18 @@ public final class Trainer {
     session.parts.initialise(seed: configuration.seed)
     var failure: Failure?
     do {
+      let source = try configuration.distillFrom.map { (path) throws(Failure) in
+        try CheckpointFile(path: path)
+      }
+      teacher = source?.contentChecksum
       if let resume {
-        try restore(resume)
+        try restore(resume, teacher: source)
+      } else if let source {
+        try TrainingState.distil(session.parts, from: source)
       } else if let path = configuration.initFrom {
         let file = try CheckpointFile(path: path)
-        try TrainingState.initialise(session.parts, from: file, partial: configuration.initPartial)
+        try TrainingState.initialise(
+          session.parts, from: file, partial: configuration.initPartial, only: configuration.initOnly)
       }
     } catch let found as Failure {
       failure = found
@@ -69,8 +80,16 @@ public final class Trainer {
     began = position
   }
 
-  private func restore(_ path: String) throws {
+  private func restore(_ path: String, teacher source: CheckpointFile?) throws {
     let file = try CheckpointFile(path: path)
+    guard file.metadata["teacher"] == source?.contentChecksum else {
+      throw Failure(
+        .badData,
+        "\(path): its gate learns from the run with the checksum \(file.metadata["teacher"] ?? "none"), but "
+          + "--distill-from \(source?.path ?? "was not given and so") has \(source?.contentChecksum ?? "none")"
+      )
+    }
+    if let source { try TrainingState.teach(session.parts, from: source) }
     position = try TrainingState.position(file.metadata, file: path)
     try TrainingState.load(file, into: session.parts, moments: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
@@ -163,7 +182,7 @@ public final class Trainer {
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
         rows: samplesTrained, spec: session.parts.expertSpec,
-        trained: samplesTrained), runDirectory: directory)
+        trained: session.parts.trainsExperts ? samplesTrained : 0), runDirectory: directory)
     try run?.write(summary: summary)
     return summary
   }
@@ -178,7 +197,9 @@ public final class Trainer {
       weightDecay: configuration.weightDecay)
     let word: Float = wantsToStop ? 1 : isRoot ? raised : 0
     let begin = PhaseClock.now()
-    let outcome = try step.run(batch, of: data.train, mode: .training(adam), word: word)
+    let images = ImageView(
+      data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
+    let outcome = try step.run(batch, of: images, mode: .training(adam), word: word)
     let duration = PhaseClock.now() - begin
     try session.add(outcome, batch, of: data.train, to: &sums)
     position.step += 1
@@ -274,13 +295,13 @@ public final class Trainer {
   private func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {
     let trains = split == "train" || split == "step"
     let spec = session.parts.expertSpec
-    let perRow = spec.forwardFlops + (trains ? spec.backwardFlops : 0)
+    let perRow = spec.forwardFlops + (trains && session.parts.trainsExperts ? spec.backwardFlops : 0)
     let experts = session.parts.placement.experts
-    let rule = StepRule(configuration, experts: experts, classes: data.classes, training: trains)
+    let rule = trains ? session.trainingRule : session.evaluationRule
     var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
     line.seconds = seconds
     line.samplesPerSecond = rate
-    line.expertFlops = metrics.rows * rule.selection.slots(experts: experts) * perRow
+    line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
     line.denseFlops = metrics.rows * experts * perRow
     return line
   }
@@ -304,7 +325,7 @@ public final class Trainer {
         try CheckpointWriter.write(
           directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
           metadata: TrainingState.metadata(
-            configuration: configuration, data: data, position: position, sums: sums),
+            configuration: configuration, data: data, position: position, sums: sums, teacher: teacher),
           over: communicator)
       }
     } catch let failure as Failure {

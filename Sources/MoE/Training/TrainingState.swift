@@ -19,10 +19,13 @@ package enum TrainingState {
   package static let format = "moe-dist-1"
 
   /// The metadata of a checkpoint.
+  ///
+  /// - Parameter teacher: SHA-256 that names the content of the run that is distilled; nil where none is.
   package static func metadata(
-    configuration: Configuration, data: DataSet, position: RunPosition, sums: MetricsAccumulator
+    configuration: Configuration, data: DataSet, position: RunPosition, sums: MetricsAccumulator,
+    teacher: String?
   ) throws -> [String: String] {
-    [
+    var metadata = [
       "format": format,
       "configuration": configuration.valueKeysJSON(),
       "data": JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text(),
@@ -31,6 +34,8 @@ package enum TrainingState {
       "rows_done": String(position.rowsDone),
       "epoch_sums": try sums.text(),
     ]
+    metadata["teacher"] = teacher
+    return metadata
   }
 
   /// Reads the position of a run from a checkpoint's metadata.
@@ -57,13 +62,11 @@ package enum TrainingState {
   /// All tensors of a run with their owners: parameters, statistics and Adam's moments; storage where this rank owns them.
   package static func tensors(of parts: ModelParts) -> [CheckpointTensor] {
     var storage: [String: (Floats, Parameters.Place, Parameters)] = [:]
-    for network in parts.networks {
-      for place in network.parameters.places {
-        storage[place.spec.name] = (network.parameters.values, place, network.parameters)
-      }
+    for parameters in parts.parameters {
+      for place in parameters.places { storage[place.spec.name] = (parameters.values, place, parameters) }
     }
     var list: [CheckpointTensor] = []
-    for (spec, owner) in parts.tensors {
+    for (spec, owner, isTrained) in parts.tensors {
       let here = storage[spec.name]
       func tensor(_ name: String, _ base: Floats?) -> CheckpointTensor {
         CheckpointTensor(
@@ -71,7 +74,7 @@ package enum TrainingState {
           storage: base.flatMap { base in here.map { UnsafePointer(base + $0.1.offset) } })
       }
       list.append(tensor(spec.name, here?.0))
-      if spec.isTrained {
+      if isTrained {
         list.append(tensor("optimizer.\(spec.name).m", here?.2.training?.first))
         list.append(tensor("optimizer.\(spec.name).v", here?.2.training?.second))
       }
@@ -83,11 +86,11 @@ package enum TrainingState {
   ///
   /// - Parameter moments: also Adam's moments, to continue a run.
   package static func load(_ file: CheckpointFile, into parts: ModelParts, moments: Bool) throws {
-    for network in parts.networks {
-      for place in network.parameters.places {
+    for parameters in parts.parameters {
+      for place in parameters.places {
         let spec = place.spec
-        try file.read(spec.name, into: network.parameters.values + place.offset, shape: spec.shape)
-        guard moments, spec.isTrained, let training = network.parameters.training else { continue }
+        try file.read(spec.name, into: parameters.values + place.offset, shape: spec.shape)
+        guard moments, spec.isTrained, let training = parameters.training else { continue }
         try file.read("optimizer.\(spec.name).m", into: training.first + place.offset, shape: spec.shape)
         try file.read("optimizer.\(spec.name).v", into: training.second + place.offset, shape: spec.shape)
       }
@@ -97,13 +100,16 @@ package enum TrainingState {
   /// Checks that a file holds exactly the model's tensors (beside optimiser state) before any is read from it.
   ///
   /// - Throws: ``Failure`` that names every tensor that is missing, unknown or of another shape.
-  package static func checkNames(_ file: CheckpointFile, against parts: ModelParts, partial: Bool)
-    throws(Failure)
-  {
+  ///
+  /// - Parameter only: the part of the model that the file is read for; tensors of the other are nobody's business.
+  package static func checkNames(
+    _ file: CheckpointFile, against expected: [TensorSpec], partial: Bool, only: InitialTensors = .all
+  ) throws(Failure) {
     var wrong: [String] = []
-    let known = Dictionary(uniqueKeysWithValues: parts.tensors.map { ($0.spec.name, $0.spec.shape) })
+    let wanted = expected.filter { only.contains($0.name) }
+    let known = Dictionary(uniqueKeysWithValues: wanted.map { ($0.name, $0.shape) })
     var found: Set<String> = []
-    for tensor in file.tensors {
+    for tensor in file.tensors where only.contains(tensor.name) {
       found.insert(tensor.name)
       guard let shape = known[tensor.name] else {
         if !tensor.name.hasSuffix(".num_batches_tracked") && !tensor.name.hasPrefix("optimizer.") {
@@ -114,7 +120,7 @@ package enum TrainingState {
       if shape != tensor.shape { wrong.append("\(tensor.name) is \(tensor.shape), expected \(shape)") }
     }
     if !partial {
-      for (spec, _) in parts.tensors where !found.contains(spec.name) {
+      for spec in wanted where !found.contains(spec.name) {
         wrong.append("\(spec.name) is missing")
       }
     }
@@ -124,25 +130,56 @@ package enum TrainingState {
   }
 
   /// Starts from the weights of a file; tensors that it lacks keep their initial values.
-  package static func initialise(_ parts: ModelParts, from file: CheckpointFile, partial: Bool) throws {
-    try checkNames(file, against: parts, partial: partial)
+  package static func initialise(
+    _ parts: ModelParts, from file: CheckpointFile, partial: Bool, only: InitialTensors
+  ) throws {
+    try checkNames(file, against: parts.tensors.map(\.spec), partial: partial, only: only)
+    for parameters in parts.parameters { try read(file, into: parameters, only: only) }
+  }
+
+  /// Starts the distillation of an attentive run: its experts, its gate's trunk for the plain gate, and all of its gate
+  /// for the teacher. The plain gate's output layer keeps its initial values.
+  package static func distil(_ parts: ModelParts, from file: CheckpointFile) throws {
+    let source = AttentiveGateDesign().size(parts.gateRequest).tensors
+    let experts = parts.tensors.map(\.spec).filter { InitialTensors.experts.contains($0.name) }
+    try checkNames(file, against: source + experts, partial: false)
+    for parameters in parts.parameters { try read(file, into: parameters, only: .all) }
+    try teach(parts, from: file)
+  }
+
+  /// Reads the teacher's gate, where this rank has one; again when a distillation is resumed.
+  package static func teach(_ parts: ModelParts, from file: CheckpointFile) throws {
+    guard let gate = parts.gate as? DistillationGate else { return }
+    for parameters in gate.teacher.parameters { try read(file, into: parameters, only: .all) }
+  }
+
+  private static func read(_ file: CheckpointFile, into parameters: Parameters, only: InitialTensors) throws {
     let found = Set(file.tensors.map(\.name))
-    for network in parts.networks {
-      for place in network.parameters.places where found.contains(place.spec.name) {
-        try file.read(
-          place.spec.name, into: network.parameters.values + place.offset, shape: place.spec.shape)
-      }
+    for place in parameters.places where found.contains(place.spec.name) && only.contains(place.spec.name) {
+      try file.read(place.spec.name, into: parameters.values + place.offset, shape: place.spec.shape)
     }
   }
 
   /// The first tensor of this rank that holds a value that is not finite; nil if all are.
   package static func nonFinite(_ parts: ModelParts) -> String? {
-    for network in parts.networks {
-      for place in network.parameters.places {
-        let values = network.parameters.values + place.offset
+    for parameters in parts.parameters {
+      for place in parameters.places {
+        let values = parameters.values + place.offset
         for i in 0..<place.spec.count where !values[i].isFinite { return place.spec.name }
       }
     }
     return nil
+  }
+}
+
+extension InitialTensors {
+  /// Whether a tensor belongs to this part of the model; all that is not an expert's is the gate's.
+  func contains(_ name: String) -> Bool {
+    let ofExpert = name.hasPrefix("experts.")
+    switch self {
+    case .all: return true
+    case .gate: return !ofExpert
+    case .experts: return ofExpert
+    }
   }
 }

@@ -1,0 +1,58 @@
+internal import CLanes
+
+/// The gate of the authors' follow-up work that looks at the label: the expert with the smallest −log₂ y_label answers, and
+/// it alone is trained. It has no parameters; its own figures are those of an oracle.
+struct PeekingGateDesign: GateDesign {
+  var choosesOne: Bool { true }
+  var isOracle: Bool { true }
+  var needsEveryExpert: Bool { true }
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { PeekingScorer() }
+}
+
+/// The gate of the authors' follow-up work that takes the surest expert: the one whose answer has the smallest entropy, in
+/// bits, answers and is trained.
+struct LoudestGateDesign: GateDesign {
+  var choosesOne: Bool { true }
+  var needsEveryExpert: Bool { true }
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { LoudestScorer() }
+}
+
+/// Bits per nat.
+private let log2e = Float(1.442_695_040_888_963_4)
+
+/// log₂ y_e,label, so that softmax(score/T) is the softmin of the expert's loss in bits.
+struct PeekingScorer: Scorer {
+  var needsAnswers: Bool { true }
+
+  func score(_ rows: ShardRows, into scores: FeatureMap) {
+    for expert in 0..<scores.features {
+      for (row, label) in rows.labels.enumerated() {
+        scores[expert][row] = rows.answers[rows.layout.feature(slot: expert, class: Int(label))][row] * log2e
+      }
+      for column in scores.rows..<scores.columns { scores[expert][column] = 0 }
+    }
+  }
+}
+
+/// −H(y_e) in bits.
+struct LoudestScorer: Scorer {
+  var needsAnswers: Bool { true }
+
+  func score(_ rows: ShardRows, into scores: FeatureMap) {
+    let bits = lanes_splat(log2e)
+    let lowest = lanes_splat(-103)
+    for expert in 0..<scores.features {
+      var column = 0
+      while column < scores.columns {
+        var sum = lanes_splat(0)
+        for c in 0..<rows.layout.classes {
+          let logY = lanes_load(rows.answers[rows.layout.feature(slot: expert, class: c)] + column)
+          // y is zero long before ln y is that small; the bound keeps 0 · −∞ out of the sum.
+          sum = lanes_fma(lanes_exp(logY), lanes_at_least(logY, lowest), sum)
+        }
+        lanes_store(scores[expert] + column, sum * bits)
+        column += laneCount
+      }
+    }
+  }
+}

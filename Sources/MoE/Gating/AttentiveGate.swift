@@ -1,0 +1,167 @@
+internal import CLanes
+
+/// The attentive gate (arXiv 2302.14703, section 4): p = softmax_e(Q·K_e / (√H·T)) with Q = W_q h_g and K_e = W_k h_e, where
+/// h_g and h_e are the last hidden layers of gate and expert before ReLU, and W_k is shared by all experts.
+///
+/// Since Q·(W_k h_e) = (W_kᵀ Q)·h_e, rank 0 sends q̃ = W_kᵀ Q, H values per row, and a shard takes one dot per expert:
+/// the same function with E times fewer key products. Scores depend on the answers of every expert, so all must run.
+struct AttentiveGateDesign: GateDesign {
+  var needsEveryExpert: Bool { true }
+
+  func size(_ request: GateRequest) -> GateSize {
+    let trunk = request.family.gateTrunk(input: request.input)
+    let product = 2 * trunk.outputs * trunk.outputs
+    return GateSize(
+      tensors: trunk.tensors(prefix: "gate") + AttentiveGate.attention(width: trunk.outputs),
+      forwardFlops: trunk.forwardFlops + 2 * product, backwardFlops: trunk.backwardFlops + 4 * product)
+  }
+
+  func makeGate(_ request: GateRequest) -> (any Gate)? { AttentiveGate(request) }
+
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer {
+    AttentionScorer(width: request.family.hiddenWidths.gate)
+  }
+
+  func objection(to family: NetworkFamily) -> String? {
+    let (expert, gate) = family.hiddenWidths
+    guard expert != gate else { return nil }
+    return
+      "the attentive gate compares last hidden layers of equal width, but those of model '\(family.name)' have "
+      + "\(gate) (gate) and \(expert) (experts)"
+  }
+}
+
+/// Trunk, W_q and W_k; q̃ is the message.
+final class AttentiveGate: Gate {
+  private let trunk: GateNetwork
+  private let attention: Parameters
+  private let query: Int
+  private let key: Int
+  private let width: Int
+  private let tree: TreeSum?
+  /// Q of every block of the batch in training.
+  private var queries: [FeatureMap] = []
+  private var attentionWork = NetworkWork()
+
+  var parameters: [Parameters] { [trunk.network.parameters, attention] }
+  var work: NetworkWork {
+    get {
+      var sum = trunk.network.work
+      sum.forwardFlops += attentionWork.forwardFlops
+      sum.backwardFlops += attentionWork.backwardFlops
+      return sum
+    }
+    set {
+      trunk.network.work = newValue
+      attentionWork = NetworkWork()
+    }
+  }
+
+  static func attention(width: Int) -> [TensorSpec] {
+    ["query", "key"].map {
+      TensorSpec(name: "attention.\($0).weight", shape: [width, width], role: .weight(fanIn: width))
+    }
+  }
+
+  init(_ request: GateRequest) {
+    let spec = request.family.gateTrunk(input: request.input)
+    width = spec.outputs
+    // Per block: Q, q̃ and their gradients.
+    trunk = GateNetwork(spec, request, further: [width, width, width, width])
+    attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
+    query = attention.offset(of: "attention.query.weight")
+    key = attention.offset(of: "attention.key.weight")
+    tree = GateNetwork.blocks(request) > 1 ? TreeSum(count: attention.trainedCount) : nil
+  }
+
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+    queries = []
+    trunk.forward(blocks, mode: mode) { _, output, first in
+      let q = trunk.workspace.map(features: width, rows: output.rows)
+      BLAS.forward(attention.values + query, outputs: width, output, into: q)
+      let folded = trunk.workspace.map(features: width, rows: output.rows)
+      BLAS.inputGradient(attention.values + key, q, into: folded)
+      copyColumns(of: folded, into: message, first: first)
+      if mode == .training { queries.append(q) }
+      attentionWork.forwardFlops += output.rows * 4 * width * width
+    }
+  }
+
+  /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
+  func backward(_ gradient: FeatureMap) {
+    guard let training = attention.training else { preconditionFailure("a frozen gate has no gradients") }
+    trunk.backward { index, output, first in
+      let block = trunk.block(of: gradient, first: first, rows: output.rows)
+      let target = tree?.nextBlock() ?? training.gradients
+      BLAS.weightGradient(queries[index], block, into: target + key)
+      let q = trunk.workspace.map(features: width, rows: output.rows)
+      BLAS.forward(attention.values + key, outputs: width, block, into: q)
+      BLAS.weightGradient(q, output, into: target + query)
+      BLAS.inputGradient(attention.values + query, q, into: block)
+      tree?.push(target)
+      attentionWork.backwardFlops += output.rows * 8 * width * width
+      return block
+    }
+    if let total = tree?.finish() {
+      training.gradients.update(from: total, count: attention.trainedCount)
+    }
+    queries = []
+  }
+}
+
+/// s_e = q̃·h_e/√H, in a fixed order of additions per row.
+struct AttentionScorer: Scorer {
+  let width: Int
+  /// Where q̃ begins in the message.
+  var first = 0
+  var messageFeatures: Int { first + width }
+  var gradientFeatures: Int { width }
+  var hiddenFeatures: Int { width }
+  var needsAnswers: Bool { true }
+  private var scale: SIMD16<Float> { lanes_splat(1 / Float(width).squareRoot()) }
+
+  func score(_ rows: ShardRows, into scores: FeatureMap) {
+    for expert in 0..<scores.features {
+      var column = 0
+      while column < scores.columns {
+        var sum = lanes_splat(0)
+        for h in 0..<width {
+          let hidden = rows.answers[rows.layout.feature(slot: expert, hidden: h)] + column
+          sum = lanes_fma(lanes_load(rows.message[first + h] + column), lanes_load(hidden), sum)
+        }
+        lanes_store(scores[expert] + column, sum * scale)
+        column += laneCount
+      }
+    }
+  }
+
+  /// ∂q̃ = Σ_e ∂s_e h_e/√H, ascending e; ∂h_e = ∂s_e q̃/√H.
+  func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
+    let experts = gradients.gate.features
+    for h in 0..<width {
+      var column = 0
+      while column < gradients.gate.columns {
+        var sum = lanes_splat(0)
+        for expert in 0..<experts {
+          let hidden = rows.answers[rows.layout.feature(slot: expert, hidden: h)] + column
+          sum = lanes_fma(lanes_load(gradients.gate[expert] + column), lanes_load(hidden), sum)
+        }
+        lanes_store(result.message[h] + column, sum * scale)
+        column += laneCount
+      }
+    }
+    guard let answers = result.answers else { return }
+    for expert in 0..<experts {
+      for h in 0..<width {
+        let target = answers[rows.layout.feature(slot: expert, hidden: h)]
+        var column = 0
+        while column < gradients.experts.columns {
+          let product =
+            lanes_load(gradients.experts[expert] + column) * lanes_load(rows.message[first + h] + column)
+          lanes_store(target + column, product * scale)
+          column += laneCount
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+internal import CLanes
+
+/// A plain gate that learns the probabilities of an attentive one (arXiv 2302.14703, section 4.2, with the teacher in the
+/// loss): the loss is mean_x KL(p_teacher ‖ p_student), the experts are the teacher's and frozen.
+///
+/// The teacher's q̃ travels behind the student's logits, and the shard scores it against the experts' hidden values.
+struct DistillationGateDesign: GateDesign {
+  private let student = SoftmaxGateDesign()
+
+  func size(_ request: GateRequest) -> GateSize { student.size(request) }
+  func makeGate(_ request: GateRequest) -> (any Gate)? { DistillationGate(request) }
+
+  func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer {
+    training
+      ? DistillationScorer(experts: request.experts, width: request.family.hiddenWidths.gate)
+      : student.makeScorer(request, training: training)
+  }
+
+  func objection(to family: NetworkFamily) -> String? { AttentiveGateDesign().objection(to: family) }
+}
+
+final class DistillationGate: Gate {
+  private let student: SoftmaxGate
+  /// In evaluation mode always; its tensors are those of the run that is distilled and belong to no checkpoint.
+  let teacher: AttentiveGate
+  private let experts: Int
+
+  var parameters: [Parameters] { student.parameters }
+  var work: NetworkWork {
+    get {
+      var sum = student.work
+      sum.forwardFlops += teacher.work.forwardFlops
+      return sum
+    }
+    set {
+      student.work = newValue
+      teacher.work = NetworkWork()
+    }
+  }
+
+  init(_ request: GateRequest) {
+    experts = request.experts
+    student = SoftmaxGate(request)
+    teacher = AttentiveGate(request.evaluated)
+  }
+
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+    student.forward(blocks, mode: mode, into: message)
+    guard message.features > experts else { return }
+    let rest = FeatureMap(
+      base: message[experts], features: message.features - experts, rows: message.rows)
+    teacher.forward(blocks, mode: .evaluation, into: rest)
+  }
+
+  func backward(_ gradient: FeatureMap) { student.backward(gradient) }
+}
+
+extension GateRequest {
+  /// The same gate without training.
+  var evaluated: GateRequest {
+    GateRequest(
+      family: family, input: input, experts: experts, classes: classes, blockRows: blockRows,
+      batchRows: batchRows, training: false, temperature: temperature, expertOfClass: expertOfClass)
+  }
+}
+
+struct DistillationScorer: Scorer {
+  let experts: Int
+  let width: Int
+  private var teacher: AttentionScorer { AttentionScorer(width: width, first: experts) }
+
+  var messageFeatures: Int { experts + width }
+  var gradientFeatures: Int { experts }
+  var hiddenFeatures: Int { width }
+  var needsAnswers: Bool { true }
+
+  func score(_ rows: ShardRows, into scores: FeatureMap) {
+    MessageScorer(messageFeatures: experts).score(rows, into: scores)
+  }
+
+  /// ∂KL/∂g_e = (p_student − p_teacher)/(T·B); the row's loss becomes KL(p_teacher ‖ p_student).
+  func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
+    let scale = 1 / gradients.temperature
+    let share = lanes_splat(scale / Float(gradients.batchRows))
+    let lowest = lanes_splat(-103)
+    let columns = result.message.columns
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * experts * (columns + laneCount)) { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let known = FeatureMap(base: base, features: experts, rows: rows.message.rows)
+      let learned = FeatureMap(
+        base: base + experts * (columns + laneCount), features: experts, rows: rows.message.rows)
+      teacher.score(rows, into: known)
+      logSoftmax(known, scale: scale, into: known)
+      let logits = FeatureMap(base: rows.message.base, features: experts, rows: rows.message.rows)
+      logSoftmax(logits, scale: scale, into: learned)
+      var column = 0
+      while column < columns {
+        var divergence = lanes_splat(0)
+        for expert in 0..<experts {
+          let logT = lanes_load(known[expert] + column)
+          let logS = lanes_load(learned[expert] + column)
+          let p = lanes_exp(logT)
+          // p is zero long before ln p is that small; the bound keeps 0 · −∞ out of the sum.
+          divergence = lanes_fma(p, lanes_at_least(logT, lowest) - logS, divergence)
+          lanes_store(result.message[expert] + column, (lanes_exp(logS) - p) * share)
+        }
+        lanes_store(result.losses + column, divergence)
+        column += laneCount
+      }
+    }
+  }
+}

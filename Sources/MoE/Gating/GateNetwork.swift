@@ -1,0 +1,70 @@
+/// A network of a gate, run block by block, and what it keeps between forward and backward pass.
+final class GateNetwork {
+  let network: Network
+  let workspace: Workspace
+  private let tree: TreeSum?
+  private var passes: [Network.Pass] = []
+
+  /// - Parameter further: values per row that the gate keeps in the workspace beside the network's, one map each.
+  init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int]) {
+    network = Network(spec, prefix: "gate", training: request.training)
+    let blocks = GateNetwork.blocks(request)
+    let maps = ([spec.outputs] + further).reduce(0) {
+      $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
+    }
+    workspace = Workspace(capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps))
+    tree = blocks > 1 ? TreeSum(count: network.parameters.trainedCount) : nil
+  }
+
+  /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise one.
+  static func blocks(_ request: GateRequest) -> Int {
+    request.training ? max(1, (request.batchRows + request.blockRows - 1) / request.blockRows) : 1
+  }
+
+  /// Runs the network; the body gets every block's number, output and first row.
+  func forward(_ blocks: [Tiles], mode: NetworkMode, _ body: (Int, FeatureMap, Int) -> Void) {
+    workspace.reset()
+    var row = 0
+    switch mode {
+    case .training:
+      passes = network.forward(blocks, mode: .training, in: workspace)
+      for (index, pass) in passes.enumerated() {
+        body(index, pass.output, row)
+        row += pass.output.rows
+      }
+    case .evaluation:
+      network.prepareEvaluation()
+      for (index, block) in blocks.enumerated() {
+        body(index, network.forwardBlock(block, in: workspace).output, row)
+        row += block.rows
+        workspace.reset()
+      }
+    }
+  }
+
+  /// The gradients of the parameters; the body gives the gradient of every block's output, zero behind the last row.
+  func backward(_ body: (Int, FeatureMap, Int) -> FeatureMap) {
+    var row = 0
+    let gradients = passes.enumerated().map { index, pass in
+      defer { row += pass.output.rows }
+      return body(index, pass.output, row)
+    }
+    network.backward(passes, gradients: gradients, in: workspace, tree: tree)
+    passes = []
+  }
+
+  /// The columns of some rows as a map of their own, zero behind the last.
+  func block(of map: FeatureMap, first: Int, rows: Int) -> FeatureMap {
+    let block = workspace.map(features: map.features, rows: rows)
+    for feature in 0..<map.features { block[feature].update(from: map[feature] + first, count: rows) }
+    block.clearPadding()
+    return block
+  }
+}
+
+/// Copies a block's columns into the map of the whole batch.
+func copyColumns(of block: FeatureMap, into map: FeatureMap, first: Int) {
+  for feature in 0..<block.features {
+    (map[feature] + first).update(from: block[feature], count: block.rows)
+  }
+}

@@ -1,0 +1,116 @@
+/// Distances d(x,x') between all pairs of samples of a batch: Euclidean distances of the flattened normalised inputs,
+/// or their squares, divided by a scale. The Gram matrix is one product: ‖x‖² + ‖x'‖² − 2 x·x', clamped at 0.
+///
+/// Only the upper triangle is kept; the diagonal is exactly 0.
+package final class SampleDistances {
+  /// What a distance is divided by; its square for squared distances.
+  package enum Scale: Equatable, Sendable {
+    case fixed(Double)
+    /// The largest distance of the batch; all distances 0 where that is 0.
+    case batchMaximum
+  }
+
+  private let squared: Bool
+  private let scale: Scale
+  private var rows = 0
+  private var inputs: [Float] = []
+  private var matrix: [Float] = []
+  private var norms: [Float] = []
+
+  package init(squared: Bool, scale: Scale) {
+    self.squared = squared
+    self.scale = scale
+  }
+
+  /// Measures the distances between the rows of all blocks together; returns their sum over ordered pairs.
+  package func measure(_ blocks: [Tiles]) -> Double {
+    rows = blocks.reduce(0) { $0 + $1.rows }
+    let pixels = blocks.first?.pixels ?? 0
+    let stride = FeatureMap.stride(rows: rows)
+    resize(&inputs, pixels * stride)
+    resize(&matrix, rows * stride)
+    resize(&norms, stride)
+    return inputs.withUnsafeMutableBufferPointer { x in
+      matrix.withUnsafeMutableBufferPointer { d in
+        guard let x = x.baseAddress, let d = d.baseAddress else { return 0 }
+        let map = FeatureMap(base: x, features: pixels, rows: rows)
+        flatten(blocks, into: map)
+        BLAS.gram(map, into: d, stride: stride)
+        return finish(d, stride: stride)
+      }
+    }
+  }
+
+  /// P·d for p of [experts][rows].
+  package func multiply(_ p: FeatureMap, into result: FeatureMap) {
+    let stride = FeatureMap.stride(rows: rows)
+    matrix.withUnsafeBufferPointer { d in
+      guard let d = d.baseAddress else { return }
+      BLAS.symmetricProduct(p, d, stride: stride, into: result)
+    }
+  }
+
+  /// Distance between two rows of the last measurement.
+  package func distance(_ first: Int, _ second: Int) -> Float {
+    matrix[min(first, second) * FeatureMap.stride(rows: rows) + max(first, second)]
+  }
+
+  private func resize(_ buffer: inout [Float], _ count: Int) {
+    if buffer.count < count { buffer = Array(repeating: 0, count: count) }
+  }
+
+  /// [tile][pixel][16] to [pixel][rows].
+  private func flatten(_ blocks: [Tiles], into map: FeatureMap) {
+    var first = 0
+    for block in blocks {
+      for tile in 0..<block.count {
+        let column = first + tile * laneCount
+        let lanes = min(laneCount, block.rows - tile * laneCount)
+        copyTile(block[tile], pixels: block.pixels, lanes: lanes, into: map, column: column)
+      }
+      first += block.rows
+    }
+  }
+
+  private func finish(_ d: Floats, stride: Int) -> Double {
+    for row in 0..<rows { norms[row] = d[row * stride + row] }
+    var largest = Float(0)
+    norms.withUnsafeMutableBufferPointer { norms in
+      guard let norms = norms.baseAddress else { return }
+      for row in 0..<rows {
+        let line = d + row * stride
+        distancesFromGram(
+          line, own: norms[row], norms: norms, from: row + 1, to: rows, squared: squared, largest: &largest)
+        line[row] = 0
+      }
+    }
+    let divisor: Double
+    switch scale {
+    case .fixed(let value): divisor = squared ? value * value : value
+    case .batchMaximum: divisor = Double(largest)
+    }
+    let factor = divisor > 0 ? Float(1 / divisor) : 0
+    var sum = 0.0
+    for row in 0..<rows {
+      sum += scaleAndSum(d + row * stride, by: factor, from: row + 1, to: rows)
+    }
+    return 2 * sum
+  }
+
+  /// The mean distance between the first samples of a data set, in file order: a unit in which weights of the
+  /// regulariser mean the same on every data set.
+  package static func mean(of images: ImageSet, first count: Int, normalisation: Normalisation) -> Double {
+    let rows = min(count, images.count)
+    guard rows > 1 else { return 1 }
+    let workspace = Workspace(
+      capacity: Workspace.bytes(floats: Tiles.floats(pixels: images.shape.pixels, rows: rows)))
+    let tiles = Tiles(
+      base: workspace.floats(Tiles.floats(pixels: images.shape.pixels, rows: rows)),
+      pixels: images.shape.pixels, rows: rows)
+    normalisation.fill(tiles, of: ImageView(images)) { Int32($0) }
+    let distances = SampleDistances(squared: false, scale: .fixed(1))
+    let sum = distances.measure([tiles])
+    // All samples equal: any scale will do, because all distances are 0.
+    return sum > 0 ? sum / (Double(rows) * Double(rows - 1)) : 1
+  }
+}
