@@ -24,18 +24,47 @@ struct StepAgainstReferenceTests {
     var idle: Int?
     /// Width of a border of zeros around every image, where neighbouring windows tie.
     var frame = 0
+    var gate = ReferenceGate.softmax
+    var expertTemperature: Double?
+    var importance = 0.0
+    var similarity: ReferenceSimilarity?
+    var freeze = ReferenceFreeze.none
+
+    var method: ReferenceMethod {
+      ReferenceMethod(
+        gate: gate, rule: rule, temperature: temperature, expertTemperature: expertTemperature,
+        importance: importance, similarity: similarity, freeze: freeze)
+    }
 
     var testDescription: String {
       let edges = "E = \(experts), B = \(rows), idle \(idle.map(String.init) ?? "none"), frame \(frame)"
       return
-        "\(family.rawValue), \(rule), T = \(temperature), decay \(weightDecay), \(payload.rawValue), \(edges)"
+        "\(family.rawValue), \(method), decay \(weightDecay), \(payload.rawValue), \(edges)"
     }
 
     var configuration: Configuration {
       var configuration = Configuration()
       configuration.model = family.rawValue
       configuration.experts = max(1, experts)
-      configuration.gate = rule == .single ? .none : .softmax
+      configuration.gate = rule == .single ? .none : gateKind
+      if case .classes(let experts) = gate { configuration.expertClasses = Case.lists(experts) }
+      configuration.expertTemperature = expertTemperature
+      configuration.importance = importance
+      if let similarity {
+        configuration.similarity = similarity.similarity
+        configuration.dissimilarity = similarity.dissimilarity
+        configuration.similarityScaling = similarity.authors ? .authors : .perPair
+        configuration.similarityDistance = similarity.squared ? .squaredEuclidean : .euclidean
+        switch similarity.scale {
+        case .number(let value): configuration.similarityScale = String(value)
+        case .batchMaximum: configuration.similarityScale = "batch-max"
+        }
+      }
+      switch freeze {
+      case .none: configuration.freeze = .none
+      case .gate: configuration.freeze = .gate
+      case .experts: configuration.freeze = .experts
+      }
       switch rule {
       case .single, .expectation: configuration.combine = .expectation
       case .stochastic: configuration.combine = .stochastic
@@ -52,10 +81,28 @@ struct StepAgainstReferenceTests {
       return configuration
     }
 
+    private var gateKind: GateKind {
+      switch gate {
+      case .softmax: .softmax
+      case .attentive: .attentive
+      case .peeking: .peeking
+      case .loudest: .loudest
+      case .loss: .loss
+      case .classes: .classes
+      }
+    }
+
+    /// The classes of every expert, as the option `--expert-classes` has them.
+    private static func lists(_ expertOfClass: [Int]) -> String {
+      (0...(expertOfClass.max() ?? 0)).map { expert in
+        expertOfClass.indices.filter { expertOfClass[$0] == expert }.map(String.init).joined(separator: ",")
+      }.joined(separator: "/")
+    }
+
     var batch: ReferenceBatch { ReferenceBatch(rows: rows, frame: frame, seed: 41) }
 
     var model: ReferenceModel {
-      var model = family.model(experts: experts, seed: 44)
+      var model = family.model(experts: experts, gate: gate, seed: 44)
       if let idle { model.parameters["gate.out.bias"]![idle] = -20 }
       return model
     }
@@ -92,6 +139,8 @@ struct StepAgainstReferenceTests {
   struct Findings: Sendable {
     /// Of the first step, by row; rank 0 only.
     var losses: [Double] = []
+    /// What the regularisers add to the loss in the first step; rank 0 only.
+    var regularisers = 0.0
     /// −ln m_label and class by row in evaluation mode after the last step; rank 0 only.
     var evaluated: [Double] = []
     var predictions: [Int] = []
@@ -133,8 +182,11 @@ struct StepAgainstReferenceTests {
         if let report = outcome.report {
           findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
         }
+        findings.regularisers = outcome.regularisers?.total ?? 0
         for (parameters, place) in places where place.spec.isTrained {
-          let gradients = parameters.training!.gradients + place.offset
+          // Frozen networks have none.
+          guard let training = parameters.training else { continue }
+          let gradients = training.gradients + place.offset
           findings.gradients[place.spec.name] = (0..<place.spec.count).map { Double(gradients[$0]) }
         }
       }
@@ -152,57 +204,60 @@ struct StepAgainstReferenceTests {
     }
   }
 
-  @Test(arguments: cases, [1, 2, 3])
-  func stepsAgree(_ test: Case, ranks: Int) throws { try expectAgreement(test, ranks: ranks) }
+  @Test(arguments: cases)
+  func stepsAgree(_ test: Case) throws { try Self.expectAgreement(test, ranks: [1, 2, 3]) }
 
-  @Test(arguments: edges, [1, 2, 4, 7])
-  func edgesAgree(_ test: Case, ranks: Int) throws { try expectAgreement(test, ranks: ranks) }
+  @Test(arguments: edges)
+  func edgesAgree(_ test: Case) throws { try Self.expectAgreement(test, ranks: [1, 2, 4, 7]) }
 
-  private func expectAgreement(_ test: Case, ranks: Int) throws {
-    let findings = try Self.run(test, ranks: ranks)
-    let images = test.batch.images(mean: Self.mean, standardDeviation: Self.standardDeviation)
+  /// The reference is computed once, and the Float path compared with it at every number of ranks.
+  static func expectAgreement(_ test: Case, ranks: [Int]) throws {
+    let method = test.method
+    let images = test.batch.images(mean: mean, standardDeviation: standardDeviation)
     let labels = test.batch.labels.map(Int.init)
     var model = test.model
-    let first = model.step(images, labels, rule: test.rule, temperature: test.temperature)
-    #expect(relativeDifference(findings[0].losses, first.losses) < 1e-6)
-
-    // Every tensor has one owner.
-    let gradients = merged(findings.map(\.gradients))
-    #expect(gradients.keys.sorted() == model.trained)
-    for name in model.trained {
-      let found = comparable(name, gradients)
-      let expected = comparable(name, first.gradients)
-      #expect(relativeDifference(found, expected) <= 1e-5, "\(name)")
-    }
-
-    for number in 0..<Self.steps {
-      let step =
-        number == 0 ? first : model.step(images, labels, rule: test.rule, temperature: test.temperature)
+    let first = model.step(images, labels, method)
+    for number in 0..<steps {
+      let step = number == 0 ? first : model.step(images, labels, method)
       model.update(step, weightDecay: test.weightDecay)
     }
-    let final = merged(findings.map(\.final))
-    #expect(final.keys.sorted() == model.shapes.keys.sorted())
-    for name in model.shapes.keys.sorted() {
-      #expect(relativeDifference(final[name] ?? [], model.parameters[name]!) <= 1e-4, "\(name)")
-    }
-
-    let evaluation = model.step(
-      images, labels, rule: test.rule, temperature: test.temperature, training: false)
+    let evaluation = model.step(images, labels, method, training: false)
     let evaluated = zip(evaluation.logMixture, labels).map { -$0[$1] }
-    #expect(relativeDifference(findings[0].evaluated, evaluated) < 1e-4)
     let predictions = evaluation.logMixture.map { row in row.indices.max { row[$0] < row[$1] } ?? 0 }
-    #expect(findings[0].predictions == predictions)
+
+    for ranks in ranks {
+      let findings = try run(test, ranks: ranks)
+      #expect(relativeDifference(findings[0].losses, first.losses) < 2e-6, "N = \(ranks)")
+      #expect(relativeDifference([findings[0].regularisers], [first.regularisers]) < 1e-5, "N = \(ranks)")
+
+      // Every tensor has one owner.
+      let gradients = merged(findings.map(\.gradients))
+      #expect(gradients.keys.sorted() == first.gradients.keys.sorted(), "N = \(ranks)")
+      for name in model.trained(method) {
+        let found = comparable(name, gradients)
+        let expected = comparable(name, first.gradients)
+        #expect(relativeDifference(found, expected) <= 1e-5, "\(name), N = \(ranks)")
+      }
+      let final = merged(findings.map(\.final))
+      #expect(final.keys.sorted() == model.shapes.keys.sorted(), "N = \(ranks)")
+      for name in model.shapes.keys.sorted() {
+        let found = final[name] ?? []
+        #expect(relativeDifference(found, model.parameters[name]!) <= 1e-4, "\(name), N = \(ranks)")
+      }
+      #expect(relativeDifference(findings[0].evaluated, evaluated) < 1e-4, "N = \(ranks)")
+      #expect(findings[0].predictions == predictions, "N = \(ranks)")
+    }
   }
 
   /// The tensor, and with a tensor of one number the rest of its layer: that number, a sum over all rows and positions,
   /// may cancel to nothing, and then has no digits to compare.
-  private func comparable(_ name: String, _ tensors: Tensors) -> [Double] {
+  private static func comparable(_ name: String, _ tensors: Tensors) -> [Double] {
     let tensor = tensors[name] ?? []
     guard tensor.count == 1, name.hasSuffix(".bias") else { return tensor }
     return tensor + (tensors[name.replacing(".bias", with: ".weight")] ?? [])
   }
 
-  private func merged(_ tensors: [Tensors]) -> Tensors {
+  private static func merged(_ tensors: [Tensors]) -> Tensors {
     tensors.reduce(into: [:]) { all, own in
       all.merge(own) { first, _ in
         Issue.record("two ranks hold the same tensor")

@@ -68,9 +68,9 @@ def initial_values(random, shapes):
     """Uniform in about ±1.7/sqrt(fan_in), four decimals; BatchNorm away from its usual start 1 and 0."""
     values = {}
     for name, shape in sorted(shapes.items()):
-        if name.endswith("bn1.weight") or name.endswith("running_var"):
+        if ".bn" in name and (name.endswith("weight") or name.endswith("running_var")):
             drawn = random.uniform(0.5, 1.5, shape)
-        elif "bn1" in name:
+        elif ".bn" in name:
             drawn = random.uniform(-0.5, 0.5, shape)
         else:
             weight = shapes[name.rsplit(".", 1)[0] + ".weight"]

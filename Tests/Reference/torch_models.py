@@ -19,27 +19,46 @@ from torch.nn import functional as F
 
 
 class Network(nn.Module):
-    """conv 3x3, BatchNorm if asked for, max pool 2x2, ReLU, dense layers with ReLU between, output layer."""
+    """Stages of conv 3x3, BatchNorm if asked for, max pool 2x2 and ReLU; then dense layers with ReLU between.
 
-    def __init__(self, filters, hidden, outputs, batch_norm=False, side=28):
+    filters: of the only stage, or a list of every stage's. batch_norm: True for the only stage, or the numbers of the
+    stages that have it; with several stages, their convolutions have no bias. headless: the last hidden layer is the
+    output.
+    """
+
+    def __init__(
+        self, filters, hidden, outputs=0, batch_norm=False, side=28, channels=1, padding=0, headless=False
+    ):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, filters, 3)
-        self.bn1 = nn.BatchNorm2d(filters) if batch_norm else None
-        widths = [filters * ((side - 2) // 2) ** 2, *hidden]
-        self.depth = len(hidden)
+        widths = [filters] if isinstance(filters, int) else filters
+        normalised = [1] if batch_norm is True else batch_norm or []
+        self.stages, self.depth = len(widths), len(hidden)
+        for stage, width in enumerate(widths, 1):
+            bias = self.stages == 1 or stage not in normalised
+            setattr(self, f"conv{stage}", nn.Conv2d(channels, width, 3, padding=padding, bias=bias))
+            setattr(self, f"bn{stage}", nn.BatchNorm2d(width) if stage in normalised else None)
+            channels, side = width, (side - 2 + 2 * padding) // 2
+        widths = [channels * side**2, *hidden]
         for layer in range(self.depth):
             setattr(self, f"fc{layer + 1}", nn.Linear(widths[layer], widths[layer + 1]))
-        self.out = nn.Linear(widths[-1], outputs)
+        self.out = None if headless else nn.Linear(widths[-1], outputs)
+
+    def hidden(self, images):
+        """[B, channels, S, S] normalised pixels to the last hidden layer before its ReLU, [B, H]."""
+        x = images
+        for stage in range(1, self.stages + 1):
+            x = getattr(self, f"conv{stage}")(x)
+            norm = getattr(self, f"bn{stage}")
+            x = F.relu(F.max_pool2d(x if norm is None else norm(x), 2))
+        x = x.flatten(1)
+        for layer in range(1, self.depth):
+            x = F.relu(getattr(self, f"fc{layer}")(x))
+        return getattr(self, f"fc{self.depth}")(x)
 
     def forward(self, images):
-        """[B, 1, S, S] normalised pixels to [B, outputs] logits."""
-        x = self.conv1(images)
-        if self.bn1 is not None:
-            x = self.bn1(x)
-        x = F.relu(F.max_pool2d(x, 2)).flatten(1)
-        for layer in range(self.depth):
-            x = F.relu(getattr(self, f"fc{layer + 1}")(x))
-        return self.out(x)
+        """[B, channels, S, S] normalised pixels to [B, outputs] logits, or what `hidden` gives where headless."""
+        hidden = self.hidden(images)
+        return hidden if self.out is None else self.out(F.relu(hidden))
 
 
 class Mixture(nn.Module):
@@ -142,7 +161,9 @@ def load(model, tensors):
 def clear_bias_gradients_before_batch_norm(model):
     """A bias before BatchNorm has gradient 0; what autograd leaves is rounding, which Adam would blow up to ±lr."""
     for network in model.modules():
-        if isinstance(network, Network) and network.bn1 is not None and network.conv1.bias.grad is not None:
+        if not isinstance(network, Network) or network.bn1 is None or network.conv1.bias is None:
+            continue
+        if network.conv1.bias.grad is not None:
             network.conv1.bias.grad.zero_()
 
 

@@ -24,10 +24,20 @@ enum ReferenceFamily: String, CaseIterable {
   /// The experts' output layers are four times as large as PyTorch's initial ones. With those every answer is nearly
   /// 1/C, the gate's gradient p − r is a small difference of large numbers, and rounding alone is 1e-5 of it in any
   /// Float implementation (PyTorch's float32 against its float64, top-1 on MNIST's networks: up to 5e-5).
-  func model(experts: Int, classes: Int = 10, seed: UInt64) -> ReferenceModel {
+  /// For the same reason an attentive gate's matrices are three times as large: p must differ from 1/E.
+  func model(
+    experts: Int, gate kind: ReferenceGate = .softmax, classes: Int = 10, seed: UInt64
+  ) -> ReferenceModel {
+    var network: ReferenceNetwork?
+    if experts > 0, [.softmax, .attentive, .loss].contains(kind) {
+      network = gate(experts: experts)
+      network?.headless = kind == .attentive
+    }
     var model = ReferenceModel.random(
-      seed: seed, gate: experts > 0 ? gate(experts: experts) : nil, expert: expert(classes: classes),
-      count: max(1, experts))
+      seed: seed, gate: network, expert: expert(classes: classes), count: max(1, experts))
+    for name in model.trained where name.hasPrefix("attention.") {
+      model.parameters[name] = model.parameters[name]!.map { 3 * $0 }
+    }
     for name in model.trained where name.hasPrefix("experts.") && name.contains(".out.") {
       model.parameters[name] = model.parameters[name]!.map { 4 * $0 }
     }

@@ -1,22 +1,23 @@
 import Glibc
 
-/// The whole training step of a mixture of experts in Double: forward, loss, every gradient, Adam.
+/// A mixture of experts in Double: its parameters, its training step with every gradient, and Adam.
 ///
-/// Usage: `let step = model.step(images, labels, rule: .expectation)`, compare `step.gradients`, and
+/// Usage: `let step = model.step(images, labels, ReferenceMethod())`, compare `step.gradients`, and
 /// `model.update(step, learningRate: 1e-3)` to go on to the next step.
 struct ReferenceModel {
   /// Weights, and running statistics of BatchNorm, by name; shapes as PyTorch has them.
   var parameters: Tensors
-  /// nil: the single model, `experts.0` alone.
+  /// nil: the single model, or a gate without a network. Headless: the attentive gate's.
   let gate: ReferenceNetwork?
   let experts: [ReferenceNetwork]
+  /// `gate.…` and `attention.…` of the attentive model that is distilled; its experts are this model's.
+  var teacher: Tensors?
   private var adam = ReferenceAdam()
 
   /// - Parameters:
-  ///   - gate: its name and number of outputs are set here; nil: the single model.
+  ///   - gate: its name and number of outputs are set here.
   ///   - expert: the network of every expert.
   init(parameters: Tensors, gate: ReferenceNetwork?, expert: ReferenceNetwork, count: Int) {
-    precondition(gate != nil || count == 1, "several experts need a gate")
     self.parameters = parameters
     var named = gate
     named?.name = "gate"
@@ -32,90 +33,30 @@ struct ReferenceModel {
     }
   }
 
+  /// H, the width of the last hidden layers.
+  var width: Int { experts[0].hidden.last ?? 0 }
+
   /// Every tensor's shape by name, running statistics included.
   var shapes: [String: [Int]] {
-    ([gate].compactMap { $0 } + experts).reduce(into: [:]) { all, network in
+    let attention = gate?.headless == true ? ReferenceAttention.shapes(width: width) : [:]
+    return ([gate].compactMap { $0 } + experts).reduce(into: attention) { all, network in
       all.merge(network.shapes) { own, _ in own }
     }
   }
 
-  /// What is trained, by name in ascending order.
+  /// What can be trained, by name in ascending order.
   var trained: [String] { shapes.keys.filter { !$0.contains(".running_") }.sorted() }
 
-  /// What a step computed.
-  struct Step {
-    /// Mean over the rows of what training minimises.
-    var loss: Double
-    /// The same by row.
-    var losses: [Double]
-    /// Of the mean, for every trained tensor; zero for an expert without rows.
-    var gradients: Tensors
-    /// Running statistics after the step.
-    var statistics: Tensors
-    /// [row][expert]; empty rows without a gate.
-    var gateLogits: [[Double]]
-    /// The experts that ran on each row, ascending.
-    var selected: [[Int]]
-    /// ln y of those experts, [row][selected][class].
-    var logAnswers: [[[Double]]]
-    /// ln m of the model as it would be asked for an answer (stochastic: of the arg-max expert), [row][class].
-    var logMixture: [[Double]]
+  /// What a method trains, by name in ascending order.
+  func trained(_ method: ReferenceMethod) -> [String] {
+    trained.filter { $0.hasPrefix("experts.") ? method.freeze != .experts : method.freeze != .gate }
   }
 
-  /// Forward and backward over one batch; changes nothing.
-  ///
-  /// - Parameters:
-  ///   - images: normalised pixels by row.
-  ///   - training: false for evaluation mode, which has no gradients and takes BatchNorm's running statistics.
-  func step(
-    _ images: [[Double]], _ labels: [Int], rule: ReferenceRule, temperature: Double = 1, training: Bool = true
-  ) -> Step {
-    precondition(
-      (rule == .single) == (gate == nil), "the single model has no gate, every other rule needs one")
-    let count = Double(images.count)
-    let gateTrace = gate?.forward(images, parameters, training: training)
-    let gateLogits = gateTrace?.logits ?? images.map { _ in [] }
-    let selected = gateLogits.map { gate == nil ? [0] : rule.selected($0) }
-
-    // Each expert runs on the rows that chose it, ascending, and its answers return to those rows.
-    let rowsOfExpert = experts.indices.map { e in images.indices.filter { selected[$0].contains(e) } }
-    let traces = zip(experts, rowsOfExpert).map { expert, rows in
-      expert.forward(rows.map { images[$0] }, parameters, training: training)
-    }
-    let logAnswers = images.indices.map { row in
-      selected[row].map { e in logSoftmax(traces[e].logits[rowsOfExpert[e].firstIndex(of: row)!]) }
-    }
-
-    let rowLosses = images.indices.map { row in
-      ReferenceRowLoss(
-        rule: rule, temperature: temperature, gateLogits: gateLogits[row], selected: selected[row],
-        answers: logAnswers[row], label: labels[row])
-    }
-    var result = Step(
-      loss: rowLosses.reduce(0) { $0 + $1.loss } / count, losses: rowLosses.map(\.loss), gradients: [:],
-      statistics: gateTrace?.statistics ?? [:], gateLogits: gateLogits, selected: selected,
-      logAnswers: logAnswers, logMixture: rowLosses.map(\.logMixture))
-    for trace in traces { result.statistics.merge(trace.statistics) { own, _ in own } }
-    guard training else { return result }
-
-    // Gradients of the mean over all rows of the batch, whoever computes them.
-    if let gate, let gateTrace {
-      let gradient = rowLosses.map { $0.gateGradient.map { $0 / count } }
-      result.gradients = gate.backward(gateTrace, gradient, parameters)
-    }
-    for (e, expert) in experts.enumerated() {
-      let gradient = rowsOfExpert[e].map { row in
-        rowLosses[row].expertGradients[selected[row].firstIndex(of: e)!].map { $0 / count }
-      }
-      result.gradients.merge(expert.backward(traces[e], gradient, parameters)) { own, _ in own }
-    }
-    return result
-  }
-
-  /// Takes the step: Adam on every trained tensor, and BatchNorm's running statistics.
-  mutating func update(_ step: Step, learningRate: Double = 1e-3, weightDecay: Double = 0) {
+  /// Takes the step: Adam on every tensor with a gradient, and BatchNorm's running statistics.
+  mutating func update(_ step: ReferenceStep, learningRate: Double = 1e-3, weightDecay: Double = 0) {
     adam.update(
-      &parameters, names: trained, step.gradients, learningRate: learningRate, weightDecay: weightDecay)
+      &parameters, names: step.gradients.keys.sorted(), step.gradients, learningRate: learningRate,
+      weightDecay: weightDecay)
     parameters.merge(step.statistics) { _, new in new }
   }
 }
@@ -166,17 +107,19 @@ extension ReferenceModel {
       networks.append(gate)
     }
     var parameters: Tensors = [:]
-    for network in networks {
-      let shapes = network.shapes
+    var layers = networks.map(\.shapes)
+    if gate?.headless == true { layers.append(ReferenceAttention.shapes(width: expert.hidden.last ?? 0)) }
+    for shapes in layers {
       for (name, shape) in shapes.sorted(by: { $0.key < $1.key }) {
         let layer = name[..<name.lastIndex(of: ".")!]
         let fanIn = shapes[layer + ".weight"]!.dropFirst().reduce(1, *)
         parameters[name] = (0..<shape.reduce(1, *)).map { _ in
-          if name.hasSuffix("bn1.weight") || name.hasSuffix("running_var") {
+          let isNorm = layer.contains(".bn")
+          if isNorm && (name.hasSuffix(".weight") || name.hasSuffix("running_var")) {
             return Double(Float(0.5 + generator.unit()))
           }
           return Double(
-            Float(generator.symmetric(layer.hasSuffix("bn1") ? 0.5 : 1 / Double(fanIn).squareRoot())))
+            Float(generator.symmetric(isNorm ? 0.5 : 1 / Double(fanIn).squareRoot())))
         }
       }
     }

@@ -50,67 +50,6 @@ struct ReferenceAgainstPyTorchTests {
   }
 }
 
-/// The reference against central differences of its own loss.
-struct ReferenceGradientTests {
-  struct Case: CustomTestStringConvertible {
-    var rule: ReferenceRule
-    var temperature = 1.0
-    var gateBatchNorm = false
-    var expertBatchNorm = false
-    var testDescription: String {
-      "\(rule) at T = \(temperature), BatchNorm in the gate \(gateBatchNorm), in the experts \(expertBatchNorm)"
-    }
-  }
-
-  static let cases: [Case] = [
-    Case(rule: .single), Case(rule: .single, expertBatchNorm: true),
-    Case(rule: .expectation), Case(rule: .expectation, temperature: 2, gateBatchNorm: true),
-    Case(rule: .expectation, expertBatchNorm: true),
-    Case(rule: .stochastic), Case(rule: .stochastic, temperature: 0.5, gateBatchNorm: true),
-    Case(rule: .topK(1, full: true)), Case(rule: .topK(1, full: true), temperature: 2, gateBatchNorm: true),
-    Case(rule: .topK(2, full: true), expertBatchNorm: true), Case(rule: .topK(3, full: true)),
-    Case(rule: .topK(1, full: false)), Case(rule: .topK(2, full: false), gateBatchNorm: true),
-    Case(rule: .topK(2, full: false), temperature: 2),
-  ]
-
-  @Test(arguments: cases)
-  func gradientsAreCentralDifferences(_ test: Case) {
-    let expert = ReferenceNetwork(
-      name: "", side: 8, filters: 2, batchNorm: test.expertBatchNorm, hidden: [6, 5], outputs: 4)
-    let gate = ReferenceNetwork(
-      name: "", side: 8, filters: 2, batchNorm: test.gateBatchNorm, hidden: [6, 5], outputs: 3)
-    let single = test.rule == .single
-    var model = ReferenceModel.random(
-      seed: 11, gate: single ? nil : gate, expert: expert, count: single ? 1 : 3)
-    var generator = SplitMix(state: 12)
-    let images = (0..<5).map { _ in (0..<64).map { _ in generator.symmetric(2) } }
-    let labels = [3, 0, 2, 1, 1]
-    func loss() -> Double {
-      model.step(images, labels, rule: test.rule, temperature: test.temperature).loss
-    }
-
-    let gradients = model.step(images, labels, rule: test.rule, temperature: test.temperature).gradients
-    // Smooth within the step: no unit of these networks is that close to a kink, or an entry would be off by far.
-    let h = 1e-6
-    for name in model.trained {
-      var differences: [Double] = []
-      for i in model.parameters[name]!.indices {
-        let value = model.parameters[name]![i]
-        model.parameters[name]![i] = value + h
-        let above = loss()
-        model.parameters[name]![i] = value - h
-        let below = loss()
-        model.parameters[name]![i] = value
-        differences.append((above - below) / (2 * h))
-      }
-      // The loss is about 1 and exact to 1e-16, its difference divided by 2e-6 to about 1e-10.
-      for (difference, gradient) in zip(differences, gradients[name]!) {
-        #expect(abs(difference - gradient) < 2e-9, "\(name)")
-      }
-    }
-  }
-}
-
 /// Facts that follow from the formulas alone.
 struct ReferenceFactsTests {
   let expert = ReferenceNetwork(name: "", side: 8, filters: 1, hidden: [5], outputs: 4)
@@ -125,7 +64,7 @@ struct ReferenceFactsTests {
     .random(seed: 21, gate: gate, expert: expert, count: experts)
   }
 
-  private func expectSame(_ a: ReferenceModel.Step, _ b: ReferenceModel.Step, _ names: [String]) {
+  private func expectSame(_ a: ReferenceStep, _ b: ReferenceStep, _ names: [String]) {
     #expect(abs(a.loss - b.loss) < 1e-14)
     for name in names {
       #expect(relativeDifference(a.gradients[name]!, b.gradients[name]!) < 1e-12, "\(name)")
@@ -204,8 +143,8 @@ struct ReferenceFactsTests {
     let untouched = model.step(images, labels, rule: .expectation, training: false)
     #expect(untouched.statistics["gate.bn1.running_mean"] == model.parameters["gate.bn1.running_mean"])
     let trace = model.gate!.forward(images, model.parameters, training: true)
-    model.parameters["gate.bn1.running_mean"] = trace.mean
-    model.parameters["gate.bn1.running_var"] = trace.variance
+    model.parameters["gate.bn1.running_mean"] = trace.stages[0].mean
+    model.parameters["gate.bn1.running_var"] = trace.stages[0].variance
     let evaluated = model.step(images, labels, rule: .expectation, training: false)
     #expect(abs(evaluated.loss - model.step(images, labels, rule: .expectation).loss) < 1e-14)
     #expect(evaluated.gradients.isEmpty)

@@ -1,0 +1,56 @@
+import Testing
+
+/// Every gate, rule, regulariser and temperature of the Float path, through the real exchange at N = 1, 2 and 3, against
+/// the Double reference.
+struct MethodsAgainstReferenceTests {
+  typealias Case = StepAgainstReferenceTests.Case
+
+  static let gates: [ReferenceGate] = [.softmax, .attentive]
+  static let rules: [ReferenceRule] = [
+    .expectation, .stochastic, .topK(1, full: true), .topK(2, full: true), .topK(2, full: false),
+  ]
+  /// Distances of the tests' images are about 32.
+  static let regularisers: [(importance: Double, similarity: ReferenceSimilarity?)] = [
+    (0, nil), (0.6, nil),
+    (0, ReferenceSimilarity(similarity: 4, dissimilarity: 2, scale: .number(32))),
+    (0.3, ReferenceSimilarity(similarity: 2e-4, dissimilarity: 0.1, authors: true)),
+    (0, ReferenceSimilarity(dissimilarity: 3, squared: true, scale: .batchMaximum)),
+  ]
+  static let temperatures: [(gate: Double, experts: Double?)] = [(1, nil), (2, nil), (1, 3)]
+
+  /// Gates × rules × regularisers, with every temperature in turn.
+  static let mixtures: [Case] = gates.flatMap { gate in
+    rules.enumerated().flatMap { r, rule in
+      regularisers.enumerated().map { i, regulariser in
+        let temperature = temperatures[(r + i) % temperatures.count]
+        return Case(
+          family: .mnist, rule: rule, temperature: temperature.gate, gate: gate,
+          expertTemperature: temperature.experts, importance: regulariser.importance,
+          similarity: regulariser.similarity)
+      }
+    }
+  }
+
+  static let others: [Case] = [
+    Case(family: .mnist, rule: .expectation, gate: .peeking),
+    Case(family: .mnist, rule: .expectation, temperature: 2, gate: .loudest),
+    Case(family: .mnist, rule: .expectation, gate: .loss),
+    Case(family: .mnist, rule: .expectation, gate: .classes([0, 1, 2, 0, 1, 2, 0, 1, 2, 2])),
+    Case(family: .mnist, rule: .expectation, freeze: .gate),
+    Case(family: .mnist, rule: .topK(1, full: true), freeze: .experts),
+    Case(family: .mnist, rule: .expectation, gate: .attentive, freeze: .gate),
+    Case(family: .mnist, rule: .expectation, gate: .attentive, importance: 0.6, freeze: .experts),
+    Case(family: .fashionMNIST, rule: .expectation, gate: .attentive, importance: 0.6),
+    Case(family: .fashionMNIST, rule: .expectation, freeze: .gate),
+    Case(family: .fashionMNIST, rule: .expectation, gate: .loss),
+    Case(family: .mnist, rule: .expectation, experts: 5, rows: 5, gate: .attentive),
+    Case(family: .mnist, rule: .topK(1, full: true), experts: 1, gate: .attentive, importance: 0.6),
+    Case(
+      family: .mnist, rule: .expectation, rows: 1, gate: .attentive, similarity: regularisers[2].similarity),
+  ]
+
+  @Test(arguments: mixtures + others)
+  func stepsAgree(_ test: Case) throws {
+    try StepAgainstReferenceTests.expectAgreement(test, ranks: [1, 2, 3])
+  }
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The metrics of `evaluate --json` against the same figures computed in Python from `evaluate --per-sample`.
+set -euo pipefail
+# shellcheck source=Tests/cli/support.sh
+source "$(dirname -- "$0")/support.sh"
+check_metrics=$root/Tests/Reference/metrics_check.py
+
+# agrees NAME EVALUATE-OPTIONS CHECK-OPTIONS: a run's metrics on its test split.
+agrees() {
+  # shellcheck disable=SC2086  # options
+  run_alone "$moe_dist" evaluate "$scratch/$1" --json --per-sample "$scratch/$1.csv" $2 >"$scratch/$1.json"
+  # shellcheck disable=SC2086
+  python3 "$check_metrics" "$scratch/$1.csv" "$scratch/$1.json" $3
+}
+
+# A check that cannot fail would be none: one changed sample must be seen.
+sees_a_change() {
+  awk -F, -v OFS=, 'NR == 2 { $4 = ($4 + 1) % 5 } { print }' "$scratch/$1.csv" >"$scratch/changed.csv"
+  python3 "$check_metrics" "$scratch/changed.csv" "$scratch/$1.json" >"$scratch/changed.out" || true
+  grep -qE ' [1-9][0-9]* differ$' "$scratch/changed.out" || { cat "$scratch/changed.out"; return 1; }
+}
+
+trained() { train_run "$1" 1 --gate "$1" --max-steps 20; }
+
+for gate in softmax attentive loss peeking; do check "metrics: training with the $gate gate" trained "$gate"; done
+check "metrics of the softmax gate" agrees softmax "" ""
+check "metrics: a changed sample is seen" sees_a_change softmax
+check "metrics of the softmax gate, one expert" agrees softmax "--combine top-k --top-k 1" --chosen-expert-answers
+check "metrics of the attentive gate" agrees attentive "" ""
+for gate in loss peeking; do check "metrics of the $gate gate" agrees "$gate" "" --chosen-expert-answers; done
+finish
