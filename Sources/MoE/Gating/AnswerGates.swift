@@ -5,7 +5,7 @@ internal import CLanes
 struct PeekingGateDesign: GateDesign {
   var choosesOne: Bool { true }
   var isOracle: Bool { true }
-  var needsEveryExpert: Bool { true }
+  var reasonForAll: String? { "choosing needs every expert's answer" }
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { PeekingScorer() }
 }
 
@@ -13,7 +13,7 @@ struct PeekingGateDesign: GateDesign {
 /// bits, answers and is trained.
 struct LoudestGateDesign: GateDesign {
   var choosesOne: Bool { true }
-  var needsEveryExpert: Bool { true }
+  var reasonForAll: String? { "choosing needs every expert's answer" }
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { LoudestScorer() }
 }
 

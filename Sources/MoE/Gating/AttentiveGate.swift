@@ -6,7 +6,7 @@ internal import CLanes
 /// Since Q·(W_k h_e) = (W_kᵀ Q)·h_e, rank 0 sends q̃ = W_kᵀ Q, H values per row, and a shard takes one dot per expert:
 /// the same function with E times fewer key products. Scores depend on the answers of every expert, so all must run.
 struct AttentiveGateDesign: GateDesign {
-  var needsEveryExpert: Bool { true }
+  var reasonForAll: String? { "keys need every expert; distill to save them" }
 
   func size(_ request: GateRequest) -> GateSize {
     let trunk = request.family.gateTrunk(input: request.input)
@@ -32,7 +32,7 @@ struct AttentiveGateDesign: GateDesign {
 }
 
 /// Trunk, W_q and W_k; q̃ is the message.
-final class AttentiveGate: Gate {
+package final class AttentiveGate: Gate {
   private let trunk: GateNetwork
   private let attention: Parameters
   private let query: Int
@@ -43,8 +43,8 @@ final class AttentiveGate: Gate {
   private var queries: [FeatureMap] = []
   private var attentionWork = NetworkWork()
 
-  var parameters: [Parameters] { [trunk.network.parameters, attention] }
-  var work: NetworkWork {
+  package var parameters: [Parameters] { [trunk.network.parameters, attention] }
+  package var work: NetworkWork {
     get {
       var sum = trunk.network.work
       sum.forwardFlops += attentionWork.forwardFlops
@@ -74,7 +74,7 @@ final class AttentiveGate: Gate {
     tree = GateNetwork.blocks(request) > 1 ? TreeSum(count: attention.trainedCount) : nil
   }
 
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
     queries = []
     trunk.forward(blocks, mode: mode) { _, output, first in
       let q = trunk.workspace.map(features: width, rows: output.rows)
@@ -88,7 +88,7 @@ final class AttentiveGate: Gate {
   }
 
   /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
-  func backward(_ gradient: FeatureMap) {
+  package func backward(_ gradient: FeatureMap) {
     guard let training = attention.training else { preconditionFailure("a frozen gate has no gradients") }
     trunk.backward { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)

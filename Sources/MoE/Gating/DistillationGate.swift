@@ -19,14 +19,14 @@ struct DistillationGateDesign: GateDesign {
   func objection(to family: NetworkFamily) -> String? { AttentiveGateDesign().objection(to: family) }
 }
 
-final class DistillationGate: Gate {
+package final class DistillationGate: Gate {
   private let student: SoftmaxGate
   /// In evaluation mode always; its tensors are those of the run that is distilled and belong to no checkpoint.
-  let teacher: AttentiveGate
+  package let teacher: AttentiveGate
   private let experts: Int
 
-  var parameters: [Parameters] { student.parameters }
-  var work: NetworkWork {
+  package var parameters: [Parameters] { student.parameters }
+  package var work: NetworkWork {
     get {
       var sum = student.work
       sum.forwardFlops += teacher.work.forwardFlops
@@ -44,7 +44,7 @@ final class DistillationGate: Gate {
     teacher = AttentiveGate(request.evaluated)
   }
 
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
     student.forward(blocks, mode: mode, into: message)
     guard message.features > experts else { return }
     let rest = FeatureMap(
@@ -52,7 +52,7 @@ final class DistillationGate: Gate {
     teacher.forward(blocks, mode: .evaluation, into: rest)
   }
 
-  func backward(_ gradient: FeatureMap) { student.backward(gradient) }
+  package func backward(_ gradient: FeatureMap) { student.backward(gradient) }
 }
 
 extension GateRequest {

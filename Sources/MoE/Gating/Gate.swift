@@ -33,14 +33,15 @@ package struct GateRequest {
 
 /// A kind of gate: what it holds, what rank 0 does for it, and how shards score experts with it.
 ///
-/// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/design``.
+/// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/design``, one below the other.
 package protocol GateDesign: Sendable {
   /// The arg-max expert answers alone, whatever the combine rule.
   var choosesOne: Bool { get }
   /// Choosing needs the labels, so that figures are those of an oracle and nothing can be predicted.
   var isOracle: Bool { get }
-  /// Every expert must have answered before one is chosen, also in evaluation.
-  var needsEveryExpert: Bool { get }
+  /// Why every expert must have answered before one is chosen, also in evaluation, and what to do about it; nil where the
+  /// selection decides who runs.
+  var reasonForAll: String? { get }
   /// The gate's tensors and work.
   func size(_ request: GateRequest) -> GateSize
   /// The gate itself, on rank 0; nil for one without parameters.
@@ -54,25 +55,10 @@ package protocol GateDesign: Sendable {
 extension GateDesign {
   package var choosesOne: Bool { false }
   package var isOracle: Bool { false }
-  package var needsEveryExpert: Bool { false }
+  package var reasonForAll: String? { nil }
   package func size(_ request: GateRequest) -> GateSize { GateSize() }
   package func makeGate(_ request: GateRequest) -> (any Gate)? { nil }
   package func objection(to family: NetworkFamily) -> String? { nil }
-}
-
-extension GateKind {
-  /// The one list of gates.
-  package var design: any GateDesign {
-    switch self {
-    case .softmax: SoftmaxGateDesign()
-    case .attentive: AttentiveGateDesign()
-    case .classes: ClassGateDesign()
-    case .peeking: PeekingGateDesign()
-    case .loudest: LoudestGateDesign()
-    case .loss: LossGateDesign()
-    case .none: NoGateDesign()
-    }
-  }
 }
 
 /// A gate's tensors, and its FLOPs per row: 2 per multiply-add of convolutions and dense layers.

@@ -35,6 +35,8 @@ public struct ComputeAccount: Equatable, Sendable {
   public var gateBackwardFlops: Int
   /// FLOPs of all experts on all rows, forward and backward.
   public var denseExpertFlops: Int
+  /// Why every expert must run, and what to do about it; nil where only the selection decides.
+  public var reasonForAll: String?
   /// Bytes that crossed between ranks with samples, with answers, and with the answers' gradients.
   public var bytesDispatched: Int
   public var bytesCombined: Int
@@ -42,9 +44,11 @@ public struct ComputeAccount: Equatable, Sendable {
 
   public init(
     rows: Int, experts: [Expert], gateForwardFlops: Int, gateBackwardFlops: Int, denseExpertFlops: Int,
-    bytesDispatched: Int, bytesCombined: Int, bytesReturned: Int
+    bytesDispatched: Int, bytesCombined: Int, bytesReturned: Int,
+    reasonForAll: String? = nil
   ) {
     self.rows = rows
+    self.reasonForAll = reasonForAll
     self.experts = experts
     self.gateForwardFlops = gateForwardFlops
     self.gateBackwardFlops = gateBackwardFlops
@@ -94,7 +98,8 @@ public struct ComputeAccount: Equatable, Sendable {
     if experts.count == 1 {
       text += "one expert ran on every row: there was nothing to choose\n"
     } else if isDense {
-      text += "every expert ran on every row: nothing was saved\n"
+      text += "every expert ran on every row: nothing was saved"
+      text += reasonForAll.map { "; \($0)\n" } ?? "\n"
     } else {
       text +=
         "experts: \(withPrefix(Double(expertFlops))) FLOPs of \(withPrefix(Double(denseExpertFlops))) dense = "

@@ -119,7 +119,8 @@ public enum Evaluator {
       samples: samples.count)
     return Evaluation(
       metrics: metrics,
-      account: reports.account(rows: samples.count, spec: session.parts.expertSpec, trained: 0),
+      account: reports.account(
+        rows: samples.count, parts: session.parts, trained: 0, design: trained.gate.design),
       timing: timing)
   }
 
@@ -136,7 +137,7 @@ public enum Evaluator {
             .usage,
             "\(rule) has no meaning for --gate \(trained.gate.rawValue), whose arg-max expert answers alone"))
       }
-      if design.needsEveryExpert, request.combine != trained.combine, request.combine != .expectation {
+      if design.reasonForAll != nil, request.combine != trained.combine, request.combine != .expectation {
         throw AgreedError(
           Failure(
             .usage,

@@ -47,7 +47,8 @@ extension RankReports {
   /// - Parameters:
   ///   - rows: rows of all batches, in training and evaluation.
   ///   - trained: those of them that also went backward.
-  func account(rows: Int, spec: NetworkSpec, trained: Int) -> ComputeAccount {
+  func account(rows: Int, parts: ModelParts, trained: Int, design: any GateDesign) -> ComputeAccount {
+    let spec = parts.expertSpec
     func bytes(_ phase: Phase) -> Int {
       let index = Phase.allCases.firstIndex(of: phase) ?? 0
       return bytesSent.reduce(0) { $0 + $1[index] }
@@ -60,6 +61,7 @@ extension RankReports {
           forwardFlops: $0.work.forwardFlops, backwardFlops: $0.work.backwardFlops)
       }, gateForwardFlops: gate.forwardFlops, gateBackwardFlops: gate.backwardFlops,
       denseExpertFlops: experts.count * (rows * spec.forwardFlops + trained * spec.backwardFlops),
-      bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning))
+      bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning),
+      reasonForAll: design.reasonForAll)
   }
 }

@@ -181,8 +181,9 @@ public final class Trainer {
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
-        rows: samplesTrained, spec: session.parts.expertSpec,
-        trained: session.parts.trainsExperts ? samplesTrained : 0), runDirectory: directory)
+        rows: samplesTrained, parts: session.parts,
+        trained: session.parts.trainsExperts ? samplesTrained : 0, design: configuration.gateDesign),
+      runDirectory: directory)
     try run?.write(summary: summary)
     return summary
   }
