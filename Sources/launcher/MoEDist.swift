@@ -18,8 +18,9 @@ struct MoEDist: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, DoctorCommand.self,
-      DataCommand.self,
+      TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self,
+      ReproduceCommand.self,
+      SweepCommand.self, DoctorCommand.self, DataCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 
