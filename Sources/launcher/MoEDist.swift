@@ -19,7 +19,7 @@ struct MoEDist: ParsableCommand {
     version: Version.text,
     subcommands: [
       TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self,
-      DoctorCommand.self, DataCommand.self,
+      ReproduceCommand.self, SweepCommand.self, DoctorCommand.self, DataCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 

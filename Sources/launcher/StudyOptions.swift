@@ -1,0 +1,106 @@
+import ArgumentParser
+import Dist
+import Foundation
+import MoE
+
+/// The options that reproduce and sweep share.
+struct StudyOptions: ParsableArguments {
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "A setting of every run, as train knows it; repeatable. One that a method's grid would choose is fixed by it.",
+      valueName: "key=value"))
+  var settings: [String] = []
+
+  @Option(help: ArgumentHelp("Where runs and results are kept. (default: studies/<name>)", valueName: "DIR"))
+  var out: String?
+
+  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
+  var dataDir: String?
+
+  @Option(help: ArgumentHelp("Progress on standard error: auto, plain or none.", valueName: "WORD"))
+  var progress: ProgressStyle = .auto
+
+  @Flag(help: "Say nothing but warnings and errors.") var quiet = false
+  @Flag(help: "Write the results as JSON to standard output.") var json = false
+  @Flag(help: "Write the runs and what they cost to standard output and end.") var dryRun = false
+
+  /// What the user set for all runs.
+  func overrides() throws -> [StudySetting] {
+    var all = try settings.map { try StudySetting(parsing: $0, option: "--set") }
+    if let dataDir { all.append(StudySetting("data-dir", dataDir)) }
+    return all
+  }
+
+  /// Runs a study on all ranks, side by side, and writes its results on rank 0.
+  func run(_ environment: [String: String], _ make: () throws -> Study) {
+    let console = StudyConsole(
+      style: quiet ? .none : progress, isRoot: Ranks.rank(in: environment) == 0)
+    let (runner, directory) = Program.prepare(environment) {
+      let study = try make()
+      let directory = StudyDirectory(out ?? "studies/\(study.name)")
+      let host = StudyHost(
+        load: { try DataLoading.load($0, environment) }, command: CommandLine.arguments,
+        versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version],
+        buildFlags: Doctor.instructionSet, environment: environment, ranks: Ranks.count(in: environment),
+        stopRequested: { StopSignals.raised }, progress: { console.show($0) })
+      return (try StudyRunner(study, in: directory, host: host), directory)
+    }
+    if dryRun {
+      let text = Program.prepare(environment) { try runner.planText() }
+      if Ranks.rank(in: environment) == 0 { Console.output(text) }
+      return
+    }
+    StopSignals.listen()
+    let code = Ranks.run(environment: environment) { comm in
+      let isComplete = try runner.work()
+      // A rank that was not asked to stop may have done what was left.
+      let open = try comm.allReduceMax(isComplete ? 0 : 1)
+      guard comm.rank == 0 else { return open == 0 ? 0 : ExitCode.stoppedEarly.rawValue }
+      console.close()
+      guard open == 0 else {
+        Console.error("stopped; the same command continues in \(directory.path)")
+        return ExitCode.stoppedEarly.rawValue
+      }
+      let results = try runner.results()
+      try results.write(to: directory)
+      Console.output(json ? results.json.text(pretty: true) + "\n" : quiet ? "" : results.markdown)
+      if !quiet, !json {
+        Console.error("kept in \(directory.path): results.md, results.csv, results.json, runs/")
+      }
+      return 0
+    }
+    Program.end(code, environment)
+  }
+}
+
+/// Tells the user on standard error how a study goes: one line that is drawn again on a terminal, lines elsewhere.
+final class StudyConsole {
+  private let style: ProgressStyle
+  private let draws: Bool
+  private var isLineOpen = false
+
+  init(style: ProgressStyle, isRoot: Bool) {
+    self.style = isRoot ? style : .none
+    draws = style == .auto && isatty(STDERR_FILENO) == 1
+  }
+
+  func show(_ progress: StudyProgress) {
+    guard style != .none else { return }
+    var line = "\(progress.done)/\(progress.runs) runs"
+    if progress.diverged > 0 { line += ", \(progress.diverged) failed" }
+    if let current = progress.current { line += "; \(current)" }
+    if let seconds = progress.secondsRemaining { line += "; \(durationText(seconds)) left" }
+    if draws {
+      FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+      isLineOpen = true
+    } else {
+      Console.error(line)
+    }
+  }
+
+  func close() {
+    if isLineOpen { Console.error("") }
+    isLineOpen = false
+  }
+}
