@@ -52,20 +52,22 @@ package func convolve(
     x.columnStride == laneCount && z.height == x.height + 2 * x.border - 2
       && z.width == x.width + 2 * x.border - 2 && z.height >= 2 && z.width >= 2,
     "a 3×3 convolution gives planes two smaller than its input with border, and at least 2×2")
-  var first = 0
-  while first < z.channels {
-    let group = weights + first &* 9 &* x.channels
-    let count = min(4, z.channels &- first)
-    var row = 0
-    while row < z.height {
-      // In maps of odd size the last square lies one back; it computes some outputs again, to the same bits.
-      let top = min(row, z.height &- 2)
+  // A strip of rows of all input channels stays in the core's second cache while the groups of outputs pass by.
+  var row = 0
+  while row < z.height {
+    // In maps of odd size the last square lies one back; it computes some outputs again, to the same bits.
+    let top = min(row, z.height &- 2)
+    let strip = x.corner(tile, 0) + top &* x.rowStride
+    var first = 0
+    while first < z.channels {
+      let group = weights + first &* 9 &* x.channels
+      let count = min(4, z.channels &- first)
       var column = 0
       while column < z.width {
         let left = min(column, z.width &- 2)
         let square = Square(
-          x.corner(tile, 0) + (top &* x.rowStride &+ left &* laneCount), plane: x.channelStride,
-          row: x.rowStride, channels: x.channels, weights: group)
+          strip + left &* laneCount, plane: x.channelStride, row: x.rowStride, channels: x.channels,
+          weights: group)
         let target = z[tile, first] + (top &* z.rowStride &+ left &* z.columnStride)
         @inline(__always) func store(
           _ channel: Int, _ v0: SIMD16<Float>, _ v1: SIMD16<Float>, _ v2: SIMD16<Float>, _ v3: SIMD16<Float>
@@ -82,9 +84,9 @@ package func convolve(
         if count > 3 { store(3, square.d0, square.d1, square.d2, square.d3) }
         column &+= 2
       }
-      row &+= 2
+      first &+= 4
     }
-    first &+= 4
+    row &+= 2
   }
 }
 
@@ -105,15 +107,16 @@ package func convolveAndPool(
     "pooled planes are half the convolution's output")
   let zero = lanes_splat(0)
   let pooled = y.height &* y.width
-  var first = 0
-  while first < y.channels {
-    let group = weights + first &* 9 &* x.channels
-    let count = min(4, y.channels &- first)
-    for row in 0..<y.height {
+  for row in 0..<y.height {
+    let strip = x.corner(tile, 0) + 2 &* row &* x.rowStride
+    var first = 0
+    while first < y.channels {
+      let group = weights + first &* 9 &* x.channels
+      let count = min(4, y.channels &- first)
       for column in 0..<y.width {
         let square = Square(
-          x.corner(tile, 0) + (2 &* row &* x.rowStride &+ 2 &* column &* laneCount),
-          plane: x.channelStride, row: x.rowStride, channels: x.channels, weights: group)
+          strip + 2 &* column &* laneCount, plane: x.channelStride, row: x.rowStride, channels: x.channels,
+          weights: group)
         let target = y[tile, first] + (row &* y.rowStride &+ column &* y.columnStride)
         let choice =
           which
@@ -133,8 +136,8 @@ package func convolveAndPool(
         if count > 2 { pool(2, square.c0, square.c1, square.c2, square.c3) }
         if count > 3 { pool(3, square.d0, square.d1, square.d2, square.d3) }
       }
+      first &+= 4
     }
-    first &+= 4
   }
 }
 
