@@ -17,7 +17,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-NORMALISATION = {"mnist": (0.1307, 0.3081), "fashion-mnist": (0.2859, 0.3530)}
+NORMALISATION = {
+    "mnist": (0.1307, 0.3081),
+    "fashion-mnist": (0.2859, 0.3530),
+    "cifar": (0.4744, 0.2003),
+    "cifar-small": (0.4744, 0.2003),
+}
 
 
 class Expert(nn.Module):
@@ -51,14 +56,48 @@ class Gate(nn.Module):
         return self.out(F.relu(self.fc2(F.relu(self.fc1(x)))))
 
 
+class Cifar(nn.Module):
+    """Four padded convolutions, each with ReLU and max pool, the second and the fourth with BatchNorm; two hidden layers."""
+
+    def __init__(self, filters: tuple[int, ...], hidden: tuple[int, int], outputs: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index, (below, width) in enumerate(zip((3,) + filters, filters)):
+            normalise = index % 2 == 1
+            layers.append(nn.Conv2d(below, width, 3, padding=1, bias=not normalise))
+            layers += [nn.BatchNorm2d(width)] if normalise else []
+            layers += [nn.ReLU(), nn.MaxPool2d(2)]
+        self.convolutions = nn.Sequential(*layers)
+        self.fc1 = nn.Linear(4 * filters[-1], hidden[0])
+        self.fc2 = nn.Linear(hidden[0], hidden[1])
+        self.out = nn.Linear(hidden[1], outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.convolutions(x).flatten(1)
+        return self.out(F.relu(self.fc2(F.relu(self.fc1(x)))))
+
+
+def networks(model: str, experts: int) -> tuple[nn.Module, list[nn.Module]]:
+    """The gate and the experts of a named model."""
+    filters = (64, 128, 256, 512)
+    if model == "cifar":
+        gate = Cifar(filters, (1024, 256), experts)
+        return gate, [Cifar((16, 32, 64, 128), (1024, 256), 100) for _ in range(experts)]
+    if model == "cifar-small":
+        gate = Cifar(filters, (512, 64), experts)
+        return gate, [Cifar((8, 16, 32, 64), (128, 64), 100) for _ in range(experts)]
+    fashion = model == "fashion-mnist"
+    gate = Gate(8, 512, True, experts) if fashion else Gate(1, 128, False, experts)
+    return gate, [Expert(64 if fashion else 5) for _ in range(experts)]
+
+
 class Mixture(nn.Module):
     """ln m(x) of the label: logsumexp over experts of ln p + ln y."""
 
     def __init__(self, model: str, experts: int):
         super().__init__()
-        fashion = model == "fashion-mnist"
-        self.gate = Gate(8, 512, True, experts) if fashion else Gate(1, 128, False, experts)
-        self.experts = nn.ModuleList(Expert(64 if fashion else 5) for _ in range(experts))
+        self.gate, several = networks(model, experts)
+        self.experts = nn.ModuleList(several)
 
     def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         log_p = F.log_softmax(self.gate(x), dim=1)  # (B, E)
@@ -78,8 +117,15 @@ def read_idx(directory: pathlib.Path, name: str) -> torch.Tensor:
 
 
 def images_and_labels(directory: str | None, model: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """The training set as normalised float32 (N, 1, 28, 28); noise of the same size where there is no directory."""
-    if directory is None:
+    """The training set as normalised float32 (N, 1, 28, 28), or noise of that size where there is no directory.
+
+    CIFAR's networks get noise (N, 3, 32, 32) with 100 classes.
+    """
+    if model.startswith("cifar"):
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randint(0, 256, (10_000, 3, 32, 32), generator=generator, dtype=torch.uint8)
+        labels = torch.randint(0, 100, (10_000,), generator=generator)
+    elif directory is None:
         generator = torch.Generator().manual_seed(0)
         pixels = torch.randint(0, 256, (60_000, 28, 28), generator=generator, dtype=torch.uint8)
         labels = torch.randint(0, 10, (60_000,), generator=generator)
@@ -87,7 +133,8 @@ def images_and_labels(directory: str | None, model: str) -> tuple[torch.Tensor, 
         pixels = read_idx(pathlib.Path(directory), "train-images-idx3-ubyte")
         labels = read_idx(pathlib.Path(directory), "train-labels-idx1-ubyte").long()
     mean, deviation = NORMALISATION[model]
-    return ((pixels.float() / 255 - mean) / deviation).unsqueeze(1), labels
+    images = (pixels.float() / 255 - mean) / deviation
+    return images if images.dim() == 4 else images.unsqueeze(1), labels
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -90,6 +90,46 @@ LANES double lanes_sum(lanes_f v) {
   return sum[0];
 }
 
+// The same sum in single precision: halves, quarters, and so on.
+LANES float lanes_total(lanes_f v) {
+  float sum[4];
+  typedef float half __attribute__((ext_vector_type(8)));
+  typedef float quarter __attribute__((ext_vector_type(4)));
+  half h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  quarter q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+  memcpy(sum, &q, sizeof q);
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+}
+
+// value in the first `count` lanes, 0 in the others.
+LANES lanes_f lanes_keep(lanes_f value, int32_t count) {
+  const lanes_i place = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return place < (lanes_i)(count) ? value : (lanes_f)(0.0f);
+}
+
+// The value that `which` names.
+LANES lanes_f lanes_choose(lanes_i which, lanes_f a, lanes_f b, lanes_f c, lanes_f d) {
+  lanes_f v = which == (lanes_i)(1) ? b : a;
+  v = which == (lanes_i)(2) ? c : v;
+  return which == (lanes_i)(3) ? d : v;
+}
+
+// sum + v and sum + v² in double precision; the squares are exact there.
+LANES lanes_d lanes_add_wide(lanes_d sum, lanes_f v) { return sum + __builtin_convertvector(v, lanes_d); }
+LANES lanes_d lanes_add_square_wide(lanes_d sum, lanes_f v) {
+  lanes_d d = __builtin_convertvector(v, lanes_d);
+  return sum + d * d;
+}
+
+// The sum of sixteen lanes of double precision, in a fixed order.
+LANES double lanes_sum_wide(lanes_d v) {
+  double sum[16];
+  memcpy(sum, &v, sizeof sum);
+  for (int width = 8; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) sum[i] += sum[i + width];
+  return sum[0];
+}
+
 // eˣ; 0 below the smallest normal number's logarithm; NaN stays NaN. Two units in the last place.
 LANES lanes_f lanes_exp(lanes_f x) {
   const lanes_f low = (lanes_f)(-87.33654f), high = (lanes_f)(88.37626f);

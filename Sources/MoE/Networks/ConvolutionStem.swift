@@ -3,18 +3,11 @@
 /// BatchNorm is folded into the convolution's weights: with w' = γ/σ·w and b' = β − γ/σ·(w·E[x]) the normalised output is
 /// w'·x + b', and the statistics follow from the patch moments of the input (``PatchMoments``).
 final class ConvolutionStem {
-  private static let epsilon = 1e-5
-  private static let momentum = 0.1
-
   private let shape: ConvolutionShape
-  private let batchNorm: Bool
+  private let norm: BatchNorm?
   private let values: Floats
   private let weight: Int
   private let bias: Int
-  private let scale: Int
-  private let shift: Int
-  private let runningMean: Int
-  private let runningVariance: Int
   /// The weights and biases that the kernel uses: BatchNorm folded in.
   private var folded: [Float]
   private var foldedBias: [Float]
@@ -22,31 +15,25 @@ final class ConvolutionStem {
   private var moments: PatchMoments?
 
   init(_ spec: NetworkSpec, prefix: String, parameters: Parameters) {
-    shape = spec.convolution
-    batchNorm = spec.batchNorm
+    let layer = spec.convolutions[0]
+    shape = ConvolutionShape(height: spec.input.height, width: spec.input.width, filters: layer.filters)
     values = parameters.values
     weight = parameters.offset(of: "\(prefix).conv1.weight")
     bias = parameters.offset(of: "\(prefix).conv1.bias")
-    func normalisation(_ name: String) -> Int {
-      spec.batchNorm ? parameters.offset(of: "\(prefix).bn1.\(name)") : 0
-    }
-    scale = normalisation("weight")
-    shift = normalisation("bias")
-    runningMean = normalisation("running_mean")
-    runningVariance = normalisation("running_var")
+    norm = layer.batchNorm ? BatchNorm("\(prefix).bn1", parameters: parameters) : nil
     folded = Array(repeating: 0, count: shape.filters * 9)
     foldedBias = Array(repeating: 0, count: shape.filters)
   }
 
   /// Takes the batch's statistics, block by block and along the tree, and folds them into the weights.
   func prepare(_ blocks: [Tiles], mode: NetworkMode) {
-    guard batchNorm else {
+    guard let norm else {
       for i in folded.indices { folded[i] = values[weight + i] }
       for i in foldedBias.indices { foldedBias[i] = values[bias + i] }
       return
     }
     if mode == .evaluation {
-      foldRunningStatistics()
+      foldRunningStatistics(norm)
     } else if !blocks.isEmpty {
       let perBlock = blocks.map { tiles in
         var sums = [Double](repeating: 0, count: PatchMoments.sumCount)
@@ -56,7 +43,7 @@ final class ConvolutionStem {
       let rows = blocks.reduce(0) { $0 + $1.rows }
       let moments = PatchMoments(sums: treeSum(perBlock), count: Double(rows * shape.positions))
       self.moments = moments
-      foldBatchStatistics(moments)
+      foldBatchStatistics(norm, moments)
     }
   }
 
@@ -85,26 +72,26 @@ final class ConvolutionStem {
       let s = sums[filter * 10..<filter * 10 + 10]
       let first = s.startIndex
       let total = s[first + 9]
-      guard batchNorm, let moments else {
+      guard let norm, let moments else {
         for d in 0..<9 { gradients[weight + filter * 9 + d] = Float(s[first + d]) }
         gradients[bias + filter] = Float(total)
         continue
       }
       let w = weights(filter)
       let (mean, covarianceTimesWeights, variance) = statistics(w, moments)
-      let deviation = (variance + ConvolutionStem.epsilon).squareRoot()
+      let deviation = (variance + BatchNorm.epsilon).squareRoot()
       var along = 0.0
       for d in 0..<9 { along += w[d] * s[first + d] }
       let scaleGradient = (along - mean * total) / deviation
-      let factor = Double(values[scale + filter]) / deviation
+      let factor = Double(values[norm.scale + filter]) / deviation
       for d in 0..<9 {
         let gradient =
           s[first + d] - total * moments.mean(d) - scaleGradient * covarianceTimesWeights[d] / deviation
         gradients[weight + filter * 9 + d] = Float(factor * gradient)
       }
       gradients[bias + filter] = 0
-      gradients[scale + filter] = Float(scaleGradient)
-      gradients[shift + filter] = Float(total)
+      gradients[norm.scale + filter] = Float(scaleGradient)
+      gradients[norm.shift + filter] = Float(total)
     }
   }
 
@@ -125,35 +112,30 @@ final class ConvolutionStem {
     return (mean, product, max(variance, 0))
   }
 
-  private func foldBatchStatistics(_ moments: PatchMoments) {
+  private func foldBatchStatistics(_ norm: BatchNorm, _ moments: PatchMoments) {
     for filter in 0..<shape.filters {
       let w = weights(filter)
       let (mean, _, variance) = statistics(w, moments)
-      let factor = Double(values[scale + filter]) / (variance + ConvolutionStem.epsilon).squareRoot()
-      fold(filter, w, factor: factor, shift: Double(values[shift + filter]) - factor * mean)
-      let unbiased = variance * moments.count / max(moments.count - 1, 1)
-      let full = mean + Double(values[bias + filter])
-      update(runningMean + filter, towards: full)
-      update(runningVariance + filter, towards: unbiased)
+      let factor = Double(values[norm.scale + filter]) / (variance + BatchNorm.epsilon).squareRoot()
+      fold(filter, w, factor: factor, shift: Double(values[norm.shift + filter]) - factor * mean)
+      norm.update(
+        values, channel: filter, mean: mean + Double(values[bias + filter]), variance: variance,
+        count: moments.count)
     }
   }
 
-  private func foldRunningStatistics() {
+  private func foldRunningStatistics(_ norm: BatchNorm) {
     for filter in 0..<shape.filters {
-      let deviation = (Double(values[runningVariance + filter]) + ConvolutionStem.epsilon).squareRoot()
-      let factor = Double(values[scale + filter]) / deviation
-      let centre = Double(values[bias + filter]) - Double(values[runningMean + filter])
-      fold(filter, weights(filter), factor: factor, shift: Double(values[shift + filter]) + factor * centre)
+      let deviation = (Double(values[norm.runningVariance + filter]) + BatchNorm.epsilon).squareRoot()
+      let factor = Double(values[norm.scale + filter]) / deviation
+      let centre = Double(values[bias + filter]) - Double(values[norm.runningMean + filter])
+      fold(
+        filter, weights(filter), factor: factor, shift: Double(values[norm.shift + filter]) + factor * centre)
     }
   }
 
   private func fold(_ filter: Int, _ w: [Double], factor: Double, shift: Double) {
     for d in 0..<9 { folded[filter * 9 + d] = Float(factor * w[d]) }
     foldedBias[filter] = Float(shift)
-  }
-
-  private func update(_ place: Int, towards value: Double) {
-    values[place] = Float(
-      (1 - ConvolutionStem.momentum) * Double(values[place]) + ConvolutionStem.momentum * value)
   }
 }

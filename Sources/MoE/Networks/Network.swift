@@ -14,17 +14,25 @@ package final class Network {
   package internal(set) var work = NetworkWork()
   /// Whether the last hidden layer's values before ReLU are kept, see ``Pass/hidden``.
   private let tapsHidden: Bool
-  private let stem: ConvolutionStem
+  private let convolutions: Convolutions
   private let layers: [DenseLayer]
 
-  /// - Parameter training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
-  package init(_ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false) {
+  /// - Parameters:
+  ///   - training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
+  ///   - combine: how BatchNorm's sums over blocks become those of the whole batch, behind a ``ConvolutionStack``.
+  package init(
+    _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false,
+    combine: @escaping BlockCombination = treeSum
+  ) {
     precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
     self.spec = spec
     self.tapsHidden = tapsHidden
     let parameters = Parameters(spec.tensors(prefix: prefix), training: training)
     self.parameters = parameters
-    stem = ConvolutionStem(spec, prefix: prefix, parameters: parameters)
+    convolutions =
+      spec.hasStem
+      ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters))
+      : .stack(ConvolutionStack(spec, prefix: prefix, parameters: parameters, combine: combine))
     layers = zip(spec.denseNames, spec.dense).map { name, size in
       DenseLayer(
         inputs: size.inputs, outputs: size.outputs,
@@ -33,11 +41,22 @@ package final class Network {
     }
   }
 
+  private enum Convolutions {
+    case stem(ConvolutionStem)
+    case stack(ConvolutionStack)
+  }
+
+  /// What the convolutions keep of a block's forward pass.
+  enum ConvolutionPass {
+    case stem(which: UnsafeMutablePointer<UInt8>)
+    case stack(ConvolutionStack.Pass)
+  }
+
   /// What a block's backward pass needs of its forward pass.
   package struct Pass {
     let tiles: Tiles
-    let which: UnsafeMutablePointer<UInt8>
-    /// The stem's output, then every dense layer's, rectified except the last.
+    let convolutions: ConvolutionPass
+    /// The convolutions' output, then every dense layer's, rectified except the last.
     let activations: [FeatureMap]
     /// The last hidden layer's values before ReLU, h of the attentive gate's keys; nil unless the network is tapped.
     package let hidden: FeatureMap?
@@ -47,17 +66,46 @@ package final class Network {
 
   /// Runs the network over all blocks; the passes live in the workspace.
   package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) -> [Pass] {
-    stem.prepare(blocks, mode: mode)
-    return blocks.map { forwardBlock($0, in: workspace) }
+    switch convolutions {
+    case .stem(let stem):
+      stem.prepare(blocks, mode: mode)
+      return blocks.map { forward($0, stem, in: workspace) }
+    case .stack(let stack):
+      let maps = blocks.map { convolvedMap(rows: $0.rows, in: workspace) }
+      let passes = stack.forward(blocks, into: maps, mode: mode, in: workspace)
+      return blocks.indices.map {
+        denseForward(blocks[$0], maps[$0], .stack(passes[$0]), in: workspace)
+      }
+    }
   }
 
   /// Uses the running statistics for the calls of ``forwardBlock(_:in:)`` that follow.
-  package func prepareEvaluation() { stem.prepare([], mode: .evaluation) }
+  package func prepareEvaluation() {
+    if case .stem(let stem) = convolutions { stem.prepare([], mode: .evaluation) }
+  }
 
+  /// Runs the network over one block by itself, in evaluation.
   package func forwardBlock(_ tiles: Tiles, in workspace: Workspace) -> Pass {
-    let map = workspace.map(features: spec.convolution.features, rows: tiles.rows)
+    switch convolutions {
+    case .stem(let stem): return forward(tiles, stem, in: workspace)
+    case .stack: return forward([tiles], mode: .evaluation, in: workspace)[0]
+    }
+  }
+
+  private func forward(_ tiles: Tiles, _ stem: ConvolutionStem, in workspace: Workspace) -> Pass {
+    let map = convolvedMap(rows: tiles.rows, in: workspace)
     let which = workspace.bytes(map.features * map.columns)
     stem.forward(tiles, into: map, which: which)
+    return denseForward(tiles, map, .stem(which: which), in: workspace)
+  }
+
+  private func convolvedMap(rows: Int, in workspace: Workspace) -> FeatureMap {
+    workspace.map(features: spec.convolvedFeatures, rows: rows)
+  }
+
+  private func denseForward(
+    _ tiles: Tiles, _ map: FeatureMap, _ convolved: ConvolutionPass, in workspace: Workspace
+  ) -> Pass {
     var activations = [map]
     var hidden: FeatureMap?
     for (index, layer) in layers.enumerated() {
@@ -76,7 +124,7 @@ package final class Network {
     }
     work.rows += tiles.rows
     work.forwardFlops += tiles.rows * spec.forwardFlops
-    return Pass(tiles: tiles, which: which, activations: activations, hidden: hidden)
+    return Pass(tiles: tiles, convolutions: convolved, activations: activations, hidden: hidden)
   }
 
   /// Computes the gradient of every parameter, from the gradients of the blocks' outputs.
@@ -91,29 +139,56 @@ package final class Network {
     guard let training = parameters.training else {
       preconditionFailure("only a network in training has gradients")
     }
-    var stemSums: [[Double]] = []
-    for (index, pass) in passes.enumerated() {
-      let mark = workspace.mark
-      let target = tree?.nextBlock() ?? training.gradients
-      stemSums.append(
-        backwardBlock(pass, gradients[index], hidden: hidden?[index], into: target, in: workspace))
-      tree?.push(target)
-      workspace.release(to: mark)
-    }
     if passes.isEmpty {
       training.gradients.update(repeating: 0, count: parameters.trainedCount)
       return
     }
-    if let total = tree?.finish() {
-      training.gradients.update(from: total, count: parameters.trainedCount)
+    switch convolutions {
+    case .stem(let stem):
+      var sums: [[Double]] = []
+      for (index, pass) in passes.enumerated() {
+        let mark = workspace.mark
+        let target = tree?.nextBlock() ?? training.gradients
+        let gradient = denseBackward(
+          pass, gradients[index], hidden: hidden?[index], into: target, in: workspace)
+        guard case .stem(let which) = pass.convolutions else { continue }
+        sums.append(
+          stem.backward(pass.tiles, activation: pass.activations[0], gradient: gradient, which: which))
+        tree?.push(target)
+        workspace.release(to: mark)
+      }
+      takeSum(of: tree)
+      stem.writeGradients(treeSum(sums), into: training.gradients)
+    case .stack(let stack):
+      precondition(tree != nil || passes.count == 1, "several blocks are summed along a tree")
+      let mark = workspace.mark
+      let targets = passes.map { _ in tree?.nextBlock() ?? training.gradients }
+      let convolved = passes.indices.map {
+        denseBackward(passes[$0], gradients[$0], hidden: hidden?[$0], into: targets[$0], in: workspace)
+      }
+      stack.backward(
+        passes.compactMap { pass in
+          if case .stack(let stages) = pass.convolutions { stages } else { nil }
+        }, gradients: convolved, into: targets, in: workspace)
+      for target in targets { tree?.push(target) }
+      workspace.release(to: mark)
+      takeSum(of: tree)
+      stack.writeNormGradients(into: training.gradients)
     }
-    stem.writeGradients(treeSum(stemSums), into: training.gradients)
   }
 
-  private func backwardBlock(
+  private func takeSum(of tree: TreeSum?) {
+    guard let total = tree?.finish() else { return }
+    parameters.training?.gradients.update(from: total, count: parameters.trainedCount)
+  }
+
+  /// The dense layers' gradients of a block.
+  ///
+  /// - Returns: the gradient of the convolutions' output, not yet that before its ReLU.
+  private func denseBackward(
     _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?, into gradients: Floats,
     in workspace: Workspace
-  ) -> [Double] {
+  ) -> FeatureMap {
     var gradient = outputGradient
     for index in layers.indices.reversed() {
       let input = pass.activations[index]
@@ -125,7 +200,7 @@ package final class Network {
       gradient = inputGradient
     }
     work.backwardFlops += pass.tiles.rows * spec.backwardFlops
-    return stem.backward(pass.tiles, activation: pass.activations[0], gradient: gradient, which: pass.which)
+    return gradient
   }
 }
 
@@ -134,22 +209,4 @@ package struct NetworkWork: Equatable {
   package var rows = 0
   package var forwardFlops = 0
   package var backwardFlops = 0
-}
-
-/// A dense layer: where its tensors lie in the network's parameters.
-private struct DenseLayer {
-  let inputs: Int
-  let outputs: Int
-  let weight: Int
-  let bias: Int
-
-  func forward(_ x: FeatureMap, into y: FeatureMap, values: Floats, rectify: Bool) {
-    BLAS.forward(values + weight, outputs: outputs, x, into: y)
-    addBias(values + bias, to: y, rectify: rectify)
-  }
-
-  func parameterGradients(_ gradient: FeatureMap, input: FeatureMap, into gradients: Floats) {
-    BLAS.weightGradient(gradient, input, into: gradients + weight)
-    biasGradient(gradient, into: gradients + bias)
-  }
 }

@@ -1,10 +1,8 @@
-/// A network of the paper: a 3×3 valid convolution over a one-channel image, optionally BatchNorm, a 2×2 maximum pool,
-/// then dense layers; ReLU behind every hidden layer (method of arXiv 2302.14703, appendix).
+/// A network of the paper: convolutions, each with BatchNorm where it has one, ReLU and a 2×2 maximum pool, then dense
+/// layers; ReLU behind every hidden layer (method of arXiv 2302.14703, appendix).
 public struct NetworkSpec: Equatable, Sendable {
   public let input: ImageShape
-  public let filters: Int
-  /// BatchNorm between convolution and pooling.
-  public let batchNorm: Bool
+  public let convolutions: [ConvolutionLayer]
   /// Widths of the hidden dense layers.
   public let hidden: [Int]
   public let outputs: Int
@@ -12,24 +10,51 @@ public struct NetworkSpec: Equatable, Sendable {
   public let headless: Bool
 
   public init(
-    input: ImageShape, filters: Int, batchNorm: Bool = false, hidden: [Int], outputs: Int,
-    headless: Bool = false
+    input: ImageShape, convolutions: [ConvolutionLayer], hidden: [Int], outputs: Int, headless: Bool = false
   ) {
+    precondition(!convolutions.isEmpty, "a network begins with a convolution")
     self.input = input
-    self.filters = filters
-    self.batchNorm = batchNorm
+    self.convolutions = convolutions
     self.hidden = hidden
     self.outputs = outputs
     self.headless = headless
   }
 
-  var convolution: ConvolutionShape {
-    ConvolutionShape(height: input.height, width: input.width, filters: filters)
+  /// The network of one 3×3 convolution without padding.
+  public init(
+    input: ImageShape, filters: Int, batchNorm: Bool = false, hidden: [Int], outputs: Int,
+    headless: Bool = false
+  ) {
+    self.init(
+      input: input, convolutions: [ConvolutionLayer(filters: filters, batchNorm: batchNorm)],
+      hidden: hidden, outputs: outputs, headless: headless)
+  }
+
+  /// The convolutions with the sizes of their inputs.
+  var stages: [StageShape] {
+    var list: [StageShape] = []
+    for layer in convolutions {
+      list.append(
+        StageShape(
+          layer: layer, inputs: list.last?.filters ?? input.channels,
+          inputHeight: list.last?.pooledHeight ?? input.height,
+          inputWidth: list.last?.pooledWidth ?? input.width))
+    }
+    return list
+  }
+
+  /// Features that the dense layers see, flattened channel by channel as PyTorch does.
+  var convolvedFeatures: Int { stages.last?.features ?? 0 }
+
+  /// Whether the one convolution is over one channel, 3×3 without padding: ``ConvolutionStem`` does it faster.
+  var hasStem: Bool {
+    input.channels == 1 && convolutions.count == 1 && convolutions[0].kernel == 3
+      && convolutions[0].padding == 0 && convolutions[0].bias
   }
 
   /// (inputs, outputs) of every dense layer.
   var dense: [(inputs: Int, outputs: Int)] {
-    let widths = [convolution.features] + hidden + [outputs]
+    let widths = [convolvedFeatures] + hidden + [outputs]
     return zip(widths, widths.dropFirst()).map { ($0, $1) }
   }
 
@@ -40,16 +65,24 @@ public struct NetworkSpec: Equatable, Sendable {
 
   /// The tensors of the network, with PyTorch's shapes, named `<prefix>.conv1.weight` and so on.
   public func tensors(prefix: String) -> [TensorSpec] {
-    var list = [
-      TensorSpec(name: "\(prefix).conv1.weight", shape: [filters, 1, 3, 3], role: .weight(fanIn: 9)),
-      TensorSpec(name: "\(prefix).conv1.bias", shape: [filters], role: .weight(fanIn: 9)),
-    ]
-    if batchNorm {
+    var list: [TensorSpec] = []
+    for (index, stage) in stages.enumerated() {
+      let kernel = stage.layer.kernel
+      let role = TensorSpec.Role.weight(fanIn: stage.inputs * stage.taps)
+      let name = "\(prefix).conv\(index + 1)"
+      list.append(
+        TensorSpec(
+          name: "\(name).weight", shape: [stage.filters, stage.inputs, kernel, kernel], role: role))
+      if stage.layer.bias {
+        list.append(TensorSpec(name: "\(name).bias", shape: [stage.filters], role: role))
+      }
+      guard stage.layer.batchNorm else { continue }
+      let norm = "\(prefix).bn\(index + 1)"
       list += [
-        TensorSpec(name: "\(prefix).bn1.weight", shape: [filters], role: .constant(1)),
-        TensorSpec(name: "\(prefix).bn1.bias", shape: [filters], role: .constant(0)),
-        TensorSpec(name: "\(prefix).bn1.running_mean", shape: [filters], role: .statistic(0)),
-        TensorSpec(name: "\(prefix).bn1.running_var", shape: [filters], role: .statistic(1)),
+        TensorSpec(name: "\(norm).weight", shape: [stage.filters], role: .constant(1)),
+        TensorSpec(name: "\(norm).bias", shape: [stage.filters], role: .constant(0)),
+        TensorSpec(name: "\(norm).running_mean", shape: [stage.filters], role: .statistic(0)),
+        TensorSpec(name: "\(norm).running_var", shape: [stage.filters], role: .statistic(1)),
       ]
     }
     for (name, layer) in zip(denseNames, dense) {
@@ -69,24 +102,24 @@ public struct NetworkSpec: Equatable, Sendable {
     tensors(prefix: "").filter(\.isTrained).reduce(0) { $0 + $1.count }
   }
 
-  /// FLOPs of the forward pass per sample: 2 per multiply-add of convolutions and dense layers.
+  /// FLOPs of the forward pass per sample: 2 per multiply-add of convolutions and dense layers. A padded convolution
+  /// counts all taps, also those on the padding.
   public var forwardFlops: Int {
-    convolutionFlops + dense.reduce(0) { $0 + 2 * $1.inputs * $1.outputs }
+    stages.reduce(0) { $0 + $1.flops } + dense.reduce(0) { $0 + 2 * $1.inputs * $1.outputs }
   }
 
   /// FLOPs of the backward pass per sample: every weight gradient, and every input gradient but the first layer's.
-  public var backwardFlops: Int {
-    convolutionFlops + dense.reduce(0) { $0 + 4 * $1.inputs * $1.outputs }
-  }
-
-  private var convolutionFlops: Int { 2 * 9 * filters * convolution.positions }
+  public var backwardFlops: Int { 2 * forwardFlops - (stages.first?.flops ?? 0) }
 
   /// Bytes that the activations and their gradients take per row of a batch.
-  func workspaceBytes(rows: Int) -> Int {
-    let stem = convolution.features
+  package func workspaceBytes(rows: Int) -> Int {
+    let stem = convolvedFeatures
     // The last hidden layer once more, for its values before ReLU.
     let maps = [stem, stem, hidden.last ?? 0] + (hidden + [outputs]).flatMap { [$0, $0] }
-    return maps.reduce(0) { $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: rows)) }
-      + (stem * FeatureMap.columns(rows: rows) + 63) / 64 * 64
+    let dense = maps.reduce(0) {
+      $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: rows))
+    }
+    return dense
+      + (hasStem ? (stem * FeatureMap.columns(rows: rows) + 63) / 64 * 64 : stackBytes(rows: rows))
   }
 }

@@ -31,11 +31,10 @@ package final class ModelParts {
           + NetworkFamily.all.map(\.name).joined(separator: ", "))
     }
     let shape = data.train.shape
-    guard shape.channels == 1, shape.height >= 4, shape.width >= 4 else {
+    if let reason = family.misfit(shape) {
       throw Failure(
         .usage,
-        "model '\(family.name)' takes one-channel images of at least 4×4 pixels, but data set '\(data.name)' has "
-          + "\(shape.channels)×\(shape.height)×\(shape.width)")
+        "model '\(family.name)' does not fit data set '\(data.name)': \(reason); choose another --model")
     }
     let design = configuration.gateDesign
     if let objection = design.objection(to: family) { throw Failure(.usage, objection) }

@@ -1,0 +1,82 @@
+/// One convolution of a network with what follows it: BatchNorm where it has one, ReLU and a 2×2 maximum pool.
+public struct ConvolutionLayer: Equatable, Sendable {
+  public let filters: Int
+  /// Height and width of the kernel.
+  public let kernel: Int
+  /// Zeros around the image.
+  public let padding: Int
+  public let batchNorm: Bool
+  public let bias: Bool
+
+  public init(filters: Int, kernel: Int = 3, padding: Int = 0, batchNorm: Bool = false, bias: Bool = true) {
+    self.filters = filters
+    self.kernel = kernel
+    self.padding = padding
+    self.batchNorm = batchNorm
+    self.bias = bias
+  }
+}
+
+/// A layer at its place in a network, where the size of its input is known.
+struct StageShape: Equatable, Sendable {
+  let layer: ConvolutionLayer
+  let inputs: Int
+  let inputHeight: Int
+  let inputWidth: Int
+
+  var filters: Int { layer.filters }
+  var taps: Int { layer.kernel * layer.kernel }
+  var height: Int { inputHeight + 2 * layer.padding - layer.kernel + 1 }
+  var width: Int { inputWidth + 2 * layer.padding - layer.kernel + 1 }
+  /// Positions of the convolution's output, over which BatchNorm takes its statistics.
+  var positions: Int { height * width }
+  var pooledHeight: Int { height / 2 }
+  var pooledWidth: Int { width / 2 }
+  var pooled: Int { pooledHeight * pooledWidth }
+  /// Features after pooling.
+  var features: Int { filters * pooled }
+  /// Whether a pooled value is left; a map below 2×2 has nothing to pool.
+  var fits: Bool { height >= 2 && width >= 2 }
+  /// The fast kernels do 3×3.
+  var isDirect: Bool { layer.kernel == 3 }
+
+  /// FLOPs of the convolution per sample, 2 per multiply-add; the taps on padding count, as they are computed.
+  var flops: Int { 2 * taps * inputs * filters * positions }
+
+  // MARK: Memory
+
+  /// Tiles whose weight gradients are summed in registers: enough positions to pay for the sum over lanes.
+  var groupTiles: Int { max(1, 128 / max(positions, 1)) }
+
+  /// Channels whose gradients before pooling are held at a time; all where they also go back to the input.
+  func groupChannels(inputGradient: Bool) -> Int {
+    if inputGradient { return filters }
+    let plane = positions * laneCount * 4 * groupTiles
+    return min(filters, max(2, (512 << 10) / max(plane, 1) / 2 * 2))
+  }
+
+  var packedWeights: Int { isDirect ? packedWeightCount(inputs: inputs, outputs: filters) : 0 }
+  var packedInputGradientWeights: Int {
+    isDirect ? packedWeightCount(inputs: filters, outputs: inputs) : 0
+  }
+
+  /// Floats of the output of one tile, which a kernel without fused pooling needs.
+  var unpooledTile: Int {
+    isDirect ? 0 : PlaneMap.floats(channels: filters, height: height, width: width, rows: laneCount)
+  }
+
+  func denseGradient(inputGradient: Bool) -> Int {
+    PlaneMap.floats(
+      channels: groupChannels(inputGradient: inputGradient), height: height, width: width,
+      rows: groupTiles * laneCount, border: inputGradient ? 1 : 0)
+  }
+
+  /// Bytes that are taken for the time of one call, forward or backward.
+  func scratchBytes(inputGradient: Bool) -> Int {
+    let forward = Workspace.bytes(floats: packedWeights) + Workspace.bytes(floats: unpooledTile)
+    let backward =
+      Workspace.bytes(floats: inputGradient ? packedInputGradientWeights : 0)
+      + Workspace.bytes(floats: denseGradient(inputGradient: inputGradient))
+    return max(forward, backward)
+  }
+}

@@ -1,0 +1,132 @@
+/// Convolution stages one behind the other, for every network that ``ConvolutionStem`` does not do.
+///
+/// BatchNorm in any stage needs the statistics of the whole batch, so a stage runs over all blocks before the next begins.
+final class ConvolutionStack {
+  private let input: ImageShape
+  private let stages: [ConvolutionStage]
+  /// Combines BatchNorm's sums over the blocks.
+  private let combine: BlockCombination
+  private var normGradients: [ConvolutionStage.NormGradients?] = []
+
+  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, combine: @escaping BlockCombination) {
+    input = spec.input
+    self.combine = combine
+    stages = spec.stages.enumerated().map { index, shape in
+      ConvolutionStage(shape, number: index + 1, prefix: prefix, parameters: parameters)
+    }
+  }
+
+  /// One block's passes, stage by stage.
+  typealias Pass = [ConvolutionStage.Pass]
+
+  /// - Parameter outputs: per block, the features of the last stage.
+  func forward(
+    _ blocks: [Tiles], into outputs: [FeatureMap], mode: NetworkMode, in workspace: Workspace
+  ) -> [Pass] {
+    guard !blocks.isEmpty else { return [] }
+    var inputs = blocks.map { planes(of: $0, in: workspace) }
+    var passes = [Pass](repeating: [], count: blocks.count)
+    for (index, stage) in stages.enumerated() {
+      let shape = stage.shape
+      let last = index == stages.count - 1
+      let targets = blocks.indices.map { block in
+        last
+          ? PlaneMap(
+            outputs[block], channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth)
+          : map(
+            channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth,
+            rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding, in: workspace)
+      }
+      let done = stage.forward(inputs, into: targets, mode: mode, combine: combine, in: workspace)
+      for (block, pass) in done.enumerated() { passes[block].append(pass) }
+      inputs = targets
+    }
+    return passes
+  }
+
+  /// Writes every block's gradients into its target, but for BatchNorm's tensors.
+  ///
+  /// - Parameter gradients: per block, of the outputs; zero behind the last row.
+  func backward(_ passes: [Pass], gradients: [FeatureMap], into targets: [Floats], in workspace: Workspace) {
+    normGradients = stages.map { _ in nil }
+    guard let last = stages.last?.shape else { return }
+    var current = gradients.map {
+      PlaneMap($0, channels: last.filters, height: last.pooledHeight, width: last.pooledWidth)
+    }
+    for (index, stage) in stages.enumerated().reversed() {
+      let shape = stage.shape
+      let below =
+        index == 0
+        ? nil
+        : current.map {
+          map(
+            channels: shape.inputs, height: shape.inputHeight, width: shape.inputWidth, rows: $0.rows,
+            border: 0, in: workspace)
+        }
+      normGradients[index] = stage.backward(
+        passes.map { $0[index] }, gradients: current, into: targets, inputGradients: below,
+        combine: combine, in: workspace)
+      current = below ?? []
+    }
+  }
+
+  /// Writes the gradients of BatchNorm's scales and shifts of the last backward pass.
+  func writeNormGradients(into gradients: Floats) {
+    for (stage, found) in zip(stages, normGradients) {
+      guard let norm = stage.norm, let found else { continue }
+      for channel in 0..<stage.shape.filters {
+        gradients[norm.scale + channel] = Float(found.scale[channel])
+        gradients[norm.shift + channel] = Float(found.shift[channel])
+      }
+    }
+  }
+
+  /// The images as planes, with a border where the first convolution is padded.
+  private func planes(of tiles: Tiles, in workspace: Workspace) -> PlaneMap {
+    let image = PlaneMap(
+      base: tiles.base, channels: input.channels, height: input.height, width: input.width,
+      rows: tiles.rows)
+    guard let padding = stages.first?.shape.layer.padding, padding > 0 else { return image }
+    let padded = map(
+      channels: input.channels, height: input.height, width: input.width, rows: tiles.rows,
+      border: padding, in: workspace)
+    padded.copy(image)
+    return padded
+  }
+
+  private func map(
+    channels: Int, height: Int, width: Int, rows: Int, border: Int, in workspace: Workspace
+  ) -> PlaneMap {
+    let floats = PlaneMap.floats(
+      channels: channels, height: height, width: width, rows: rows, border: border)
+    let map = PlaneMap(
+      base: workspace.floats(floats), channels: channels, height: height, width: width, rows: rows,
+      border: border)
+    map.clearBorder()
+    return map
+  }
+}
+
+extension NetworkSpec {
+  /// Bytes that the stages' maps, their gradients and their scratch memory take; the last output is not among them.
+  func stackBytes(rows: Int) -> Int {
+    func map(_ channels: Int, _ height: Int, _ width: Int, border: Int = 0) -> Int {
+      Workspace.bytes(
+        floats: PlaneMap.floats(
+          channels: channels, height: height, width: width, rows: rows, border: border))
+    }
+    var bytes = 0
+    var scratch = 0
+    for (index, stage) in stages.enumerated() {
+      let padding = stage.layer.padding
+      if index > 0 || padding > 0 {
+        bytes += map(stage.inputs, stage.inputHeight, stage.inputWidth, border: padding)
+      }
+      if index > 0 { bytes += map(stage.inputs, stage.inputHeight, stage.inputWidth) }
+      if stage.layer.batchNorm { bytes += map(stage.filters, stage.height, stage.width) }
+      bytes += (FeatureMap.columns(rows: rows) * stage.features + 63) / 64 * 64
+      scratch = max(scratch, stage.scratchBytes(inputGradient: index > 0))
+    }
+    return bytes + scratch
+  }
+}
