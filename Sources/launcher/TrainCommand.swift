@@ -158,7 +158,6 @@ struct TrainOptions: ParsableArguments {
     let path = try comm.broadcast(text: run?.path ?? "")
     let directory = keeps ? path : nil
     configuration.runDirectory = directory
-    failed.directory = directory
     failed.host = comm.hostName
     let observer = ConsoleObserver(style: quiet ? .none : progress, quiet: quiet)
     if isRoot, !quiet { for note in prepared.notes + prepared.data.notes { Console.error(note) } }
@@ -174,13 +173,20 @@ struct TrainOptions: ParsableArguments {
     defer { watchdog.stop() }
     let faults = prepared.faults
     let rank = comm.rank
-    let trainer = try Trainer(
-      configuration: configuration, data: prepared.data, communicator: comm, directory: directory, run: run,
-      resume: prepared.resume?.path, observer: observer
-    ) { phase, step in
-      watchdog.tick(phase: Phase.allCases.firstIndex(of: phase) ?? 0, step: step)
-      try faults?.strike(phase: phase, step: step, rank: rank)
+    let trainer: Trainer
+    do {
+      trainer = try Trainer(
+        configuration: configuration, data: prepared.data, communicator: comm, directory: directory, run: run,
+        resume: prepared.resume?.path, observer: observer
+      ) { phase, step in
+        watchdog.tick(phase: Phase.allCases.firstIndex(of: phase) ?? 0, step: step)
+        try faults?.strike(phase: phase, step: step, rank: rank)
+      }
+    } catch {
+      if prepared.resume == nil { run?.discardIfEmpty() }
+      throw error
     }
+    failed.directory = directory
     if dryRun {
       if isRoot { Console.output(try trainer.plan().text) }
       return ExitCode.finished.rawValue

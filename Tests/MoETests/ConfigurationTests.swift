@@ -85,6 +85,7 @@ struct ConfigurationTests {
     configuration.testLabels = "4"
     configuration.trainSamples = 100
     configuration.testSamples = 20
+    configuration.augment = false
     configuration.runDirectory = "r"
     configuration.expertTemperature = 2
     configuration.importance = 0.4

@@ -81,14 +81,6 @@ two_temperatures_matter() { different_bytes two-soft-1 softmax-expectation-none-
 check "two temperatures give other bytes than one" two_temperatures_matter
 check "combined distances of the last batch" same_bytes last --gate attentive --similarity 5 --batch-size 500 --epochs 3
 
-# The two weights of the similarity act as one, beta_s/E + beta_d/(E^2-E): for five experts 4 of beta_d are 1 of beta_s.
-one_weight() {
-  short weight-s 1 --similarity 2 --learning-rate 0.01
-  short weight-d 1 --dissimilarity 8 --learning-rate 0.01
-  equal_bytes weight-s weight-d
-}
-check "similarity 2 and dissimilarity 8 are the same for 5 experts" one_weight
-
 # ---- Frozen parts, and starting from parts -------------------------------------------------------------------
 
 # tensors_equal PREFIX NAME NAME: whether all tensors under a prefix agree.
@@ -107,6 +99,14 @@ assert names, f"no tensor begins with {prefix}"
 sys.exit(any(first[name] != second[name] for name in names))
 PYTHON
 }
+
+# The two weights of the similarity act as one, beta_s/E + beta_d/(E^2-E): for five experts 4 of beta_d are 1 of beta_s.
+one_weight() {
+  short weight-s 1 --similarity 2 --learning-rate 0.01
+  short weight-d 1 --dissimilarity 8 --learning-rate 0.01
+  tensors_equal '' weight-s weight-d
+}
+check "similarity 2 and dissimilarity 8 are the same for 5 experts" one_weight
 
 hand_made_decomposition() {
   short hand 1 --expert-classes "$split"

@@ -61,6 +61,12 @@ public final class RunDirectory {
     return directory
   }
 
+  /// Removes the directory where nothing was written to it yet: a run that could not begin leaves no trace.
+  public func discardIfEmpty() {
+    unlink(file("lock"))
+    rmdir(path)
+  }
+
   /// Whether something is at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
