@@ -94,7 +94,7 @@ struct ConfigurationTests {
     configuration.similarityScaling = .authors
     configuration.similarityDistance = .squaredEuclidean
     configuration.similarityScale = "12.5"
-    configuration.freeze = .gate
+    configuration.freeze = .experts
     configuration.initOnly = .gate
     return configuration
   }

@@ -148,6 +148,9 @@ extension Configuration {
         "with --gate \(gate.rawValue), whose arg-max expert answers alone")
       if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
     }
+    if freeze == .gate {
+      explain(Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate")
+    }
     if distillFrom != nil {
       explain(Self.ofGateLoss, "with --distill-from")
     } else {
