@@ -17,7 +17,7 @@ struct DistillCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The attentive run's directory.", valueName: "RUN"))
   var source: String
 
-  @Option(help: ArgumentHelp("latest or a checkpoint's path. (default: latest)", valueName: "latest|PATH"))
+  @Option(help: ArgumentHelp("latest or a checkpoint's path.", valueName: "latest|PATH"))
   var checkpoint = "latest"
 
   @OptionGroup var options: TrainOptions

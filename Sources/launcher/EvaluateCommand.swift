@@ -8,7 +8,7 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
   var run: String
 
-  @Option(help: ArgumentHelp("latest or a checkpoint's path. (default: latest)", valueName: "latest|PATH"))
+  @Option(help: ArgumentHelp("latest or a checkpoint's path.", valueName: "latest|PATH"))
   var checkpoint = "latest"
 
   @Option(
@@ -29,10 +29,10 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Which rank owns which expert. (default: auto)", valueName: "auto|block|round-robin|R,R,…"))
+      "Which rank owns which expert.", valueName: "auto|block|round-robin|R,R,…"))
   var placement = "auto"
 
-  @Option(help: ArgumentHelp("What travels: uint8, float32 or index. (default: uint8)", valueName: "WORD"))
+  @Option(help: ArgumentHelp("What travels: uint8, float32 or index.", valueName: "WORD"))
   var payload = Payload.uint8.rawValue
 
   /// The checkpoint, the configuration that it was trained with, and the request.
@@ -90,7 +90,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var model: ModelOptions
 
-  @Option(help: ArgumentHelp("test, validation or train. (default: test)", valueName: "SPLIT"))
+  @Option(help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"))
   var split: String = Split.test.rawValue
 
   @Option(
@@ -125,7 +125,7 @@ struct EvaluateCommand: ParsableCommand {
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
           metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
           account: account,
-          runDirectory: nil)
+          runDirectory: nil, isOracle: trained.gateDesign.isOracle)
         Console.output(summary.figures)
       }
       return 0

@@ -14,7 +14,7 @@ struct PredictCommand: ParsableCommand {
       "IDX file of images, or CIFAR binary file for colour models, plain or gzip.", valueName: "FILE"))
   var images: String
 
-  @Option(help: ArgumentHelp("csv or jsonl. (default: csv)", valueName: "WORD"))
+  @Option(help: ArgumentHelp("Form of the answers.", valueName: "WORD"))
   var format: OutcomeFile.Format = .csv
 
   @Option(help: ArgumentHelp("Where to write. (default: standard output)", valueName: "FILE"))

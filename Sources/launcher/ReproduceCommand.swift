@@ -54,6 +54,9 @@ struct ReproduceCommand: ParsableCommand {
       request.isQuick = quick
       request.usesPublishedSetup = publishedSetup
       var study = Study.paper(request)
+      if let methods, !methods.contains(where: { $0 != "," && $0 != " " }) {
+        throw Failure(.usage, "--methods names none; leave it out for all")
+      }
       if let methods { try study.keep(methods: methods.split(separator: ",").map(String.init)) }
       try study.override(overrides)
       return study

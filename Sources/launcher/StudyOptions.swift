@@ -18,7 +18,7 @@ struct StudyOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
   var dataDir: String?
 
-  @Option(help: ArgumentHelp("Progress on standard error: auto, plain or none.", valueName: "WORD"))
+  @Option(help: ArgumentHelp("Progress on standard error.", valueName: "WORD"))
   var progress: ProgressStyle = .auto
 
   @Flag(help: "Say nothing but warnings and errors.") var quiet = false

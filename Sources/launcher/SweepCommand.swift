@@ -29,6 +29,9 @@ struct SweepCommand: ParsableCommand {
 
   func run() throws {
     options.run(ProcessInfo.processInfo.environment) {
+      guard !(config.isEmpty && grid.isEmpty) else {
+        throw Failure(.usage, "there is nothing to sweep; give --grid key=v1,v2 or --config FILE")
+      }
       let base = try config.flatMap { try ConfigurationLayer(file: $0).entries }
         .filter { !Self.ownKeys.contains($0.key) }.map { StudySetting($0.key, $0.text) }
       let overrides = try options.overrides()

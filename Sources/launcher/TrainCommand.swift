@@ -28,7 +28,7 @@ struct TrainOptions: ParsableArguments {
       valueName: "auto|PATH"))
   var resume: String?
 
-  @Option(help: ArgumentHelp("Progress on standard error: auto, plain or none.", valueName: "WORD"))
+  @Option(help: ArgumentHelp("Progress on standard error.", valueName: "WORD"))
   var progress: ProgressStyle = .auto
 
   @Flag(help: "Say nothing but warnings and errors.") var quiet = false

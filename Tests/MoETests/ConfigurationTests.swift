@@ -258,6 +258,23 @@ struct ConfigurationTests {
     #expect(try resume(["init-from": "x"]).notes == ["--init-from x has no effect on a resumed run"])
   }
 
+  @Test func aScaleGivenAsDatasetIsLeftToTheDataWhereTheCheckpointHasANumber() throws {
+    let first = try Configuration.resolve([
+      layer(["similarity": "5", "similarity-scale": "3.25"])
+    ]).configuration
+    let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
+    let none = ConfigurationLayer(entries: [])
+    func resume(_ pairs: KeyValuePairs<String, String>) throws -> String {
+      try Configuration.resuming(from: stored, earlier: none, [layer(pairs)], checkpoint: "c")
+        .configuration.similarityScale
+    }
+    #expect(try resume([:]) == "3.25")
+    #expect(try resume(["similarity-scale": "3.25"]) == "3.25")
+    #expect(try resume(["similarity-scale": "dataset"]) == "dataset")
+    #expect(refusal { _ = try resume(["similarity-scale": "batch-max"]) }?.code == .usage)
+    #expect(refusal { _ = try resume(["similarity-scale": "3"]) }?.code == .usage)
+  }
+
   @Test func givenWeightsOfTopKMustAgreeWithTheCheckpoint() throws {
     let first = try Configuration.resolve([
       layer(["combine": "top-k", "top-k": "2", "top-k-weights": "full"])

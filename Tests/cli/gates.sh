@@ -157,6 +157,37 @@ else
   done
 fi
 
+# ---- Starting again ------------------------------------------------------------------------------------------
+
+# The scale that follows from the data may be named again, as the same command line does.
+same_scale() {
+  short scale 1 --similarity 5 --similarity-scale dataset --max-steps 3
+  short scale 1 --similarity 5 --similarity-scale dataset --resume auto
+  equal "steps after the resume" "$(steps_executed scale)" $((steps - 3))
+  short scale-3 1 --similarity 5 --similarity-scale 3 --max-steps 3
+  exits_with 64 short scale-3 1 --similarity 5 --similarity-scale dataset --resume auto
+  says 'dataset, which is [0-9.]+ of these data, differs .*similarity-scale 3'
+}
+check "a resume with the data set's scale named again" same_scale
+
+# Other data of the same name and size are refused wherever a checkpoint meets them.
+other_data() {
+  local make run=$scratch/own-data
+  make=$(dirname -- "${BASH_SOURCE[0]}")/make_idx.py
+  python3 "$make" "$scratch/idx-own" --train 60 --test 20
+  python3 "$make" "$scratch/idx-other" --train 70 --test 30
+  short own-data 1 --dataset idx --data-dir "$scratch/idx-own" --gate attentive --max-steps 1
+  on 1 "$moe_dist" evaluate "$run" >/dev/null
+  exits_with 65 run_alone "$moe_dist" evaluate "$run" --data-dir "$scratch/idx-other"
+  says 'trained on other data'
+  exits_with 65 short own-data 1 --dataset idx --resume auto --data-dir "$scratch/idx-other"
+  says 'trained on other data'
+  exits_with 65 run_alone "$moe_dist" distill "$run" --data-dir "$scratch/idx-other" --run-dir "$scratch/refused"
+  says 'trained on other data'
+  [[ ! -e $scratch/refused ]] || { echo "a run directory was left"; rm -rf "$scratch/refused"; return 1; }
+}
+check "a checkpoint and other data" other_data
+
 # ---- What cannot be ------------------------------------------------------------------------------------------
 
 # refused CODE PATTERN OPTION...
@@ -176,6 +207,7 @@ check "an unknown class" refused 64 'class 12, but data set' --expert-classes "0
 check "a class without an expert" refused 64 'class 9 to no expert' --expert-classes 0,5/1,6/2,7/3,8/4
 check "experts that contradict the lists" refused 64 'contradicts --expert-classes' --experts 4 --expert-classes "$split"
 check "an attentive gate for unequal widths" refused 64 'equal width' --model expert-heavy --gate attentive
+check "nothing to train on" refused 64 'leaves none' --train-samples 100 --validation-fraction 0.99
 check "nothing to train" refused 64 'nothing to train' --gate peeking --freeze experts
 weights_of_another_model() {
   refused 65 'experts.0' --init-from "$(checkpoint_of "$scratch/softmax-expectation-none-1")" --model fashion-mnist
@@ -192,11 +224,23 @@ conditional_attention() {
   says 'moe-dist distill'
 }
 check "one expert per sample of an attentive model" conditional_attention
+idle_top_k() {
+  exits_with 64 run_alone "$moe_dist" evaluate "$scratch/softmax-expectation-none-1" --top-k 1
+  says 'no effect with --combine expectation'
+}
+check "experts per sample where all run" idle_top_k
 oracle_predicts() {
   python3 "$(dirname -- "${BASH_SOURCE[0]}")/make_idx.py" "$scratch/idx" --train 20 --test 20
   exits_with 64 run_alone "$moe_dist" predict "$scratch/gate-peeking-1" --images "$scratch/idx/t10k-images-idx3-ubyte"
   says 'cannot predict'
 }
 check "predicting with the labels" oracle_predicts
+oracle_is_named() {
+  grep -q '"oracle": true' "$scratch/gate-peeking-1/summary.json"
+  grep -q '"oracle": false' "$scratch/gate-loss-1/summary.json"
+  on 1 "$moe_dist" evaluate "$scratch/gate-peeking-1" >"$scratch/out"
+  grep -q '^oracle: ' "$scratch/out" || { echo "no oracle in:"; head -n 5 "$scratch/out"; return 1; }
+}
+check "an oracle's figures are named so" oracle_is_named
 
 finish

@@ -85,13 +85,16 @@ public struct RunSummary: Equatable, Sendable {
   public var account: ComputeAccount?
   /// The run directory; nil where nothing was kept.
   public var runDirectory: String?
+  /// The gate chooses experts by the labels, so that the figures are those of an oracle.
+  public var isOracle: Bool
 
   public var state: RunState { status.state }
 
   public init(
     status: RunStatus, metrics: [SplitMetrics], timing: TimingTable?, account: ComputeAccount?,
-    runDirectory: String?
+    runDirectory: String?, isOracle: Bool = false
   ) {
+    self.isOracle = isOracle
     self.status = status
     self.metrics = metrics
     self.timing = timing
@@ -103,17 +106,24 @@ public struct RunSummary: Equatable, Sendable {
   public var figures: String {
     var text = ""
     if !metrics.isEmpty {
-      var table = TextTable(heading: ["", "error", "loss", "I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
+      let hasTopFive = metrics.contains { $0.metrics.topFiveError != nil }
+      var table = TextTable(
+        heading: ["", "error"] + (hasTopFive ? ["top-5 error"] : [])
+          + ["loss", "I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
       for item in metrics {
         let figures = item.metrics
         func bits(_ value: Double?) -> String { value.map { fixed($0, 3) } ?? "-" }
-        table.add([
-          item.split, fixed(figures.error, 4), fixed(figures.loss, 4), bits(figures.mutualInformation),
-          bits(figures.sampleEntropy), bits(figures.usageEntropy),
-          figures.deadExperts.map { String($0) } ?? "-",
-        ])
+        let topFive = figures.topFiveError.map { fixed($0, 4) } ?? "-"
+        table.add(
+          [item.split, fixed(figures.error, 4)] + (hasTopFive ? [topFive] : [])
+            + [
+              fixed(figures.loss, 4), bits(figures.mutualInformation), bits(figures.sampleEntropy),
+              bits(figures.usageEntropy), figures.deadExperts.map { String($0) } ?? "-",
+            ])
       }
-      text += table.text + "\n"
+      text += table.text
+      if isOracle { text += "oracle: the gate chooses experts by the labels\n" }
+      text += "\n"
     }
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
@@ -123,7 +133,8 @@ public struct RunSummary: Equatable, Sendable {
   /// What `train` prints at its end.
   public var text: String {
     var text = figures
-    text += "\(state.rawValue) after \(status.epoch) epochs and \(status.step) steps"
+    func counted(_ count: Int, _ unit: String) -> String { "\(count) \(unit)\(count == 1 ? "" : "s")" }
+    text += "\(state.rawValue) after \(counted(status.epoch, "epoch")) and \(counted(status.step, "step"))"
     if let reason = status.reason { text += ": \(reason)" }
     if let resumedFrom = status.resumedFrom {
       text += "; \(status.stepsExecuted) steps since \(resumedFrom)"
@@ -138,6 +149,7 @@ public struct RunSummary: Equatable, Sendable {
       .init(
         key: "metrics",
         value: .object(metrics.map { .init(key: $0.split, value: $0.metrics.json) })))
+    members.append(.init(key: "oracle", value: .bool(isOracle)))
     members.append(.init(key: "timing", value: timing?.json ?? .null))
     members.append(.init(key: "account", value: account?.json ?? .null))
     members.append(.init(key: "run_directory", value: JSONValue(runDirectory)))

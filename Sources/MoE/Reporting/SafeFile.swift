@@ -81,7 +81,7 @@ enum SafeFile {
       made += (made.isEmpty || made.hasSuffix("/") ? "" : "/") + part
       if mkdir(made, 0o755) != 0, errno != EEXIST {
         throw Failure(
-          .cannotCreate, "cannot make directory \(made): \(errorText()); choose another with --run-dir")
+          .cannotCreate, "cannot make directory \(made): \(errorText()); choose another place")
       }
     }
   }

@@ -64,6 +64,14 @@ public enum Evaluator {
       throw AgreedError(
         Failure(.usage, "the run held out no validation samples; evaluate --split test or train"))
     }
+    var failure: Failure?
+    do throws(Failure) {
+      let file = try CheckpointFile(path: request.checkpoint)
+      try TrainingState.checkData(data, against: file.metadata, file: file.path)
+    } catch let found {
+      failure = found
+    }
+    try communicator.agree(failure)
     return try run(
       request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
   }
@@ -156,6 +164,17 @@ public enum Evaluator {
       configuration.topK = topK
     }
     if let weights = request.topKWeights { configuration.topKWeights = weights }
+    if configuration.combine != .topK {
+      let idle =
+        request.topK.map { "--top-k \($0)" } ?? request.topKWeights.map { "--top-k-weights \($0.rawValue)" }
+      if let idle {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(idle) has no effect with --combine \(configuration.combine.rawValue); add --combine top-k, or leave it out"
+          ))
+      }
+    }
     guard configuration.combine != .topK || (1...max(configuration.experts, 1)).contains(configuration.topK)
     else {
       throw AgreedError(

@@ -52,8 +52,8 @@ package struct OutcomeReader {
     for row in 0..<rows where !losses[row].isFinite {
       throw Failure(
         .diverged,
-        "the loss of row \(row) of step \(step) is not finite; lower --learning-rate, and continue from the newest "
-          + "checkpoint with --resume auto")
+        "the loss of row \(row) of step \(step) is not finite; start again with a smaller --learning-rate, if need be "
+          + "with the weights of an earlier checkpoint by --init-from")
     }
     if let total = outcome.regularisers?.total, !total.isFinite {
       throw Failure(

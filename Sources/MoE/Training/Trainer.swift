@@ -60,6 +60,12 @@ public final class Trainer {
     session.parts.initialise(seed: configuration.seed)
     var failure: Failure?
     do {
+      guard !split.train.isEmpty else {
+        throw Failure(
+          .usage,
+          "--validation-fraction \(configuration.validationFraction) leaves none of the \(data.train.count) training "
+            + "samples for training; take a smaller one")
+      }
       let source = try configuration.distillFrom.map { (path) throws(Failure) in
         try CheckpointFile(path: path)
       }
@@ -67,6 +73,7 @@ public final class Trainer {
       if let resume {
         try restore(resume, teacher: source)
       } else if let source {
+        try TrainingState.checkData(data, against: source.metadata, file: source.path)
         try TrainingState.distil(session.parts, from: source)
       } else if let path = configuration.initFrom {
         let file = try CheckpointFile(path: path)
@@ -80,6 +87,17 @@ public final class Trainer {
     began = position
   }
 
+  /// Compares a scale that was given as `dataset`, and so became known with the data alone, with the checkpoint's.
+  private func checkSimilarityScale(of file: CheckpointFile) throws(Failure) {
+    let stored = try Evaluator.configuration(of: file.path).similarityScale
+    guard configuration.similarityScale != stored else { return }
+    throw Failure(
+      .usage,
+      "--similarity-scale dataset, which is \(configuration.similarityScale) of these data, differs from "
+        + "\(file.path), which was trained with similarity-scale \(stored); leave it out to resume, or start a new run"
+    )
+  }
+
   private func restore(_ path: String, teacher source: CheckpointFile?) throws {
     let file = try CheckpointFile(path: path)
     guard file.metadata["teacher"] == source?.contentChecksum else {
@@ -90,6 +108,8 @@ public final class Trainer {
       )
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
+    try TrainingState.checkData(data, against: file.metadata, file: path)
+    try checkSimilarityScale(of: file)
     position = try TrainingState.position(file.metadata, file: path)
     try TrainingState.load(file, into: session.parts, moments: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
@@ -183,7 +203,7 @@ public final class Trainer {
       account: reports.account(
         rows: samplesTrained, parts: session.parts,
         trained: session.parts.trainsExperts ? samplesTrained : 0, design: configuration.gateDesign),
-      runDirectory: directory)
+      runDirectory: directory, isOracle: configuration.gateDesign.isOracle)
     try run?.write(summary: summary)
     return summary
   }

@@ -28,7 +28,7 @@ package enum TrainingState {
     var metadata = [
       "format": format,
       "configuration": configuration.valueKeysJSON(),
-      "data": JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text(),
+      "data": fingerprints(of: data),
       "epoch": String(position.epoch),
       "step": String(position.step),
       "rows_done": String(position.rowsDone),
@@ -36,6 +36,25 @@ package enum TrainingState {
     ]
     metadata["teacher"] = teacher
     return metadata
+  }
+
+  private static func fingerprints(of data: DataSet) -> String {
+    JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text()
+  }
+
+  /// Refuses data other than those that a checkpoint was trained on.
+  ///
+  /// - Parameter file: the checkpoint's path, for the message.
+  /// - Throws: ``Failure`` with the exit code for bad data when a fingerprint differs.
+  package static func checkData(
+    _ data: DataSet, against metadata: [String: String], file: String
+  ) throws(Failure) {
+    guard metadata["data"] != fingerprints(of: data) else { return }
+    let place = data.location.isEmpty ? "" : " at \(data.location)"
+    throw Failure(
+      .badData,
+      "\(file): was trained on other data than '\(data.name)'\(place), whose fingerprints differ; name its data"
+        + " set by --dataset, and where it is by --data-dir")
   }
 
   /// Reads the position of a run from a checkpoint's metadata.

@@ -6,7 +6,7 @@ struct RunFindings {
 
   /// One sentence each, the most important first.
   var sentences: [String] {
-    [standing, quality, use, information, decision, classes, computation].compactMap { $0 }
+    [standing, quality, oracle, use, information, decision, classes, computation].compactMap { $0 }
   }
 
   /// How far the run came.
@@ -91,6 +91,11 @@ struct RunFindings {
       text += ", \(fixed(withTrue, 2)) with the true class"
     }
     return text + "."
+  }
+
+  private var oracle: String? {
+    guard let kind = run.setting("gate").flatMap(GateKind.init), kind.design.isOracle else { return nil }
+    return "These are the figures of an oracle: the gate chooses experts by the labels."
   }
 
   private var decision: String? {
