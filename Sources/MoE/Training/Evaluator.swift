@@ -98,6 +98,7 @@ public enum Evaluator {
     var failure: Failure?
     do {
       let file = try CheckpointFile(path: request.checkpoint)
+      try TrainingState.checkData(file, data)
       if communicator.rank == 0 { try file.verifyAll() }
       try TrainingState.load(file, into: session.parts, moments: false)
     } catch let found as Failure {

@@ -82,6 +82,7 @@ public final class Trainer {
 
   private func restore(_ path: String, teacher source: CheckpointFile?) throws {
     let file = try CheckpointFile(path: path)
+    try TrainingState.checkData(file, data)
     guard file.metadata["teacher"] == source?.contentChecksum else {
       throw Failure(
         .badData,

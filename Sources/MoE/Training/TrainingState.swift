@@ -28,7 +28,7 @@ package enum TrainingState {
     var metadata = [
       "format": format,
       "configuration": configuration.valueKeysJSON(),
-      "data": JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text(),
+      "data": fingerprintText(data),
       "epoch": String(position.epoch),
       "step": String(position.step),
       "rows_done": String(position.rowsDone),
@@ -36,6 +36,26 @@ package enum TrainingState {
     ]
     metadata["teacher"] = teacher
     return metadata
+  }
+
+  private static func fingerprintText(_ data: DataSet) -> String {
+    JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text()
+  }
+
+  /// Checks that a checkpoint was trained on these data.
+  ///
+  /// - Throws: ``Failure`` with the exit code for bad data that names the parts that differ.
+  package static func checkData(_ file: CheckpointFile, _ data: DataSet) throws(Failure) {
+    guard let text = file.metadata["data"], text != fingerprintText(data) else { return }
+    let trained = try? JSONValue(parsing: text)
+    let parts = data.fingerprints.keys.sorted().filter {
+      trained?[$0]?.stringValue != data.fingerprints[$0]
+    }
+    throw Failure(
+      .badData,
+      "\(file.path): was trained on other data than those of '\(data.name)' here (different: "
+        + "\(parts.isEmpty ? "the list of files" : parts.joined(separator: ", "))); give the data that it was trained on "
+        + "with --data-dir")
   }
 
   /// Reads the position of a run from a checkpoint's metadata.
