@@ -64,7 +64,10 @@ struct ConfigurationTests {
     distilled.distillFrom = "runs/a/b.safetensors"
     distilled.distillLoss = .labels
     distilled.freeze = .experts
-    return [everything, classes, distilled]
+    var frozen = Configuration()
+    frozen.augment = false
+    frozen.freeze = .gate
+    return [everything, classes, distilled, frozen]
   }
 
   private static var everything: Configuration {
@@ -94,7 +97,6 @@ struct ConfigurationTests {
     configuration.similarityScaling = .authors
     configuration.similarityDistance = .squaredEuclidean
     configuration.similarityScale = "12.5"
-    configuration.freeze = .gate
     configuration.initOnly = .gate
     return configuration
   }
