@@ -152,7 +152,9 @@ public enum Evaluator {
     if let combine = request.combine {
       configuration.combine = combine
       configuration.topK = request.topK ?? (combine == trained.combine ? trained.topK : 1)
-      configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+      if combine != trained.combine || configuration.topK != trained.topK {
+        configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+      }
     } else if let topK = request.topK {
       configuration.topK = topK
     }
