@@ -161,7 +161,7 @@ struct TrainOptions: ParsableArguments {
     configuration.runDirectory = directory
     failed.host = comm.hostName
     let observer = ConsoleObserver(style: quiet ? .none : progress, quiet: quiet)
-    if isRoot, !quiet { for note in prepared.notes + prepared.data.notes { Console.error(note) } }
+    if isRoot, !quiet { for note in prepared.notes { Console.error(note) } }
     let watchdog = Watchdog(
       limit: configuration.watchdog, place: "rank \(comm.rank) on host \(comm.hostName)",
       phases: Phase.allCases.map(\.rawValue)

@@ -85,18 +85,21 @@ public struct RunSummary: Equatable, Sendable {
   public var account: ComputeAccount?
   /// The run directory; nil where nothing was kept.
   public var runDirectory: String?
+  /// What has to be said where experts were chosen by the labels; nil where they were not.
+  public var oracleNote: String?
 
   public var state: RunState { status.state }
 
   public init(
     status: RunStatus, metrics: [SplitMetrics], timing: TimingTable?, account: ComputeAccount?,
-    runDirectory: String?
+    runDirectory: String?, oracleNote: String? = nil
   ) {
     self.status = status
     self.metrics = metrics
     self.timing = timing
     self.account = account
     self.runDirectory = runDirectory
+    self.oracleNote = oracleNote
   }
 
   /// Metrics, timing and account as tables.
@@ -113,7 +116,7 @@ public struct RunSummary: Equatable, Sendable {
           figures.deadExperts.map { String($0) } ?? "-",
         ])
       }
-      text += table.text + "\n"
+      text += table.text + (oracleNote.map { "\($0)\n\n" } ?? "\n")
     }
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
@@ -141,6 +144,7 @@ public struct RunSummary: Equatable, Sendable {
     members.append(.init(key: "timing", value: timing?.json ?? .null))
     members.append(.init(key: "account", value: account?.json ?? .null))
     members.append(.init(key: "run_directory", value: JSONValue(runDirectory)))
+    members.append(.init(key: "oracle", value: .bool(oracleNote != nil)))
     return .object(members)
   }
 }

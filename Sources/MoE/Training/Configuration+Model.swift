@@ -7,6 +7,13 @@ extension Configuration {
     distillFrom != nil && distillLoss == .kl ? DistillationGateDesign() : gate.design
   }
 
+  /// What has to be said of figures of a gate that looks at the labels; nil for any other.
+  package var oracleNote: String? {
+    guard gate.design.isOracle else { return nil }
+    return
+      "oracle: --gate \(gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
+  }
+
   package var trainsGate: Bool { freeze != .gate }
   package var trainsExperts: Bool { freeze != .experts }
 

@@ -26,6 +26,14 @@ public struct Evaluation: Sendable {
   public let metrics: Metrics?
   public let account: ComputeAccount?
   public let timing: TimingTable?
+  /// What has to be said where experts were chosen by the labels; nil where they were not.
+  public let oracleNote: String?
+
+  /// The metrics and whether they are those of an oracle; null where they are not known.
+  public var json: JSONValue {
+    guard case .object(let members) = metrics?.json else { return .null }
+    return .object(members + [.init(key: "oracle", value: .bool(oracleNote != nil))])
+  }
 }
 
 /// Runs a trained model, dropless and without changing it.
@@ -110,7 +118,9 @@ public enum Evaluator {
     let reports = try RankReports(session.parts, bank: session.bank, clock: clock, over: communicator)
     let hosts = try communicator.allGather(text: communicator.hostName)
     let loops = try communicator.allGather([seconds])
-    guard communicator.rank == 0 else { return Evaluation(metrics: nil, account: nil, timing: nil) }
+    guard communicator.rank == 0 else {
+      return Evaluation(metrics: nil, account: nil, timing: nil, oracleNote: nil)
+    }
     let timing = TimingTable(
       ranks: reports.seconds.indices.map {
         TimingTable.RankTimes(
@@ -122,7 +132,7 @@ public enum Evaluator {
       metrics: metrics,
       account: reports.account(
         rows: samples.count, parts: session.parts, trained: 0, design: trained.gate.design),
-      timing: timing)
+      timing: timing, oracleNote: trained.oracleNote)
   }
 
   /// The trained configuration with the request's rule.

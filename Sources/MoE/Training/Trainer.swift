@@ -184,7 +184,7 @@ public final class Trainer {
       account: reports.account(
         rows: samplesTrained, parts: session.parts,
         trained: session.parts.trainsExperts ? samplesTrained : 0, design: configuration.gateDesign),
-      runDirectory: directory)
+      runDirectory: directory, oracleNote: configuration.oracleNote)
     try run?.write(summary: summary)
     return summary
   }
