@@ -45,7 +45,7 @@ let package = Package(
       ]),
 
     // MARK: Tests
-    .target(name: "TestSupport", dependencies: ["Dist"], path: "Tests/TestSupport"),
+    .target(name: "TestSupport", dependencies: ["Dist", "MoE"], path: "Tests/TestSupport"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MoETests", dependencies: ["Dist", "MoE", "TestSupport"], exclude: ["Fixtures"]),

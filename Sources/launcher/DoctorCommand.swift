@@ -45,10 +45,11 @@ struct Doctor {
       Line(mark: .ok, text: "moe-dist \(Version.text), vectors compiled for \(Doctor.instructionSet)"),
       Line(mark: .ok, text: "\(Ranks.libraryVersion.split(separator: ",").first ?? "MPI")"),
       Line(
-        mark: Set(kernels).count == 1 ? .ok : .warn,
+        mark: Set(kernels).count == 1 && MoE.BLAS.kernelAdvice == nil ? .ok : .warn,
         text: "\(MoE.BLAS.version), kernel \(Set(kernels).sorted().joined(separator: " and "))"
           + (Set(kernels).count == 1
-            ? "" : ": results depend on placement; set OPENBLAS_CORETYPE on every host")),
+            ? MoE.BLAS.kernelAdvice.map { ": \($0)" } ?? ""
+            : ": results depend on placement; set OPENBLAS_CORETYPE on every host")),
       cores(hosts),
     ] + data() + [writing()]
   }

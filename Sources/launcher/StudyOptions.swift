@@ -33,6 +33,11 @@ struct StudyOptions: ParsableArguments {
   }
 
   /// Runs a study on all ranks, side by side, and writes its results on rank 0.
+  /// The words of the command line, the program by its name alone: results are shown to others.
+  private static var command: [String] {
+    [(CommandLine.arguments[0] as NSString).lastPathComponent] + CommandLine.arguments.dropFirst()
+  }
+
   func run(_ environment: [String: String], _ make: () throws -> Study) {
     let console = StudyConsole(
       style: quiet ? .none : progress, isRoot: Ranks.rank(in: environment) == 0)
@@ -40,7 +45,7 @@ struct StudyOptions: ParsableArguments {
       let study = try make()
       let directory = StudyDirectory(out ?? "studies/\(study.name)")
       let host = StudyHost(
-        load: { try DataLoading.load($0, environment) }, command: CommandLine.arguments,
+        load: { try DataLoading.load($0, environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version],
         buildFlags: Doctor.instructionSet, environment: environment, ranks: Ranks.count(in: environment),
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })

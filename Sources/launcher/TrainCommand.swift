@@ -161,7 +161,10 @@ struct TrainOptions: ParsableArguments {
     configuration.runDirectory = directory
     failed.host = comm.hostName
     let observer = ConsoleObserver(style: quiet ? .none : progress, quiet: quiet)
-    if isRoot, !quiet { for note in prepared.notes { Console.error(note) } }
+    if isRoot, !quiet {
+      for note in prepared.notes { Console.error(note) }
+      if let advice = MoE.BLAS.kernelAdvice { Console.error("NOTE: \(advice)") }
+    }
     let watchdog = Watchdog(
       limit: configuration.watchdog, place: "rank \(comm.rank) on host \(comm.hostName)",
       phases: Phase.allCases.map(\.rawValue)

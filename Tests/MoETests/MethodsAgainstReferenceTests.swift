@@ -23,10 +23,16 @@ struct MethodsAgainstReferenceTests {
     rules.enumerated().flatMap { r, rule in
       regularisers.enumerated().map { i, regulariser in
         let temperature = temperatures[(r + i) % temperatures.count]
-        return Case(
+        var test = Case(
           family: .mnist, rule: rule, temperature: temperature.gate, gate: gate,
           expertTemperature: temperature.experts, importance: regulariser.importance,
           similarity: regulariser.similarity)
+        // From the common start this one case meets a kink of a ReLU or a pool within its five steps, where Float and
+        // Double part; of the seeds 40 to 49 it is the only one that does.
+        if gate == .softmax, rule == .stochastic, test.expertTemperature != nil, test.importance == 0.6 {
+          test.seed = 45
+        }
+        return test
       }
     }
   }
@@ -42,6 +48,8 @@ struct MethodsAgainstReferenceTests {
     Case(family: .mnist, rule: .expectation, gate: .attentive, importance: 0.6, freeze: .experts),
     Case(family: .fashionMNIST, rule: .expectation, gate: .attentive, importance: 0.6),
     Case(family: .fashionMNIST, rule: .expectation, freeze: .gate),
+    Case(family: .mnist, rule: .expectation, temperature: 2, freeze: .experts, hasTeacher: true),
+    Case(family: .fashionMNIST, rule: .expectation, freeze: .experts, hasTeacher: true),
     Case(family: .fashionMNIST, rule: .expectation, gate: .loss),
     Case(family: .mnist, rule: .expectation, experts: 5, rows: 5, gate: .attentive),
     Case(family: .mnist, rule: .topK(1, full: true), experts: 1, gate: .attentive, importance: 0.6),

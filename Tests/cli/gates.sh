@@ -177,8 +177,10 @@ check "a class without an expert" refused 64 'class 9 to no expert' --expert-cla
 check "experts that contradict the lists" refused 64 'contradicts --expert-classes' --experts 4 --expert-classes "$split"
 check "an attentive gate for unequal widths" refused 64 'equal width' --model expert-heavy --gate attentive
 check "nothing to train" refused 64 'nothing to train' --gate peeking --freeze experts
-check "a checkpoint of another data set's size" refused 65 'experts.0' \
-  --init-from "$(checkpoint_of "$scratch/softmax-expectation-none-1")" --model fashion-mnist
+weights_of_another_model() {
+  refused 65 'experts.0' --init-from "$(checkpoint_of "$scratch/softmax-expectation-none-1")" --model fashion-mnist
+}
+check "the weights of another model" weights_of_another_model
 
 not_attentive() {
   exits_with 64 run_alone "$moe_dist" distill "$scratch/softmax-expectation-none-1" --run-dir "$scratch/refused"

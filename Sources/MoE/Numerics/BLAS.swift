@@ -8,6 +8,28 @@ public enum BLAS {
   /// The kernels that OpenBLAS chose for this CPU, e.g. `SkylakeX`; other kernels give other bits.
   public static var kernelName: String { String(cString: openblas_get_corename()) }
 
+  /// What to do where OpenBLAS does not know the processor and falls back to kernels for old ones, several times slower;
+  /// nil where it uses what the program was built for.
+  public static var kernelAdvice: String? {
+    advice(kernel: kernelName, instructionSet: Lanes.instructionSet)
+  }
+
+  package static func advice(kernel: String, instructionSet: String) -> String? {
+    let better: String
+    switch instructionSet {
+    case "AVX-512": better = "SkylakeX"
+    case "AVX2 and FMA": better = "Haswell"
+    default: return nil
+    }
+    let old = [
+      "Prescott", "Core2", "Penryn", "Dunnington", "Atom", "Nehalem", "Katmai", "Coppermine", "Northwood",
+    ]
+    guard old.contains(kernel) else { return nil }
+    return
+      "OpenBLAS does not know this processor and computes with its kernels for \(kernel), several times slower than "
+      + "it could; set OPENBLAS_CORETYPE=\(better) on every host (and keep it: other kernels give other last bits)"
+  }
+
   /// OpenBLAS's own description of its build.
   public static var version: String { String(cString: openblas_get_config()) }
 

@@ -1,0 +1,101 @@
+"""Trains the CIFAR-100 mixture of scripts/pytorch_step.py in PyTorch for a few epochs and prints its figures, a line an epoch.
+
+To hold a run of `moe-dist train --dataset cifar-100` against: the same networks, augmentation, optimiser and batch, but
+PyTorch's own random numbers, so that figures agree in size, not in digits.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import sys
+import time
+
+import torch
+from torch.nn import functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from pytorch_step import Mixture  # noqa: E402
+
+MEAN = torch.tensor((0.5074, 0.4867, 0.4411)).view(1, 3, 1, 1)
+DEVIATION = torch.tensor((0.2011, 0.1987, 0.2025)).view(1, 3, 1, 1)
+
+
+def read(path: pathlib.Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (N, 3, 32, 32) as bytes, and fine labels, of a CIFAR-100 file in the binary format."""
+    records = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8).reshape(-1, 3074)
+    return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1].long()
+
+
+def augmented(images: torch.Tensor) -> torch.Tensor:
+    """Random flips, and crops of 32 from reflected margins of 4, an image each."""
+    padded = F.pad(images.float(), (4, 4, 4, 4), mode="reflect")
+    rows = []
+    for image, flip, top, left in zip(
+        padded, torch.rand(len(images)) < 0.5, torch.randint(0, 9, (len(images),)), torch.randint(0, 9, (len(images),))
+    ):
+        crop = image[:, top : top + 32, left : left + 32]
+        rows.append(crop.flip(2) if flip else crop)
+    return torch.stack(rows)
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    return (images.float() / 255 - MEAN) / DEVIATION
+
+
+def entropy(p: torch.Tensor) -> float:
+    """In bits."""
+    return -sum(x * math.log2(x) for x in p.tolist() if x > 0)
+
+
+@torch.no_grad()
+def evaluate(model: Mixture, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    model.eval()
+    wrong, outside, gates = 0, 0, []
+    for first in range(0, len(images), 1000):
+        x, y = normalised(images[first : first + 1000]), labels[first : first + 1000]
+        p = F.softmax(model.gate(x), dim=1)
+        answers = torch.stack([F.softmax(expert(x), dim=1) for expert in model.experts], dim=1)
+        best = torch.einsum("be,bec->bc", p, answers).topk(5, dim=1).indices
+        wrong += int((best[:, 0] != y).sum())
+        outside += int((best != y[:, None]).all(dim=1).sum())
+        gates.append(p)
+    p = torch.cat(gates).double()
+    return {
+        "test_error": wrong / len(images),
+        "top5_error": outside / len(images),
+        "sample_entropy": sum(entropy(row) for row in p[:2000]) / min(2000, len(p)),
+        "usage_entropy": entropy(p.mean(dim=0)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=pathlib.Path, help="of train.bin and test.bin")
+    parser.add_argument("--model", choices=("cifar", "cifar-small"), default="cifar-small")
+    parser.add_argument("--experts", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    images, labels = read(arguments.directory / "train.bin")
+    model = Mixture(arguments.model, arguments.experts)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for epoch in range(arguments.epochs):
+        model.train()
+        began, total = time.perf_counter(), 0.0
+        for rows in torch.randperm(len(images)).split(arguments.batch_size):
+            loss = model(normalised(augmented(images[rows])), labels[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            total += float(loss) * len(rows)
+        figures = {"epoch": epoch + 1, "train_loss": total / len(images), "seconds": time.perf_counter() - began}
+        print(json.dumps(figures | evaluate(model, *read(arguments.directory / "test.bin"))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+public import Dist
+import MoE
+
+/// The exchange as linear maps, on small whole numbers, so that every equation is exact.
+///
+/// Dispatch D takes rows to (expert, row) copies, combine C takes (expert, row) answers to slots, and what is returned
+/// goes by C's adjoint. The adjoint of D sums a row's copies over its experts, which is the sum of C's slots.
+public enum ExchangeLaws {
+  static let experts = 5
+  /// Values of an answer.
+  static let features = 3
+
+  /// Experts per row: one, two, all but one, all; 0 stands for the dense plan without a table.
+  public static let slots = [1, 2, 4, 5, 0]
+  public static let placements = ["block", "round-robin", "auto"]
+
+  /// What is wrong with the exchange of all ranks; collective.
+  public static func problems(_ comm: any Communicator) throws -> [String] {
+    try placements.flatMap { placement in
+      try slots.flatMap { slots in
+        try check(comm, placement: placement, slots: slots).map { "\($0) (\(placement), \(slots) slots)" }
+      }
+    }
+  }
+
+  /// A number that looks random and is small.
+  private static func number(_ a: Int, _ b: Int, _ c: Int = 0) -> Int {
+    var x = UInt64(bitPattern: Int64(a &* 7919 &+ b &* 104_729 &+ c &* 1_299_709 &+ 12_345))
+    x ^= x >> 13
+    x = x &* 0x9E37_79B9_7F4A_7C15
+    x ^= x >> 29
+    return Int(x % 17) - 8
+  }
+
+  private static func check(_ comm: any Communicator, placement text: String, slots: Int) throws -> [String] {
+    let placement = try ExpertPlacement(text, experts: experts, ranks: comm.size, gateWork: 2, expertWork: 1)
+    let exchange = Exchange(comm, placement: placement, answerFeatures: features)
+    // Ragged shards; every fourth rank has none.
+    let rows = comm.rank % 4 == 3 ? 0 : 5 + 12 * (comm.rank % 3)
+    let first = 1000 * comm.rank
+    let taken = slots == 0 ? experts : slots
+    let workspace = Workspace(capacity: 1 << 20)
+    let plan: RoutingPlan
+    var table: SlotTable?
+    if slots == 0 {
+      plan = RoutingPlan(dense: rows, placement: placement)
+    } else {
+      let scores = workspace.map(features: experts, rows: rows)
+      for e in 0..<experts { for row in 0..<rows { scores[e][row] = Float(number(first + row, e, 1)) } }
+      let chosen = SlotTable(topOf: scores, slots: slots)
+      table = chosen
+      plan = RoutingPlan(chosen, placement: placement)
+    }
+    func expert(_ row: Int, _ slot: Int) -> Int { table.map { $0[row, slot] } ?? slot }
+
+    // Dispatch: every row's number arrives at its experts, once per rank, ascending.
+    let arrival = try exchange.announce(plan)
+    let arrived = try exchange.dispatch(plan, to: arrival, rowBytes: 4) { row, target in
+      target.storeBytes(of: Int32(first + row), as: Int32.self)
+    }
+    let numbers = (0..<arrival.rows.total).map { arrived.load(fromByteOffset: 4 * $0, as: Int32.self) }
+    let mine = placement.expertsOfRank[comm.rank]
+    let copies = mine.indices.map { local in
+      arrival.positions.map { $0[local].map { Int(numbers[Int($0)]) } } ?? numbers.map { Int($0) }
+    }
+    var problems: [String] = []
+    for (local, e) in mine.enumerated() {
+      let all = expected(comm, e, slots: slots)
+      if copies[local] != all { problems.append("expert \(e) got rows \(copies[local]), not \(all)") }
+    }
+
+    // ⟨C a, s⟩ = ⟨a, Cᵀ s⟩, and ⟨D x, y⟩ = ⟨x, Σ_slots C y⟩.
+    let answers = mine.enumerated().map { local, e in
+      filled(workspace, features: features, rows: copies[local].count) {
+        number(copies[local][$1], e, $0 + 2)
+      }
+    }
+    let combined = workspace.map(features: taken * features, rows: rows)
+    try exchange.combine(answers, from: arrival, plan, into: combined)
+    let gradient = filled(workspace, features: taken * features, rows: rows) { number(first + $1, $0, 9) }
+    let returned = answers.map { workspace.map(features: $0.features, rows: $0.rows) }
+    try exchange.returnGradients(gradient, plan, to: arrival, into: returned)
+    var sums = [product(combined, gradient), 0, 0, 0]
+    for (answer, back) in zip(answers, returned) { sums[1] += product(answer, back) }
+    for local in mine.indices {
+      for row in copies[local].indices {
+        sums[2] += number(copies[local][row], 77) * Int(answers[local][0][row])
+      }
+    }
+    for row in 0..<rows {
+      for slot in 0..<taken { sums[3] += number(first + row, 77) * Int(combined[slot * features][row]) }
+    }
+    // C is a permutation: every slot holds the answer of its own expert for its own row.
+    for row in 0..<rows {
+      for slot in 0..<taken {
+        for f in 0..<features
+        where Int(combined[slot * features + f][row]) != number(first + row, expert(row, slot), f + 2) {
+          problems.append("slot \(slot) of row \(row) holds another answer")
+        }
+      }
+    }
+    let all = try comm.allGather(sums)
+    let totals = (0..<4).map { item in (0..<comm.size).reduce(0) { $0 + all[$1 * 4 + item] } }
+    if totals[0] != totals[1] { problems.append("<C a, s> = \(totals[0]) but <a, C's> = \(totals[1])") }
+    if totals[2] != totals[3] { problems.append("<D x, y> = \(totals[2]) but <x, D'y> = \(totals[3])") }
+    return problems
+  }
+
+  /// The rows that an expert should get, of all shards, ascending.
+  private static func expected(_ comm: any Communicator, _ e: Int, slots: Int) -> [Int] {
+    (0..<comm.size).flatMap { rank -> [Int] in
+      let rows = rank % 4 == 3 ? 0 : 5 + 12 * (rank % 3)
+      return (0..<rows).map { 1000 * rank + $0 }.filter { row in
+        guard slots > 0 else { return true }
+        // Chosen unless that many others come first: a larger score, or an equal one of a lower number.
+        let own = number(row, e, 1)
+        let before = (0..<experts).count { other in
+          let score = number(row, other, 1)
+          return score > own || (score == own && other < e)
+        }
+        return before < slots
+      }
+    }
+  }
+
+  private static func filled(
+    _ workspace: Workspace, features: Int, rows: Int, _ value: (Int, Int) -> Int
+  ) -> FeatureMap {
+    let map = workspace.map(features: features, rows: rows)
+    for f in 0..<features { for row in 0..<rows { map[f][row] = Float(value(f, row)) } }
+    return map
+  }
+
+  private static func product(_ a: FeatureMap, _ b: FeatureMap) -> Int {
+    (0..<a.features).reduce(0) { sum, f in
+      (0..<a.rows).reduce(sum) { $0 + Int(a[f][$1]) * Int(b[f][$1]) }
+    }
+  }
+}
