@@ -119,13 +119,13 @@ struct EvaluateCommand: ParsableCommand {
         return 0
       }
       if json {
-        Console.output(metrics.json.text(pretty: true) + "\n")
+        Console.output(found.json.text(pretty: true) + "\n")
       } else {
         let summary = RunSummary(
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
           metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
           account: account,
-          runDirectory: nil, isOracle: trained.gateDesign.isOracle)
+          runDirectory: nil, oracleNote: found.oracleNote)
         Console.output(summary.figures)
       }
       return 0

@@ -100,6 +100,7 @@ struct TrainOptions: ParsableArguments {
       configuration.placement, experts: configuration.modelExperts,
       ranks: Ranks.count(in: environment), gateWork: 0, expertWork: 1)
     let (data, actual, dataNotes) = try loadData(configuration, resolved, layers, environment)
+    if checkpoint != nil { try actual.checkScale(resolved.given["similarity-scale"], against: data) }
     let faults = try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) }
     return Preparation(
       configuration: actual, notes: notes + resolved.notes + dataNotes, resume: checkpoint, data: data,
@@ -161,7 +162,7 @@ struct TrainOptions: ParsableArguments {
     failed.host = comm.hostName
     let observer = ConsoleObserver(style: quiet ? .none : progress, quiet: quiet)
     if isRoot, !quiet {
-      for note in prepared.notes + prepared.data.notes { Console.error(note) }
+      for note in prepared.notes { Console.error(note) }
       if let advice = MoE.BLAS.kernelAdvice { Console.error("NOTE: \(advice)") }
     }
     let watchdog = Watchdog(

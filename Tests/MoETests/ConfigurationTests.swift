@@ -64,7 +64,10 @@ struct ConfigurationTests {
     distilled.distillFrom = "runs/a/b.safetensors"
     distilled.distillLoss = .labels
     distilled.freeze = .experts
-    return [everything, classes, distilled]
+    var frozen = Configuration()
+    frozen.augment = false
+    frozen.freeze = .gate
+    return [everything, classes, distilled, frozen]
   }
 
   private static var everything: Configuration {
@@ -94,7 +97,6 @@ struct ConfigurationTests {
     configuration.similarityScaling = .authors
     configuration.similarityDistance = .squaredEuclidean
     configuration.similarityScale = "12.5"
-    configuration.freeze = .experts
     configuration.initOnly = .gate
     return configuration
   }
@@ -289,6 +291,49 @@ struct ConfigurationTests {
         _ = try Configuration.resuming(
           from: stored, earlier: none, [layer(["top-k-weights": "renormalised"])], checkpoint: "c")
       }?.code == .usage)
+  }
+
+  /// With the scaling of the authors the default scale is none; a run that had another keeps it.
+  @Test func aScaleThatWasGivenSurvivesAResumeWithoutIt() throws {
+    let first = try Configuration.resolve([
+      layer(["similarity": "3", "similarity-scaling": "authors", "similarity-scale": "7.5"])
+    ]).configuration
+    let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
+    let earlier = try ConfigurationLayer(yaml: first.yaml, file: "config.yaml")
+    for given in [layer([:]), layer(["similarity-scaling": "authors", "similarity": "3"])] {
+      let again = try Configuration.resuming(from: stored, earlier: earlier, [given], checkpoint: "c")
+      #expect(again.configuration == first)
+    }
+  }
+
+  /// The checkpoint has the mean distance as a number; the word for it may be given again, and is checked with the data.
+  @Test func theScaleOfTheDataMayBeGivenAgain() throws {
+    let data = try SyntheticClusters().load(DataOptions(environment: [:]))
+    let first = try Configuration.resolve([layer(["dataset": "synthetic", "similarity": "3"])]).configuration
+      .resolvingScale(of: data)
+    #expect(Double(first.similarityScale) != nil)
+    let stored = try Configuration(valueKeysJSON: first.valueKeysJSON())
+    let words = layer(["similarity-scale": "dataset"])
+    let again = try Configuration.resuming(
+      from: stored, earlier: ConfigurationLayer(entries: []), [words], checkpoint: "c")
+    #expect(again.configuration.similarityScale == first.similarityScale)
+    try again.configuration.checkScale(again.given["similarity-scale"], against: data)
+    var other = again.configuration
+    other.similarityScale = "7.5"
+    #expect(refusal { try other.checkScale(again.given["similarity-scale"], against: data) }?.code == .usage)
+  }
+
+  @Test func whatAFrozenPartWouldTrainHasNoEffect() throws {
+    let gate = try Configuration.resolve([
+      layer(["freeze": "gate", "importance": "0.5", "expert-temperature": "2"])
+    ])
+    #expect(gate.configuration.importance == 0 && gate.configuration.expertTemperature == 2)
+    #expect(gate.notes.count == 1 && gate.notes[0].hasPrefix("--importance 0.5 has no effect"))
+    let experts = try Configuration.resolve([
+      layer(["freeze": "experts", "importance": "0.5", "expert-temperature": "2"])
+    ])
+    #expect(experts.configuration.importance == 0.5 && experts.configuration.expertTemperature == nil)
+    #expect(refusal(["distill-from": "a.safetensors", "freeze": "gate"])?.code == .usage)
   }
 }
 

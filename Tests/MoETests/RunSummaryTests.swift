@@ -11,7 +11,7 @@ struct RunSummaryTests {
     let summary = RunSummary(
       status: RunStatus(state: .finished, epoch: epochs, step: epochs, stepsExecuted: epochs),
       metrics: [.init(split: "test", metrics: sums.metrics())], timing: nil, account: nil, runDirectory: nil,
-      isOracle: isOracle)
+      oracleNote: isOracle ? "oracle: by the labels" : nil)
     return summary.text.split(separator: "\n")
   }
 

@@ -235,12 +235,39 @@ oracle_predicts() {
   says 'cannot predict'
 }
 check "predicting with the labels" oracle_predicts
-oracle_is_named() {
-  grep -q '"oracle": true' "$scratch/gate-peeking-1/summary.json"
-  grep -q '"oracle": false' "$scratch/gate-loss-1/summary.json"
-  on 1 "$moe_dist" evaluate "$scratch/gate-peeking-1" >"$scratch/out"
-  grep -q '^oracle: ' "$scratch/out" || { echo "no oracle in:"; head -n 5 "$scratch/out"; return 1; }
+oracle_is_marked() {
+  run_alone "$moe_dist" train --dataset synthetic --model mnist --gate peeking --max-steps 1 --run-dir "$scratch/oracle" \
+    >"$scratch/out" 2>"$scratch/err"
+  grep -q '^moe-dist .*; oracle: --gate peeking' "$scratch/err" || { echo "the start line has no mark"; cat "$scratch/err"; return 1; }
+  grep -q '^oracle: ' "$scratch/out"
+  grep -q '"oracle": true' "$scratch/oracle/summary.json"
+  run_alone "$moe_dist" evaluate "$scratch/oracle" --json | grep -q '"oracle": true'
+  run_alone "$moe_dist" train "${small[@]}" --gate loudest --run-dir "$scratch/no-oracle" --max-steps 1
+  run_alone "$moe_dist" evaluate "$scratch/no-oracle" --json | grep -q '"oracle": false'
 }
-check "an oracle's figures are named so" oracle_is_named
+check "figures of an oracle are marked" oracle_is_marked
+
+other_data() {
+  local make run=$scratch/other
+  make=$(dirname -- "${BASH_SOURCE[0]}")/make_idx.py
+  python3 "$make" "$scratch/here" --train 40 --test 20
+  python3 "$make" "$scratch/there" --train 60 --test 20
+  run_alone "$moe_dist" train --dataset mnist --data-dir "$scratch/here" --batch-size 16 --max-steps 1 --run-dir "$run" --quiet
+  exits_with 65 run_alone "$moe_dist" train --data-dir "$scratch/there" --max-steps 2 --run-dir "$run" --resume auto --quiet
+  says 'other data .*train-images'
+  exits_with 65 run_alone "$moe_dist" evaluate "$run" --data-dir "$scratch/there"
+  says 'other data .*train-images'
+}
+check "a checkpoint of other data" other_data
+one_line_on_two_ranks() {
+  exits_with 64 on 2 "$moe_dist" train "${small[@]}" --run-dir "$scratch/refused" --max-steps 1 \
+    --experts 2 --expert-classes 0,1/2,3
+  says 'class 4 to no expert'
+}
+if $local_only; then
+  skip "an error that every rank has, on two ranks" "one rank with --local"
+else
+  check "an error that every rank has is said once" one_line_on_two_ranks
+fi
 
 finish

@@ -85,21 +85,21 @@ public struct RunSummary: Equatable, Sendable {
   public var account: ComputeAccount?
   /// The run directory; nil where nothing was kept.
   public var runDirectory: String?
-  /// The gate chooses experts by the labels, so that the figures are those of an oracle.
-  public var isOracle: Bool
+  /// What has to be said where experts were chosen by the labels; nil where they were not.
+  public var oracleNote: String?
 
   public var state: RunState { status.state }
 
   public init(
     status: RunStatus, metrics: [SplitMetrics], timing: TimingTable?, account: ComputeAccount?,
-    runDirectory: String?, isOracle: Bool = false
+    runDirectory: String?, oracleNote: String? = nil
   ) {
-    self.isOracle = isOracle
     self.status = status
     self.metrics = metrics
     self.timing = timing
     self.account = account
     self.runDirectory = runDirectory
+    self.oracleNote = oracleNote
   }
 
   /// Metrics, timing and account as tables.
@@ -121,9 +121,7 @@ public struct RunSummary: Equatable, Sendable {
               bits(figures.usageEntropy), figures.deadExperts.map { String($0) } ?? "-",
             ])
       }
-      text += table.text
-      if isOracle { text += "oracle: the gate chooses experts by the labels\n" }
-      text += "\n"
+      text += table.text + (oracleNote.map { "\($0)\n\n" } ?? "\n")
     }
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
@@ -149,10 +147,10 @@ public struct RunSummary: Equatable, Sendable {
       .init(
         key: "metrics",
         value: .object(metrics.map { .init(key: $0.split, value: $0.metrics.json) })))
-    members.append(.init(key: "oracle", value: .bool(isOracle)))
     members.append(.init(key: "timing", value: timing?.json ?? .null))
     members.append(.init(key: "account", value: account?.json ?? .null))
     members.append(.init(key: "run_directory", value: JSONValue(runDirectory)))
+    members.append(.init(key: "oracle", value: .bool(oracleNote != nil)))
     return .object(members)
   }
 }

@@ -7,6 +7,13 @@ extension Configuration {
     distillFrom != nil && distillLoss == .kl ? DistillationGateDesign() : gate.design
   }
 
+  /// What has to be said of figures of a gate that looks at the labels; nil for any other.
+  package var oracleNote: String? {
+    guard gate.design.isOracle else { return nil }
+    return
+      "oracle: --gate \(gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
+  }
+
   package var trainsGate: Bool { freeze != .gate }
   package var trainsExperts: Bool { freeze != .experts }
 
@@ -33,11 +40,31 @@ extension Configuration {
   public func resolvingScale(of data: DataSet) -> Configuration {
     guard similarity > 0 || dissimilarity > 0, similarityScale == "dataset" else { return self }
     var resolved = self
+    resolved.similarityScale = Self.scale(of: data)
+    return resolved
+  }
+
+  /// Checks that a scale `dataset` that is given again at a resume means the number that the run began with.
+  ///
+  /// - Throws: ``Failure`` for wrong usage that names both values.
+  public func checkScale(_ given: ConfigurationLayer.Entry?, against data: DataSet) throws(Failure) {
+    guard similarity > 0 || dissimilarity > 0, let given, given.text == "dataset" else { return }
+    let scale = Self.scale(of: data)
+    // Another kind of CPU gives other last digits; the run keeps its own.
+    if let now = Double(scale), let then = Double(similarityScale), abs(now / then - 1) < 1e-4 { return }
+    throw Failure(
+      .usage,
+      "\(given.words) is \(scale) here, but the run was trained with similarity-scale \(similarityScale); leave it out "
+        + "to resume, or start a new run")
+  }
+
+  /// The mean distance of the first training samples, as text.
+  private static func scale(of data: DataSet) -> String {
+    // The bits of a product depend on the number of threads.
+    BLAS.useOneThread()
     let normalisation = Normalisation(
       mean: data.mean, standardDeviation: data.standardDeviation,
       channelPixels: data.train.shape.height * data.train.shape.width)
-    resolved.similarityScale = String(
-      SampleDistances.mean(of: data.train, first: 1000, normalisation: normalisation))
-    return resolved
+    return String(SampleDistances.mean(of: data.train, first: 1000, normalisation: normalisation))
   }
 }

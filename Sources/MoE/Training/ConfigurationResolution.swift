@@ -107,6 +107,10 @@ extension Configuration {
       guard initFrom == nil else {
         throw Failure(.usage, "--distill-from starts from that run's experts; leave out --init-from")
       }
+      if let entry = given["freeze"], freeze != .experts {
+        throw Failure(
+          .usage, "\(entry.words) contradicts --distill-from, which freezes the experts; leave one out")
+      }
       freeze = .experts
     }
     if freeze == .experts, gate.design.choosesOne, gate != .loss {
@@ -162,6 +166,11 @@ extension Configuration {
         "without --similarity or --dissimilarity")
     }
     if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
+    if freeze == .gate {
+      explain(
+        Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate, which they would train")
+    }
+    if freeze == .experts { explain(["expert-temperature"], "with --freeze experts") }
     if let expertTemperature, expertTemperature == temperature {
       explain(["expert-temperature"], "where it is that of the gate")
     }

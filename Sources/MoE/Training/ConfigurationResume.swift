@@ -55,16 +55,22 @@ extension Configuration {
     checkpoint: String
   ) throws(Failure) -> ResolvedConfiguration {
     let dataset = ConfigurationLayer(commandLine: [("dataset", stored.dataset)])
-    var base = try resolve([dataset, earlier, dataset]).configuration
-    for setting in ConfigurationSchema.settings where setting.effect == .values {
-      if let text = setting.text(stored) { _ = setting.assign(&base, text) }
+    let kept = try resolve([dataset, earlier, dataset]).configuration
+    var base = stored
+    for setting in ConfigurationSchema.settings where setting.effect != .values {
+      if let text = setting.text(kept) { _ = setting.assign(&base, text) }
     }
-    base.mean = stored.mean
-    base.standardDeviation = stored.standardDeviation
     let entries = layers.flatMap(\.entries)
     var resolved = try base.applying(entries)
-    // Weights that follow from k are no contradiction; only what was given can be one.
-    if resolved.given["top-k-weights"] == nil { resolved.configuration.topKWeights = stored.topKWeights }
+    // What follows from other settings is no contradiction; only what was given can be one.
+    for setting in ConfigurationSchema.settings
+    where setting.effect == .values && resolved.given[setting.key] == nil {
+      if let text = setting.text(stored) { _ = setting.assign(&resolved.configuration, text) }
+    }
+    // The checkpoint has the number that `dataset` meant; see `checkScale`.
+    if resolved.given["similarity-scale"]?.text == "dataset" {
+      resolved.configuration.similarityScale = stored.similarityScale
+    }
     for setting in ConfigurationSchema.settings {
       guard let entry = resolved.given[setting.key] else { continue }
       switch setting.effect {

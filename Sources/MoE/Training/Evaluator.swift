@@ -26,6 +26,14 @@ public struct Evaluation: Sendable {
   public let metrics: Metrics?
   public let account: ComputeAccount?
   public let timing: TimingTable?
+  /// What has to be said where experts were chosen by the labels; nil where they were not.
+  public let oracleNote: String?
+
+  /// The metrics and whether they are those of an oracle; null where they are not known.
+  public var json: JSONValue {
+    guard case .object(let members) = metrics?.json else { return .null }
+    return .object(members + [.init(key: "oracle", value: .bool(oracleNote != nil))])
+  }
 }
 
 /// Runs a trained model, dropless and without changing it.
@@ -64,14 +72,6 @@ public enum Evaluator {
       throw AgreedError(
         Failure(.usage, "the run held out no validation samples; evaluate --split test or train"))
     }
-    var failure: Failure?
-    do throws(Failure) {
-      let file = try CheckpointFile(path: request.checkpoint)
-      try TrainingState.checkData(data, against: file.metadata, file: file.path)
-    } catch let found {
-      failure = found
-    }
-    try communicator.agree(failure)
     return try run(
       request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
   }
@@ -106,6 +106,7 @@ public enum Evaluator {
     var failure: Failure?
     do {
       let file = try CheckpointFile(path: request.checkpoint)
+      try TrainingState.checkData(file, data)
       if communicator.rank == 0 { try file.verifyAll() }
       try TrainingState.load(file, into: session.parts, moments: false)
     } catch let found as Failure {
@@ -117,7 +118,9 @@ public enum Evaluator {
     let reports = try RankReports(session.parts, bank: session.bank, clock: clock, over: communicator)
     let hosts = try communicator.allGather(text: communicator.hostName)
     let loops = try communicator.allGather([seconds])
-    guard communicator.rank == 0 else { return Evaluation(metrics: nil, account: nil, timing: nil) }
+    guard communicator.rank == 0 else {
+      return Evaluation(metrics: nil, account: nil, timing: nil, oracleNote: nil)
+    }
     let timing = TimingTable(
       ranks: reports.seconds.indices.map {
         TimingTable.RankTimes(
@@ -129,7 +132,7 @@ public enum Evaluator {
       metrics: metrics,
       account: reports.account(
         rows: samples.count, parts: session.parts, trained: 0, design: trained.gate.design),
-      timing: timing)
+      timing: timing, oracleNote: trained.oracleNote)
   }
 
   /// The trained configuration with the request's rule.
@@ -159,7 +162,9 @@ public enum Evaluator {
     if let combine = request.combine {
       configuration.combine = combine
       configuration.topK = request.topK ?? (combine == trained.combine ? trained.topK : 1)
-      configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+      if combine != trained.combine || configuration.topK != trained.topK {
+        configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+      }
     } else if let topK = request.topK {
       configuration.topK = topK
     }

@@ -28,7 +28,13 @@ package final class ModelSession {
     self.data = data
     self.communicator = communicator
     self.clock = clock
-    let parts = try ModelParts(configuration, data: data, communicator: communicator, training: training)
+    let parts: ModelParts
+    do {
+      parts = try ModelParts(configuration, data: data, communicator: communicator, training: training)
+    } catch let failure as Failure {
+      // Configuration and data are the same on every rank, and so is what is wrong with them.
+      throw AgreedError(failure)
+    }
     self.parts = parts
     let experts = parts.placement.experts
     let normalisation = Normalisation(

@@ -37,7 +37,8 @@ extension Trainer {
       testSamples: data.test.count,
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
       bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
-      bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0, notes: data.notes)
+      bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
+      notes: data.notes + [configuration.oracleNote].compactMap { $0 })
   }
 }
 

@@ -73,7 +73,7 @@ public final class Trainer {
       if let resume {
         try restore(resume, teacher: source)
       } else if let source {
-        try TrainingState.checkData(data, against: source.metadata, file: source.path)
+        try TrainingState.checkData(source, data)
         try TrainingState.distil(session.parts, from: source)
       } else if let path = configuration.initFrom {
         let file = try CheckpointFile(path: path)
@@ -87,19 +87,9 @@ public final class Trainer {
     began = position
   }
 
-  /// Compares a scale that was given as `dataset`, and so became known with the data alone, with the checkpoint's.
-  private func checkSimilarityScale(of file: CheckpointFile) throws(Failure) {
-    let stored = try Evaluator.configuration(of: file.path).similarityScale
-    guard configuration.similarityScale != stored else { return }
-    throw Failure(
-      .usage,
-      "--similarity-scale dataset, which is \(configuration.similarityScale) of these data, differs from "
-        + "\(file.path), which was trained with similarity-scale \(stored); leave it out to resume, or start a new run"
-    )
-  }
-
   private func restore(_ path: String, teacher source: CheckpointFile?) throws {
     let file = try CheckpointFile(path: path)
+    try TrainingState.checkData(file, data)
     guard file.metadata["teacher"] == source?.contentChecksum else {
       throw Failure(
         .badData,
@@ -108,8 +98,6 @@ public final class Trainer {
       )
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
-    try TrainingState.checkData(data, against: file.metadata, file: path)
-    try checkSimilarityScale(of: file)
     position = try TrainingState.position(file.metadata, file: path)
     try TrainingState.load(file, into: session.parts, moments: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
@@ -203,7 +191,7 @@ public final class Trainer {
       account: reports.account(
         rows: samplesTrained, parts: session.parts,
         trained: session.parts.trainsExperts ? samplesTrained : 0, design: configuration.gateDesign),
-      runDirectory: directory, isOracle: configuration.gateDesign.isOracle)
+      runDirectory: directory, oracleNote: configuration.oracleNote)
     try run?.write(summary: summary)
     return summary
   }

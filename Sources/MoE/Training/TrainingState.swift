@@ -28,7 +28,7 @@ package enum TrainingState {
     var metadata = [
       "format": format,
       "configuration": configuration.valueKeysJSON(),
-      "data": fingerprints(of: data),
+      "data": fingerprintText(data),
       "epoch": String(position.epoch),
       "step": String(position.step),
       "rows_done": String(position.rowsDone),
@@ -38,23 +38,24 @@ package enum TrainingState {
     return metadata
   }
 
-  private static func fingerprints(of data: DataSet) -> String {
+  private static func fingerprintText(_ data: DataSet) -> String {
     JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text()
   }
 
-  /// Refuses data other than those that a checkpoint was trained on.
+  /// Checks that a checkpoint was trained on these data.
   ///
-  /// - Parameter file: the checkpoint's path, for the message.
-  /// - Throws: ``Failure`` with the exit code for bad data when a fingerprint differs.
-  package static func checkData(
-    _ data: DataSet, against metadata: [String: String], file: String
-  ) throws(Failure) {
-    guard metadata["data"] != fingerprints(of: data) else { return }
-    let place = data.location.isEmpty ? "" : " at \(data.location)"
+  /// - Throws: ``Failure`` with the exit code for bad data that names the parts that differ.
+  package static func checkData(_ file: CheckpointFile, _ data: DataSet) throws(Failure) {
+    guard let text = file.metadata["data"], text != fingerprintText(data) else { return }
+    let trained = try? JSONValue(parsing: text)
+    let parts = data.fingerprints.keys.sorted().filter {
+      trained?[$0]?.stringValue != data.fingerprints[$0]
+    }
     throw Failure(
       .badData,
-      "\(file): was trained on other data than '\(data.name)'\(place), whose fingerprints differ; name its data"
-        + " set by --dataset, and where it is by --data-dir")
+      "\(file.path): was trained on other data than those of '\(data.name)' here (different: "
+        + "\(parts.isEmpty ? "the list of files" : parts.joined(separator: ", "))); give the data that it was trained on "
+        + "with --data-dir")
   }
 
   /// Reads the position of a run from a checkpoint's metadata.

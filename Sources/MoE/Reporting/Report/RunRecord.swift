@@ -92,6 +92,7 @@ struct RunRecord {
     let gate = setting("gate") ?? "softmax"
     if gate == "none" { return "single model" }
     var name = ["softmax": "original MoE", "attentive": "attentive gate"][gate] ?? "\(gate) gate"
+    if GateKind(rawValue: gate)?.design.isOracle == true { name += ", an oracle that sees the labels" }
     if setting("distill-from") != nil { name = "distilled (\(setting("distill-loss") ?? "kl"))" }
     switch setting("combine") {
     case "stochastic": name += ", stochastic"
