@@ -260,7 +260,8 @@ struct ConfigurationTests {
     #expect(try resume(["init-from": "x"]).notes == ["--init-from x has no effect on a resumed run"])
   }
 
-  @Test func aScaleGivenAsDatasetIsLeftToTheDataWhereTheCheckpointHasANumber() throws {
+  /// Whether it means that number is asked of the data, by `checkScale`.
+  @Test func aScaleGivenAsDatasetKeepsTheCheckpointsNumber() throws {
     let first = try Configuration.resolve([
       layer(["similarity": "5", "similarity-scale": "3.25"])
     ]).configuration
@@ -272,7 +273,7 @@ struct ConfigurationTests {
     }
     #expect(try resume([:]) == "3.25")
     #expect(try resume(["similarity-scale": "3.25"]) == "3.25")
-    #expect(try resume(["similarity-scale": "dataset"]) == "dataset")
+    #expect(try resume(["similarity-scale": "dataset"]) == "3.25")
     #expect(refusal { _ = try resume(["similarity-scale": "batch-max"]) }?.code == .usage)
     #expect(refusal { _ = try resume(["similarity-scale": "3"]) }?.code == .usage)
   }

@@ -5,7 +5,7 @@ internal import CLanes
 struct PeekingGateDesign: GateDesign {
   var choosesOne: Bool { true }
   var isOracle: Bool { true }
-  var reasonForAll: String? { "choosing needs every expert's answer" }
+  var needsEveryExpert: Bool { true }
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { PeekingScorer() }
 }
 
@@ -13,16 +13,18 @@ struct PeekingGateDesign: GateDesign {
 /// bits, answers and is trained.
 struct LoudestGateDesign: GateDesign {
   var choosesOne: Bool { true }
-  var reasonForAll: String? { "choosing needs every expert's answer" }
+  var needsEveryExpert: Bool { true }
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer { LoudestScorer() }
 }
+
+private let choosingNeedsAll = "choosing needs every expert's answer"
 
 /// Bits per nat.
 private let log2e = Float(1.442_695_040_888_963_4)
 
 /// log₂ y_e,label, so that softmax(score/T) is the softmin of the expert's loss in bits.
 struct PeekingScorer: Scorer {
-  var needsAnswers: Bool { true }
+  var reasonForAll: String? { choosingNeedsAll }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
     for expert in 0..<scores.features {
@@ -36,7 +38,7 @@ struct PeekingScorer: Scorer {
 
 /// −H(y_e) in bits.
 struct LoudestScorer: Scorer {
-  var needsAnswers: Bool { true }
+  var reasonForAll: String? { choosingNeedsAll }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
     let bits = lanes_splat(log2e)

@@ -6,7 +6,7 @@ internal import CLanes
 /// Since Q·(W_k h_e) = (W_kᵀ Q)·h_e, rank 0 sends q̃ = W_kᵀ Q, H values per row, and a shard takes one dot per expert:
 /// the same function with E times fewer key products. Scores depend on the answers of every expert, so all must run.
 struct AttentiveGateDesign: GateDesign {
-  var reasonForAll: String? { "keys need every expert; distill to save them" }
+  var needsEveryExpert: Bool { true }
 
   func size(_ request: GateRequest) -> GateSize {
     let trunk = request.family.gateTrunk(input: request.input)
@@ -117,7 +117,9 @@ struct AttentionScorer: Scorer {
   var messageFeatures: Int { first + width }
   var gradientFeatures: Int { width }
   var hiddenFeatures: Int { width }
-  var needsAnswers: Bool { true }
+  var reasonForAll: String? {
+    "keys need every expert; distill to save them"
+  }
   private var scale: SIMD16<Float> { lanes_splat(1 / Float(width).squareRoot()) }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {

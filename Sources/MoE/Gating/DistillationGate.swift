@@ -72,7 +72,9 @@ struct DistillationScorer: Scorer {
   var messageFeatures: Int { experts + width }
   var gradientFeatures: Int { experts }
   var hiddenFeatures: Int { width }
-  var needsAnswers: Bool { true }
+  var reasonForAll: String? {
+    "the teacher's keys need every expert; the result will not"
+  }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
     MessageScorer(messageFeatures: experts).score(rows, into: scores)

@@ -39,9 +39,8 @@ package protocol GateDesign: Sendable {
   var choosesOne: Bool { get }
   /// Choosing needs the labels, so that figures are those of an oracle and nothing can be predicted.
   var isOracle: Bool { get }
-  /// Why every expert must have answered before one is chosen, also in evaluation, and what to do about it; nil where the
-  /// selection decides who runs.
-  var reasonForAll: String? { get }
+  /// Every expert must have answered before one is chosen, also in evaluation.
+  var needsEveryExpert: Bool { get }
   /// The gate's tensors and work.
   func size(_ request: GateRequest) -> GateSize
   /// The gate itself, on rank 0; nil for one without parameters.
@@ -55,7 +54,7 @@ package protocol GateDesign: Sendable {
 extension GateDesign {
   package var choosesOne: Bool { false }
   package var isOracle: Bool { false }
-  package var reasonForAll: String? { nil }
+  package var needsEveryExpert: Bool { false }
   package func size(_ request: GateRequest) -> GateSize { GateSize() }
   package func makeGate(_ request: GateRequest) -> (any Gate)? { nil }
   package func objection(to family: NetworkFamily) -> String? { nil }

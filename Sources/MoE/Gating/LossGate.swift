@@ -18,7 +18,9 @@ struct LossGateDesign: GateDesign {
 struct LossScorer: Scorer {
   let experts: Int
   var messageFeatures: Int { experts }
-  var needsAnswers: Bool { true }
+  var reasonForAll: String? {
+    "the gate learns from the loss of every expert, and chooses one when it is evaluated"
+  }
   var scoresAreMessage: Bool { true }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {

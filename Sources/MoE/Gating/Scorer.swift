@@ -9,8 +9,8 @@ package protocol Scorer: Sendable {
   var gradientFeatures: Int { get }
   /// Values of an expert's last hidden layer that travel with each of its answers.
   var hiddenFeatures: Int { get }
-  /// Rows can be scored only when every expert has answered.
-  var needsAnswers: Bool { get }
+  /// Why rows can be scored only when every expert has answered, and what to do about it; nil where they can before.
+  var reasonForAll: String? { get }
   /// The scores are the message, so that rank 0 has them without being told.
   var scoresAreMessage: Bool { get }
 
@@ -25,7 +25,8 @@ extension Scorer {
   package var messageFeatures: Int { 0 }
   package var gradientFeatures: Int { messageFeatures }
   package var hiddenFeatures: Int { 0 }
-  package var needsAnswers: Bool { false }
+  package var reasonForAll: String? { nil }
+  package var needsAnswers: Bool { reasonForAll != nil }
   package var scoresAreMessage: Bool { false }
   package func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {}
 }

@@ -102,9 +102,14 @@ public struct Study: Sendable {
   package var publishedCaveats: [String] = []
   /// A small version, whose figures are not to be compared with anything.
   package var isQuick = false
-  /// Whether published figures are for the same data, so that a comparison makes sense.
+  /// What may be changed without making published figures those of another experiment.
+  private static let incidental: Set = [
+    "payload", "placement", "block-rows", "validation-fraction", "importance", "similarity",
+  ]
+
+  /// Whether published figures are for the same experiment, so that a comparison makes sense.
   package var isComparable: Bool {
-    !published.isEmpty && !isQuick && !overrides.contains { $0.key == "dataset" }
+    !published.isEmpty && !isQuick && overrides.allSatisfy { Study.incidental.contains($0.key) }
   }
   /// Whether every row is a setting of one grid, of which the best is sought.
   package var isSweep = false

@@ -39,6 +39,8 @@ package struct StudyVerdict: Equatable, Sendable {
   package let word: Word
   /// Smaller minus larger; nil where it was not tested.
   package let comparison: MeanComparison?
+  /// Welch's test of the same difference, which does not use that runs of a seed are pairs; nil where it was not tested.
+  package let welch: MeanComparison?
 
   /// Judges a claim by the figures of both rows, by seed: pairs where at least two seeds are shared, otherwise Welch's
   /// test. With a margin, the 95 % interval is held against the margin instead of 0.
@@ -48,13 +50,14 @@ package struct StudyVerdict: Equatable, Sendable {
     self.claim = claim
     let a = Self.values(smaller, claim.metric)
     let b = Self.values(larger, claim.metric)
+    welch = MeanComparison.welch(a.map(\.value), b.map(\.value))
     let shared = a.filter { pair in b.contains { $0.seed == pair.seed } }.map(\.seed)
     if shared.count >= 2 {
       comparison = MeanComparison.paired(
         a.filter { shared.contains($0.seed) }.map(\.value), b.filter { shared.contains($0.seed) }.map(\.value)
       )
     } else {
-      comparison = MeanComparison.welch(a.map(\.value), b.map(\.value))
+      comparison = welch
     }
     guard let comparison else {
       word = .notTested

@@ -102,6 +102,8 @@ extension StudyResults {
       "difference": JSONValue(verdict.comparison?.difference), "low": JSONValue(verdict.comparison?.low),
       "high": JSONValue(verdict.comparison?.high), "p": JSONValue(verdict.comparison?.p),
       "degrees_of_freedom": JSONValue(verdict.comparison?.degreesOfFreedom),
+      "welch_p": JSONValue(verdict.welch?.p),
+      "welch_degrees_of_freedom": JSONValue(verdict.welch?.degreesOfFreedom),
     ]
   }
 

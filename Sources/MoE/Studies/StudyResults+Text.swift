@@ -80,7 +80,8 @@ extension StudyResults {
     var text =
       "Claims of the paper, by a t test over seeds, two-sided, 5 %\(study.isQuick ? " (QUICK)" : ""):\n\n"
     text +=
-      "| claim | compared | difference | 95 % interval | p | test | verdict |\n|---|---|---|---|---|---|---|\n"
+      "| claim | compared | difference | 95 % interval | p | test | Welch p | verdict |\n"
+      + "|---|---|---|---|---|---|---|---|\n"
     for verdict in verdicts {
       let claim = verdict.claim
       let margin = claim.margin.map { ", at most \($0)" } ?? ""
@@ -88,18 +89,21 @@ extension StudyResults {
       if let found = verdict.comparison {
         cells += [
           fixed(found.difference, 4), "\(fixed(found.low, 4)) to \(fixed(found.high, 4))",
-          found.p < 1e-4 ? "< 0.0001" : fixed(found.p, 4), found.test.rawValue,
+          Self.text(ofP: found.p), found.test.rawValue,
+          verdict.welch.map { Self.text(ofP: $0.p) } ?? "-",
         ]
       } else {
-        cells += ["-", "-", "-", "-"]
+        cells += ["-", "-", "-", "-", "-"]
       }
       text += "| " + (cells + [verdict.word.rawValue]).map(escaped).joined(separator: " | ") + " |\n"
     }
     return text
-      + "\nThe first is claimed to be the smaller. p: of no difference. Tie: the interval contains 0. With \"at most\", the claim is that the "
+      + "\nThe first is claimed to be the smaller. p: of no difference; the verdict is that of the named test, Welch's takes the seeds as no pairs. Tie: the interval contains 0. With \"at most\", the claim is that the "
       + "difference is no more than that: it holds where the whole interval is below, and is a tie where the interval "
       + "contains the bound.\n\n"
   }
+
+  private static func text(ofP p: Double) -> String { p < 1e-4 ? "< 0.0001" : fixed(p, 4) }
 
   private func bestText(_ row: StudyRow) -> String {
     "Best setting by validation error: **\(escaped(row.label))**, validation error "

@@ -59,12 +59,13 @@ extension StudyRunner {
       resume: resume?.path, observer: observer)
     // A run that was stopped without a checkpoint begins again.
     try kept.truncateMetrics(toStep: trainer.currentPosition.step)
-    try kept.write(configuration: configuration)
+    try kept.write(configuration: trainer.configuration)
     try kept.append(
       session: RunSession(
         started: Self.now(), command: host.command, versions: host.versions, buildFlags: host.buildFlags,
         hosts: [communicator.hostName], placement: trainer.owners, blasKernels: [BLAS.kernelName],
-        dataFingerprints: data.fingerprints,
+        dataFingerprints: data.fingerprints, classNames: data.classNames,
+        coarseClassNames: data.coarseNames ?? [], coarseClasses: data.coarseOfClass ?? [],
         resumedFrom: resume.map { String($0.path.split(separator: "/").last ?? "") },
         environment: host.environment))
     let summary = try trainer.train()

@@ -131,7 +131,8 @@ public enum Evaluator {
     return Evaluation(
       metrics: metrics,
       account: reports.account(
-        rows: samples.count, parts: session.parts, trained: 0, design: trained.gate.design),
+        rows: samples.count, parts: session.parts, trained: 0,
+        reasonForAll: session.evaluationRule.scorer.reasonForAll),
       timing: timing, oracleNote: trained.oracleNote)
   }
 
@@ -148,7 +149,7 @@ public enum Evaluator {
             .usage,
             "\(rule) has no meaning for --gate \(trained.gate.rawValue), whose arg-max expert answers alone"))
       }
-      if design.reasonForAll != nil, request.combine != trained.combine, request.combine != .expectation {
+      if design.needsEveryExpert, request.combine != trained.combine, request.combine != .expectation {
         throw AgreedError(
           Failure(
             .usage,

@@ -8,7 +8,7 @@ package final class ExpertBank {
   private let layout: AnswerLayout
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
-  /// Rows that the routing gave to each local expert.
+  /// Per expert of the model: rows of this rank's shards whose mixture takes it.
   package internal(set) var rowsSelected: [Int]
 
   /// - Parameters:
@@ -24,7 +24,7 @@ package final class ExpertBank {
     self.payload = payload
     self.layout = layout
     let count = parts.experts.count
-    rowsSelected = Array(repeating: 0, count: count)
+    rowsSelected = Array(repeating: 0, count: parts.placement.experts)
     func bytes(pairs: Int, experts: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
@@ -60,7 +60,6 @@ package final class ExpertBank {
         passes.append(nil)
         return answers
       }
-      rowsSelected[local] += count
       let input = shared ?? tiles(rows, arrival.positions?[local], count: count, images)
       let pass: Network.Pass
       switch mode {
@@ -77,6 +76,17 @@ package final class ExpertBank {
       }
       if mode == .evaluation { workspace.release(to: mark) }
       return answers
+    }
+  }
+
+  /// Counts the experts of a shard's rows: those of the table, or all.
+  package func countSelected(_ table: SlotTable?, rows: Int) {
+    guard let table else {
+      for expert in rowsSelected.indices { rowsSelected[expert] += rows }
+      return
+    }
+    for row in 0..<rows {
+      for slot in 0..<table.slots { rowsSelected[table[row, slot]] += 1 }
     }
   }
 

@@ -22,6 +22,7 @@ package struct RankReports {
   package struct ExpertWork: Equatable {
     package let expert: Int
     package let owner: Int
+    /// Rows of all shards whose mixture takes it, counted where the selection is made.
     package let rowsSelected: Int
     package let work: NetworkWork
   }
@@ -42,7 +43,7 @@ package struct RankReports {
     for expert in 0..<parts.placement.experts {
       let local = parts.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
       let work = local.map { parts.experts[$0].work } ?? NetworkWork()
-      mine += [local.map { bank.rowsSelected[$0] } ?? 0, work.rows, work.forwardFlops, work.backwardFlops]
+      mine += [bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
     }
     let all = try gatherRows(mine, over: communicator)
     experts =
@@ -55,7 +56,8 @@ package struct RankReports {
         work.rows = numbers[1]
         work.forwardFlops = numbers[2]
         work.backwardFlops = numbers[3]
-        return ExpertWork(expert: expert, owner: owner, rowsSelected: numbers[0], work: work)
+        let selected = all.reduce(0) { $0 + $1[expert * 4] }
+        return ExpertWork(expert: expert, owner: owner, rowsSelected: selected, work: work)
       }
     gate = parts.gate?.work ?? NetworkWork()
   }

@@ -48,7 +48,7 @@ extension RankReports {
   /// - Parameters:
   ///   - rows: rows of all batches, in training and evaluation.
   ///   - trained: those of them that also went backward.
-  func account(rows: Int, parts: ModelParts, trained: Int, design: any GateDesign) -> ComputeAccount {
+  func account(rows: Int, parts: ModelParts, trained: Int, reasonForAll: String?) -> ComputeAccount {
     let spec = parts.expertSpec
     func bytes(_ phase: Phase) -> Int {
       let index = Phase.allCases.firstIndex(of: phase) ?? 0
@@ -63,6 +63,6 @@ extension RankReports {
       }, gateForwardFlops: gate.forwardFlops, gateBackwardFlops: gate.backwardFlops,
       denseExpertFlops: experts.count * (rows * spec.forwardFlops + trained * spec.backwardFlops),
       bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning),
-      reasonForAll: design.reasonForAll)
+      reasonForAll: reasonForAll)
   }
 }

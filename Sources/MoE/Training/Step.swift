@@ -143,6 +143,7 @@ package final class Step {
       said = try deliver(wholeMessage, into: message, batch, word: word)
       table = try select(shardRows, into: scores)
     }
+    bank.countSelected(table, rows: shard.count)
     let wholeScores = try scorer.scoresAreMessage ? wholeMessage : collect(scores, batch)
 
     // 8. Mixture and loss, on the shard that holds the labels; regularisers of the whole batch, on rank 0.

@@ -190,7 +190,8 @@ public final class Trainer {
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
         rows: samplesTrained, parts: session.parts,
-        trained: session.parts.trainsExperts ? samplesTrained : 0, design: configuration.gateDesign),
+        trained: session.parts.trainsExperts ? samplesTrained : 0,
+        reasonForAll: session.trainingRule.scorer.reasonForAll),
       runDirectory: directory, oracleNote: configuration.oracleNote)
     try run?.write(summary: summary)
     return summary
