@@ -273,6 +273,7 @@ struct ConfigurationTests {
     }
     #expect(try resume([:]) == "3.25")
     #expect(try resume(["similarity-scale": "3.25"]) == "3.25")
+    #expect(try resume(["similarity-scale": "03.250"]) == "3.25")
     #expect(try resume(["similarity-scale": "dataset"]) == "3.25")
     #expect(refusal { _ = try resume(["similarity-scale": "batch-max"]) }?.code == .usage)
     #expect(refusal { _ = try resume(["similarity-scale": "3"]) }?.code == .usage)

@@ -108,7 +108,8 @@ bad_requests() {
   refuses "expected key=value" sweep --grid gate
   refuses "study sets 'seed' by itself" sweep "${tiny[@]}" --grid seed=1,2
   refuses "study sets 'gate' by itself" reproduce mnist --set gate=none
-  refuses "from 1 to 1000" sweep "${tiny[@]}" --seeds 0
+  refuses "from 1 to 1000" sweep "${tiny[@]}" --grid importance=0,1 --seeds 0
+  refuses "nothing to sweep" sweep "${tiny[@]}"
   refuses "needs validation samples" reproduce mnist "${tiny[@]}" --set validation-fraction=0
   [[ ! -e $scratch/never ]]
 }

@@ -1,3 +1,38 @@
+/// What is divided by what in the sample-similarity regulariser.
+public enum SimilarityScaling: String, CaseIterable, Sendable {
+  /// Both terms by B(B−1), the number of ordered pairs.
+  case perPair = "per-pair"
+  /// As the authors' code does: only the dissimilarity term, by B².
+  case authors
+}
+
+public enum SimilarityDistance: String, CaseIterable, Sendable {
+  case euclidean
+  case squaredEuclidean = "squared-euclidean"
+}
+
+/// Which tensors a run leaves as they start.
+public enum Freeze: String, CaseIterable, Sendable {
+  case none
+  case gate
+  case experts
+}
+
+/// Which tensors are taken from the file of `initFrom`.
+public enum InitialTensors: String, CaseIterable, Sendable {
+  case all
+  case gate
+  case experts
+}
+
+/// What a gate learns from an attentive model.
+public enum DistillationLoss: String, CaseIterable, Sendable {
+  /// The mixture's cross-entropy on the labels: the authors' way, without a teacher.
+  case labels
+  /// KL(p_attentive ‖ p_plain).
+  case kl
+}
+
 /// How the experts' answers become the model's (method: arXiv 2302.14703, section 3).
 public enum CombineRule: String, CaseIterable, Sendable {
   /// m = Σ_e p_e y_e over all experts.

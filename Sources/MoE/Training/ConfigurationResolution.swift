@@ -40,6 +40,8 @@ extension Configuration {
     if configuration.similarityScaling == .authors, given["similarity-scale"] == nil {
       configuration.similarityScale = configuration.dataset.hasPrefix("cifar") ? "batch-max" : "none"
     }
+    // One text per number, so that 1 and 1.0 are the same configuration.
+    if let scale = Double(configuration.similarityScale) { configuration.similarityScale = String(scale) }
     if given["top-k-weights"] == nil, given["top-k"] != nil || given["combine"] != nil {
       configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
     }

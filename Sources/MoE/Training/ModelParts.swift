@@ -56,10 +56,10 @@ package final class ModelParts {
     gateSize = design.size(request)
     expertSpec = family.expert(input: shape, classes: data.classes)
     let rule = StepRule(configuration, gate: request, training: training)
-    let expertWork = expertSpec.forwardFlops + expertSpec.backwardFlops
+    let expertWork = expertSpec.forwardFlops + (configuration.trainsExperts ? expertSpec.backwardFlops : 0)
     placement = try ExpertPlacement(
       configuration.placement, experts: count, ranks: communicator.size,
-      gateWork: gateSize.forwardFlops + gateSize.backwardFlops,
+      gateWork: gateSize.forwardFlops + (configuration.trainsGate ? gateSize.backwardFlops : 0),
       expertWork: max(expertWork * rule.routing.slots(experts: count) / count, 1))
     gate = communicator.rank == 0 ? design.makeGate(request) : nil
     let spec = expertSpec
