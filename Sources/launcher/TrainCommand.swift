@@ -196,7 +196,7 @@ struct TrainOptions: ParsableArguments {
       return ExitCode.finished.rawValue
     }
     let kernels = try comm.allGather(text: MoE.BLAS.kernelName)
-    if isRoot { try begin(run, prepared, configuration, kernels, trainer, comm, environment) }
+    if isRoot { try begin(run, prepared, kernels, trainer, comm, environment) }
     let summary = try trainer.train()
     if isRoot {
       Console.output(json ? summary.json.text(pretty: true) + "\n" : quiet ? "" : summary.text)
@@ -221,8 +221,8 @@ struct TrainOptions: ParsableArguments {
 
   /// Writes what describes the run, on rank 0, and warns where ranks differ.
   private func begin(
-    _ run: RunDirectory?, _ prepared: Preparation, _ configuration: Configuration, _ kernels: [String],
-    _ trainer: Trainer, _ comm: any Communicator, _ environment: [String: String]
+    _ run: RunDirectory?, _ prepared: Preparation, _ kernels: [String], _ trainer: Trainer,
+    _ comm: any Communicator, _ environment: [String: String]
   ) throws {
     if Set(kernels).count > 1 {
       Console.error(
@@ -231,9 +231,7 @@ struct TrainOptions: ParsableArguments {
     }
     guard let run else { return }
     if prepared.resume != nil { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
-    var kept = trainer.configuration
-    kept.runDirectory = configuration.runDirectory
-    try run.write(configuration: kept)
+    try run.write(configuration: trainer.configuration)
     let plan = try trainer.plan()
     try run.append(
       session: RunSession(

@@ -41,7 +41,9 @@ package final class DistillationGate: Gate {
   init(_ request: GateRequest) {
     experts = request.experts
     student = SoftmaxGate(request)
-    teacher = AttentiveGate(request.evaluated)
+    var untrained = request
+    untrained.training = false
+    teacher = AttentiveGate(untrained)
   }
 
   package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
@@ -53,15 +55,6 @@ package final class DistillationGate: Gate {
   }
 
   package func backward(_ gradient: FeatureMap) { student.backward(gradient) }
-}
-
-extension GateRequest {
-  /// The same gate without training.
-  var evaluated: GateRequest {
-    GateRequest(
-      family: family, input: input, experts: experts, classes: classes, blockRows: blockRows,
-      batchRows: batchRows, training: false, temperature: temperature, expertOfClass: expertOfClass)
-  }
 }
 
 struct DistillationScorer: Scorer {

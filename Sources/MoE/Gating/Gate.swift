@@ -24,9 +24,7 @@ package struct GateRequest {
   /// The largest batch that is trained on.
   package let batchRows: Int
   /// Whether the gate's tensors are trained.
-  package let training: Bool
-  /// T of softmax(score/T).
-  package let temperature: Float
+  package var training: Bool
   /// The expert of every class, where the user gave one.
   package let expertOfClass: [Int]?
 }

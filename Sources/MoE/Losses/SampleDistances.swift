@@ -50,11 +50,6 @@ package final class SampleDistances {
     }
   }
 
-  /// Distance between two rows of the last measurement.
-  package func distance(_ first: Int, _ second: Int) -> Float {
-    matrix[min(first, second) * FeatureMap.stride(rows: rows) + max(first, second)]
-  }
-
   private func resize(_ buffer: inout [Float], _ count: Int) {
     if buffer.count < count { buffer = Array(repeating: 0, count: count) }
   }

@@ -50,7 +50,6 @@ package final class ModelParts {
     let request = GateRequest(
       family: family, input: shape, experts: count, classes: data.classes,
       blockRows: configuration.blockRows, batchRows: configuration.batchSize, training: trainsGate,
-      temperature: Float(configuration.temperature),
       expertOfClass: try lists?.expertOfClass(classes: data.classes, dataset: data.name))
     gateRequest = request
     gateSize = design.size(request)
