@@ -135,6 +135,9 @@ struct SettingOptions: ParsableArguments {
   @Option(name: .customLong("gate-placement"), help: help("gate-placement"))
   var gatePlacement: String?
 
+  @Option(name: .customLong("threads"), help: help("threads"))
+  var threads: String?
+
   @Option(name: .customLong("placement"), help: help("placement"))
   var placement: String?
 
@@ -200,6 +203,7 @@ struct SettingOptions: ParsableArguments {
       ("max-time", maxTime),
       ("payload", payload),
       ("gate-placement", gatePlacement),
+      ("threads", threads),
       ("placement", placement),
       ("run-dir", runDir),
       ("checkpoint-every", checkpointEvery),

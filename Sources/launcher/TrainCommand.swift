@@ -238,7 +238,8 @@ struct TrainOptions: ParsableArguments {
         started: Date().formatted(.iso8601), command: CommandLine.arguments,
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version, "mpi": Ranks.libraryVersion],
         buildFlags: Doctor.instructionSet, hosts: plan.ranks.map(\.host),
-        placement: trainer.owners, blasKernels: kernels, dataFingerprints: prepared.data.fingerprints,
+        threads: plan.threads, placement: trainer.owners, blasKernels: kernels,
+        dataFingerprints: prepared.data.fingerprints,
         classNames: prepared.data.classNames, coarseClassNames: prepared.data.coarseNames ?? [],
         coarseClasses: prepared.data.coarseOfClass ?? [],
         resumedFrom: prepared.resume.map { ($0.path as NSString).lastPathComponent }, environment: environment

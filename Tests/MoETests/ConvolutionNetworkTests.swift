@@ -114,7 +114,7 @@ struct ConvolutionNetworkTests {
         }
         return map
       }
-      try network.backward(passes, gradients: gradients, in: workspace)
+      try network.backward(passes, gradients: gradients)
       return (found, read(network.parameters.training!.gradients))
     }
   }
@@ -208,7 +208,8 @@ struct ConvolutionNetworkTests {
     let before = fixture.tensors
     let expected = PlainNetwork(spec: spec).forward(fixture.rows, before, training: false).outputs
     try fixture.network.prepareEvaluation()
-    let block = fixture.outputs([try fixture.network.forwardBlock(fixture.blocks[0], in: fixture.workspace)])
+    let block = fixture.outputs(
+      try fixture.network.forwardBlocks([fixture.blocks[0]], in: [fixture.workspace]))
     #expect(PlaneKernelTests.difference(block, expected) < 1e-5)
     fixture.workspace.reset()
     let all = fixture.outputs(

@@ -1,3 +1,4 @@
+import MoE
 import Testing
 
 /// Every gate, rule, regulariser and temperature of the Float path, through the real exchange at N = 1, 2 and 3, against

@@ -26,6 +26,8 @@ package struct GateRequest {
   package let batchBlocks: Int
   /// How sums over blocks become those of the whole batch.
   package let sums: any BlockSums
+  /// Works on the blocks.
+  package let team: ThreadTeam
   /// Whether the gate's tensors are trained.
   package var training: Bool
   /// The expert of every class, where the user gave one.

@@ -2,22 +2,26 @@
 final class GateNetwork {
   let network: Network
   let workspace: Workspace
+  private let threads: Int
   private var passes: [Network.Pass] = []
 
   /// - Parameter further: values per row that the gate keeps in the workspace beside the network's, one map each.
   init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int]) {
     let blocks = GateNetwork.blocks(request)
     network = Network(
-      spec, prefix: "gate", training: request.training, blocks: blocks, sums: request.sums)
+      spec, prefix: "gate", training: request.training, blocks: blocks, sums: request.sums,
+      team: request.team)
+    threads = request.team.threads
     let maps = ([spec.outputs] + further).reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
     }
     workspace = Workspace(capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps))
   }
 
-  /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise one.
+  /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise those that are
+  /// worked on.
   static func blocks(_ request: GateRequest) -> Int {
-    request.training ? max(1, request.batchBlocks) : 1
+    max(request.training ? request.batchBlocks : 1, request.team.threads)
   }
 
   /// Runs the network; the body gets every block's number, output and first row.
@@ -33,9 +37,13 @@ final class GateNetwork {
       }
     case .evaluation:
       try network.prepareEvaluation()
-      for (index, block) in blocks.enumerated() {
-        body(index, try network.forwardBlock(block, in: workspace).output, row)
-        row += block.rows
+      for first in stride(from: 0, to: blocks.count, by: threads) {
+        let wave = Array(blocks[first..<min(first + threads, blocks.count)])
+        let pieces = wave.map { workspace.piece(network.spec.workspaceBytes(rows: $0.rows)) }
+        for (index, pass) in try network.forwardBlocks(wave, in: pieces).enumerated() {
+          body(first + index, pass.output, row)
+          row += pass.output.rows
+        }
         workspace.reset()
       }
     }
@@ -48,7 +56,7 @@ final class GateNetwork {
       defer { row += pass.output.rows }
       return body(index, pass.output, row)
     }
-    try network.backward(passes, gradients: gradients, in: workspace)
+    try network.backward(passes, gradients: gradients)
     passes = []
   }
 

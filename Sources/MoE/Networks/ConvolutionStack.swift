@@ -10,23 +10,26 @@ final class ConvolutionStack {
   private var statistics: [BatchStatistics?] = []
   private var normGradients: [ConvolutionStage.NormGradients?] = []
 
-  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, sums: any BlockSums) {
+  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, sums: any BlockSums, team: ThreadTeam) {
     input = spec.input
     self.sums = sums
     stages = spec.stages.enumerated().map { index, shape in
-      ConvolutionStage(shape, number: index + 1, prefix: prefix, parameters: parameters)
+      ConvolutionStage(
+        shape, number: index + 1, prefix: prefix, parameters: parameters, team: team)
     }
   }
 
   /// One block's passes, stage by stage.
   typealias Pass = [ConvolutionStage.Pass]
 
-  /// - Parameter outputs: per block, the features of the last stage.
+  /// - Parameters:
+  ///   - outputs: per block, the features of the last stage.
+  ///   - pieces: per block, memory of its own.
   func forward(
-    _ blocks: [Tiles], into outputs: [FeatureMap], mode: NetworkMode, in workspace: Workspace
+    _ blocks: [Tiles], into outputs: [FeatureMap], mode: NetworkMode, in pieces: [Workspace]
   ) throws -> [Pass] {
-    statistics = []
-    var inputs = blocks.map { planes(of: $0, in: workspace) }
+    var statistics: [BatchStatistics?] = []
+    var inputs = zip(blocks, pieces).map { planes(of: $0, in: $1) }
     var passes = [Pass](repeating: [], count: blocks.count)
     for (index, stage) in stages.enumerated() {
       let shape = stage.shape
@@ -37,13 +40,14 @@ final class ConvolutionStack {
             outputs[block], channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth)
           : map(
             channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth,
-            rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding, in: workspace)
+            rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding, in: pieces[block])
       }
-      let done = try stage.forward(inputs, into: targets, mode: mode, sums, in: workspace)
+      let done = try stage.forward(inputs, into: targets, mode: mode, sums, in: pieces)
       statistics.append(done.statistics)
       for (block, pass) in done.passes.enumerated() { passes[block].append(pass) }
       inputs = targets
     }
+    if mode == .training { self.statistics = statistics }
     return passes
   }
 
@@ -51,7 +55,7 @@ final class ConvolutionStack {
   ///
   /// - Parameter gradients: per block, of the outputs; zero behind the last row.
   func backward(
-    _ passes: [Pass], gradients: [FeatureMap], into targets: [Floats], in workspace: Workspace
+    _ passes: [Pass], gradients: [FeatureMap], into targets: [Floats], in pieces: [Workspace]
   ) throws {
     normGradients = stages.map { _ in nil }
     guard let last = stages.last?.shape else { return }
@@ -63,14 +67,14 @@ final class ConvolutionStack {
       let below =
         index == 0
         ? nil
-        : current.map {
+        : zip(current, pieces).map {
           map(
             channels: shape.inputs, height: shape.inputHeight, width: shape.inputWidth, rows: $0.rows,
-            border: 0, in: workspace)
+            border: 0, in: $1)
         }
       normGradients[index] = try stage.backward(
         passes.map { $0[index] }, statistics[index], gradients: current, into: targets,
-        inputGradients: below, sums, in: workspace)
+        inputGradients: below, sums, in: pieces)
       current = below ?? []
     }
   }
@@ -113,7 +117,7 @@ final class ConvolutionStack {
 }
 
 extension NetworkSpec {
-  /// Bytes that the stages' maps, their gradients and their scratch memory take; the last output is not among them.
+  /// Bytes that the stages' maps and their gradients take; the last output is not among them.
   func stackBytes(rows: Int) -> Int {
     func map(_ channels: Int, _ height: Int, _ width: Int, border: Int = 0) -> Int {
       Workspace.bytes(
@@ -121,7 +125,6 @@ extension NetworkSpec {
           channels: channels, height: height, width: width, rows: rows, border: border))
     }
     var bytes = 0
-    var scratch = 0
     for (index, stage) in stages.enumerated() {
       let padding = stage.layer.padding
       if index > 0 || padding > 0 {
@@ -130,8 +133,7 @@ extension NetworkSpec {
       if index > 0 { bytes += map(stage.inputs, stage.inputHeight, stage.inputWidth) }
       if stage.layer.batchNorm { bytes += map(stage.filters, stage.height, stage.width) }
       bytes += (FeatureMap.columns(rows: rows) * stage.features + 63) / 64 * 64
-      scratch = max(scratch, stage.scratchBytes(inputGradient: index > 0))
     }
-    return bytes + scratch
+    return bytes
   }
 }

@@ -22,18 +22,33 @@ extension ConvolutionStage {
   /// - Returns: BatchNorm's gradients; they are those of the whole batch, so no block's targets hold them.
   func backward(
     _ passes: [Pass], _ statistics: BatchStatistics?, gradients: [PlaneMap], into targets: [Floats],
-    inputGradients: [PlaneMap]?, _ sums: any BlockSums, in workspace: Workspace
+    inputGradients: [PlaneMap]?, _ sums: any BlockSums, in pieces: [Workspace]
   ) throws -> NormGradients? {
-    let mark = workspace.mark
-    defer { workspace.release(to: mark) }
     var norm: (gradients: NormGradients, slopes: NormSlopes)?
     if let tensors = self.norm, let statistics {
       norm = try normGradients(passes, gradients, tensors, statistics, sums)
     }
+    precondition(
+      inputGradients == nil || (shape.isDirect && shape.layer.padding == 1),
+      "gradients go back through padded 3×3 convolutions")
+    let slopes = norm?.slopes
+    team.run(passes.count) { block in
+      let mark = pieces[block].mark
+      backward(
+        passes[block], gradients[block], slopes, into: targets[block], inputGradients?[block],
+        in: pieces[block])
+      pieces[block].release(to: mark)
+    }
+    return norm?.gradients
+  }
+
+  /// A block's part of it.
+  private func backward(
+    _ pass: Pass, _ gradient: PlaneMap, _ slopes: NormSlopes?, into target: Floats,
+    _ inputGradient: PlaneMap?, in workspace: Workspace
+  ) {
     var packed: Floats?
-    if inputGradients != nil {
-      precondition(
-        shape.isDirect && shape.layer.padding == 1, "gradients go back through padded 3×3 convolutions")
+    if inputGradient != nil {
       let weights = workspace.floats(shape.packedInputGradientWeights)
       packInputGradientWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: weights)
       packed = weights
@@ -46,36 +61,32 @@ extension ConvolutionStage {
         border: packed == nil ? 0 : 1)
     }
     dense(rows: shape.groupTiles * laneCount, channels: channels).clearBorder()
-    for (block, pass) in passes.enumerated() {
-      let target = targets[block] + weight
-      target.update(repeating: 0, count: shape.filters * shape.inputs * shape.taps)
-      var biasSums = [Double](repeating: 0, count: shape.filters)
-      for first in stride(from: 0, to: pass.input.tiles, by: shape.groupTiles) {
-        let group = first..<min(first + shape.groupTiles, pass.input.tiles)
-        let input = pass.input.slice(tiles: group)
-        for firstChannel in stride(from: 0, to: shape.filters, by: channels) {
-          let range = firstChannel..<min(firstChannel + channels, shape.filters)
-          let map = dense(rows: input.rows, channels: range.count)
-          for tile in group {
-            spread(
-              pass, gradients[block], tile: tile, channels: range, norm?.slopes, into: map,
-              tile - first, sums: &biasSums)
-          }
-          addWeights(input, map, to: target + firstChannel * shape.inputs * shape.taps)
-          if let packed, let inputGradients {
-            let below = inputGradients[block].slice(tiles: group)
-            for tile in 0..<map.tiles { convolve(map, weights: packed, into: below, tile: tile) }
-          }
+    let weights = target + weight
+    weights.update(repeating: 0, count: shape.filters * shape.inputs * shape.taps)
+    var biasSums = [Double](repeating: 0, count: shape.filters)
+    for first in stride(from: 0, to: pass.input.tiles, by: shape.groupTiles) {
+      let group = first..<min(first + shape.groupTiles, pass.input.tiles)
+      let input = pass.input.slice(tiles: group)
+      for firstChannel in stride(from: 0, to: shape.filters, by: channels) {
+        let range = firstChannel..<min(firstChannel + channels, shape.filters)
+        let map = dense(rows: input.rows, channels: range.count)
+        for tile in group {
+          spread(
+            pass, gradient, tile: tile, channels: range, slopes, into: map, tile - first, sums: &biasSums)
         }
-      }
-      if let bias {
-        // A bias before BatchNorm has no effect, so its gradient is exactly zero.
-        for filter in 0..<shape.filters {
-          targets[block][bias + filter] = norm == nil ? Float(biasSums[filter]) : 0
+        addWeights(input, map, to: weights + firstChannel * shape.inputs * shape.taps)
+        if let packed, let inputGradient {
+          let below = inputGradient.slice(tiles: group)
+          for tile in 0..<map.tiles { convolve(map, weights: packed, into: below, tile: tile) }
         }
       }
     }
-    return norm?.gradients
+    if let bias {
+      // A bias before BatchNorm has no effect, so its gradient is exactly zero.
+      for filter in 0..<shape.filters {
+        target[bias + filter] = slopes == nil ? Float(biasSums[filter]) : 0
+      }
+    }
   }
 
   private func addWeights(_ input: PlaneMap, _ gradient: PlaneMap, to target: Floats) {
@@ -113,7 +124,9 @@ extension ConvolutionStage {
     _ blockSums: any BlockSums
   ) throws -> (gradients: NormGradients, slopes: NormSlopes) {
     let filters = shape.filters
-    let perBlock = zip(passes, gradients).map { pass, gradient in
+    var perBlock = [[Double]?](repeating: nil, count: passes.count)
+    team.fill(&perBlock) { block in
+      let (pass, gradient) = (passes[block], gradients[block])
       var sums = [Double](repeating: 0, count: 2 * filters)
       guard let z = pass.unpooled else { return sums }
       for tile in 0..<z.tiles {
@@ -129,7 +142,7 @@ extension ConvolutionStage {
       }
       return sums
     }
-    let total = try blockSums.combine(perBlock, length: 2 * filters)
+    let total = try blockSums.combine(perBlock.compactMap { $0 }, length: 2 * filters)
     let gradients = NormGradients(scale: Array(total[filters...]), shift: Array(total[..<filters]))
     let factor = (0..<filters).map { Double(values[norm.scale + $0]) * statistics.inverse[$0] }
     let slope = (0..<filters).map {

@@ -5,10 +5,12 @@ struct ConvolutionStage {
   let weight: Int
   let bias: Int?
   let norm: BatchNorm?
+  let team: ThreadTeam
 
   /// - Parameter number: 1 for the first, as in `conv1` and `bn1`.
-  init(_ shape: StageShape, number: Int, prefix: String, parameters: Parameters) {
+  init(_ shape: StageShape, number: Int, prefix: String, parameters: Parameters, team: ThreadTeam) {
     self.shape = shape
+    self.team = team
     values = parameters.values
     weight = parameters.offset(of: "\(prefix).conv\(number).weight")
     bias = shape.layer.bias ? parameters.offset(of: "\(prefix).conv\(number).bias") : nil
@@ -29,40 +31,48 @@ struct ConvolutionStage {
   /// Runs the stage over all blocks; BatchNorm's statistics are those of all of them in training.
   func forward(
     _ inputs: [PlaneMap], into outputs: [PlaneMap], mode: NetworkMode, _ sums: any BlockSums,
-    in workspace: Workspace
+    in pieces: [Workspace]
   ) throws -> (passes: [Pass], statistics: BatchStatistics?) {
     let training = mode == .training && norm != nil
-    let passes = zip(inputs, outputs).map { input, output in
+    let passes = inputs.indices.map { block in
       Pass(
-        input: input, output: output,
-        which: workspace.bytes(FeatureMap.columns(rows: input.rows) * shape.features),
-        unpooled: training ? unpooledMap(rows: input.rows, in: workspace) : nil)
-    }
-    let mark = workspace.mark
-    defer { workspace.release(to: mark) }
-    let weights: UnsafePointer<Float>
-    if shape.isDirect {
-      let packed = workspace.floats(shape.packedWeights)
-      packWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: packed)
-      weights = UnsafePointer(packed)
-    } else {
-      weights = UnsafePointer(values + weight)
+        input: inputs[block], output: outputs[block],
+        which: pieces[block].bytes(FeatureMap.columns(rows: inputs[block].rows) * shape.features),
+        unpooled: training ? unpooledMap(rows: inputs[block].rows, in: pieces[block]) : nil)
     }
     guard training, let norm else {
       let scales = fixedScales()
-      for pass in passes { convolveAndPool(pass, weights, scales, in: workspace) }
+      team.run(passes.count) { block in
+        let mark = pieces[block].mark
+        convolveAndPool(passes[block], packedWeights(in: pieces[block]), scales, in: pieces[block])
+        pieces[block].release(to: mark)
+      }
       return (passes, nil)
     }
+    var counts = [[Double]?](repeating: nil, count: passes.count)
+    team.fill(&counts) { block in
+      let mark = pieces[block].mark
+      defer { pieces[block].release(to: mark) }
+      return convolveAndCount(passes[block], packedWeights(in: pieces[block]))
+    }
     let statistics = BatchStatistics(
-      sums: try sums.combine(
-        passes.map { pass in convolveAndCount(pass, weights) }, length: 2 * shape.filters + 1))
+      sums: try sums.combine(counts.compactMap { $0 }, length: 2 * shape.filters + 1))
     update(norm, statistics)
     let scales = batchScales(norm, statistics)
-    for pass in passes {
-      guard let z = pass.unpooled else { continue }
+    team.run(passes.count) { block in
+      let pass = passes[block]
+      guard let z = pass.unpooled else { return }
       for tile in 0..<z.tiles { pool(z, tile: tile, scales, into: pass.output, choices(pass, tile)) }
     }
     return (passes, statistics)
+  }
+
+  /// The weights as the direct convolution reads them, or as they are.
+  private func packedWeights(in workspace: Workspace) -> UnsafePointer<Float> {
+    guard shape.isDirect else { return UnsafePointer(values + weight) }
+    let packed = workspace.floats(shape.packedWeights)
+    packWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: packed)
+    return UnsafePointer(packed)
   }
 
   /// A tile's part of the choices.

@@ -4,6 +4,7 @@
 /// w'·x + b', and the statistics follow from the patch moments of the input (``PatchMoments``).
 final class ConvolutionStem {
   private let shape: ConvolutionShape
+  private let team: ThreadTeam
   private let norm: BatchNorm?
   private let values: Floats
   private let weight: Int
@@ -14,7 +15,8 @@ final class ConvolutionStem {
   /// Of the batch in training; nil without BatchNorm.
   private var moments: PatchMoments?
 
-  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters) {
+  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, team: ThreadTeam) {
+    self.team = team
     let layer = spec.convolutions[0]
     shape = ConvolutionShape(height: spec.input.height, width: spec.input.width, filters: layer.filters)
     values = parameters.values
@@ -39,13 +41,15 @@ final class ConvolutionStem {
       foldRunningStatistics(norm)
     } else {
       // The number of values is one of the sums; small integers are exact.
-      let perBlock = blocks.map { tiles in
+      var perBlock = [[Double]?](repeating: nil, count: blocks.count)
+      team.fill(&perBlock) { block in
+        let tiles = blocks[block]
         var sums = [Double](repeating: 0, count: PatchMoments.sumCount + 1)
         sums.withUnsafeMutableBufferPointer { addPatchMoments(tiles, shape, to: $0.baseAddress!) }
         sums[PatchMoments.sumCount] = Double(tiles.rows * shape.positions)
         return sums
       }
-      let total = try sums.combine(perBlock, length: PatchMoments.sumCount + 1)
+      let total = try sums.combine(perBlock.compactMap { $0 }, length: PatchMoments.sumCount + 1)
       let moments = PatchMoments(sums: total, count: total[PatchMoments.sumCount])
       self.moments = moments
       foldBatchStatistics(norm, moments)

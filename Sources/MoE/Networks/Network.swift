@@ -17,6 +17,7 @@ package final class Network {
   private let sums: any BlockSums
   /// Nil where the network is not trained.
   private let gradients: BlockGradients?
+  private let team: ThreadTeam
   private let convolutions: Convolutions
   private let layers: [DenseLayer]
 
@@ -24,9 +25,10 @@ package final class Network {
   ///   - training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
   ///   - blocks: the most blocks of a batch that are worked on here in training.
   ///   - sums: how sums over blocks become those of the whole batch.
+  ///   - team: works on the blocks.
   package init(
     _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false, blocks: Int = 1,
-    sums: any BlockSums = WholeBatch()
+    sums: any BlockSums = WholeBatch(), team: ThreadTeam = .alone()
   ) {
     precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
     self.spec = spec
@@ -34,11 +36,12 @@ package final class Network {
     let parameters = Parameters(spec.tensors(prefix: prefix), training: training)
     self.parameters = parameters
     self.sums = sums
+    self.team = team
     gradients = training ? BlockGradients(parameters, blocks: blocks, sums: sums) : nil
     convolutions =
       spec.hasStem
-      ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters))
-      : .stack(ConvolutionStack(spec, prefix: prefix, parameters: parameters, sums: sums))
+      ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters, team: team))
+      : .stack(ConvolutionStack(spec, prefix: prefix, parameters: parameters, sums: sums, team: team))
     layers = zip(spec.denseNames, spec.dense).map { name, size in
       DenseLayer(
         inputs: size.inputs, outputs: size.outputs,
@@ -61,6 +64,8 @@ package final class Network {
   /// What a block's backward pass needs of its forward pass.
   package struct Pass {
     let tiles: Tiles
+    /// The block's own memory.
+    let workspace: Workspace
     let convolutions: ConvolutionPass
     /// The convolutions' output, then every dense layer's, rectified except the last.
     let activations: [FeatureMap]
@@ -72,37 +77,41 @@ package final class Network {
 
   /// Runs the network over all blocks; the passes live in the workspace.
   package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
-    switch convolutions {
-    case .stem(let stem):
-      try stem.prepare(blocks, mode: mode, sums)
-      return blocks.map { forward($0, stem, in: workspace) }
-    case .stack(let stack):
-      let maps = blocks.map { convolvedMap(rows: $0.rows, in: workspace) }
-      let passes = try stack.forward(blocks, into: maps, mode: mode, in: workspace)
-      return blocks.indices.map {
-        denseForward(blocks[$0], maps[$0], .stack(passes[$0]), in: workspace)
-      }
-    }
+    let pieces = blocks.map { workspace.piece(spec.workspaceBytes(rows: $0.rows)) }
+    if case .stem(let stem) = convolutions { try stem.prepare(blocks, mode: mode, sums) }
+    return try forward(blocks, mode: mode, in: pieces)
   }
 
-  /// Uses the running statistics for the calls of ``forwardBlock(_:in:)`` that follow.
+  /// Uses the running statistics for the calls of ``forwardBlocks(_:in:)`` that follow.
   package func prepareEvaluation() throws {
     if case .stem(let stem) = convolutions { try stem.prepare([], mode: .evaluation, sums) }
   }
 
-  /// Runs the network over one block by itself, in evaluation.
-  package func forwardBlock(_ tiles: Tiles, in workspace: Workspace) throws -> Pass {
-    switch convolutions {
-    case .stem(let stem): return forward(tiles, stem, in: workspace)
-    case .stack: return try forward([tiles], mode: .evaluation, in: workspace)[0]
-    }
+  /// Runs the network over blocks in evaluation, each in memory of its own.
+  package func forwardBlocks(_ blocks: [Tiles], in pieces: [Workspace]) throws -> [Pass] {
+    try forward(blocks, mode: .evaluation, in: pieces)
   }
 
-  private func forward(_ tiles: Tiles, _ stem: ConvolutionStem, in workspace: Workspace) -> Pass {
-    let map = convolvedMap(rows: tiles.rows, in: workspace)
-    let which = workspace.bytes(map.features * map.columns)
-    stem.forward(tiles, into: map, which: which)
-    return denseForward(tiles, map, .stem(which: which), in: workspace)
+  private func forward(_ blocks: [Tiles], mode: NetworkMode, in pieces: [Workspace]) throws -> [Pass] {
+    let maps = zip(blocks, pieces).map { convolvedMap(rows: $0.rows, in: $1) }
+    var passes = [Pass?](repeating: nil, count: blocks.count)
+    switch convolutions {
+    case .stem(let stem):
+      team.fill(&passes) { block in
+        let which = pieces[block].bytes(maps[block].features * maps[block].columns)
+        stem.forward(blocks[block], into: maps[block], which: which)
+        return denseForward(blocks[block], maps[block], .stem(which: which), in: pieces[block])
+      }
+    case .stack(let stack):
+      let stages = try stack.forward(blocks, into: maps, mode: mode, in: pieces)
+      team.fill(&passes) { block in
+        denseForward(blocks[block], maps[block], .stack(stages[block]), in: pieces[block])
+      }
+    }
+    let rows = blocks.reduce(0) { $0 + $1.rows }
+    work.rows += rows
+    work.forwardFlops += rows * spec.forwardFlops
+    return passes.compactMap { $0 }
   }
 
   private func convolvedMap(rows: Int, in workspace: Workspace) -> FeatureMap {
@@ -128,9 +137,8 @@ package final class Network {
       }
       activations.append(output)
     }
-    work.rows += tiles.rows
-    work.forwardFlops += tiles.rows * spec.forwardFlops
-    return Pass(tiles: tiles, convolutions: convolved, activations: activations, hidden: hidden)
+    return Pass(
+      tiles: tiles, workspace: workspace, convolutions: convolved, activations: activations, hidden: hidden)
   }
 
   /// Computes the gradient of every parameter over the whole batch, from the gradients of the blocks' outputs.
@@ -139,45 +147,52 @@ package final class Network {
   ///   - gradients: one map per pass, zero behind the last row; used up by the call.
   ///   - hidden: per pass, what the values of ``Pass/hidden`` get beside what comes through the output layer.
   package func backward(
-    _ passes: [Pass], gradients outputs: [FeatureMap], hidden: [FeatureMap]? = nil, in workspace: Workspace
+    _ passes: [Pass], gradients outputs: [FeatureMap], hidden: [FeatureMap]? = nil
   ) throws {
     guard let training = parameters.training, let gradients else {
       preconditionFailure("only a network in training has gradients")
     }
     switch convolutions {
     case .stem(let stem):
-      var perBlock: [[Double]] = []
-      for (index, pass) in passes.enumerated() {
-        let mark = workspace.mark
-        let target = gradients.next()
-        let gradient = denseBackward(
-          pass, outputs[index], hidden: hidden?[index], into: target, in: workspace)
-        guard case .stem(let which) = pass.convolutions else { continue }
-        perBlock.append(
-          stem.backward(pass.tiles, activation: pass.activations[0], gradient: gradient, which: which))
-        gradients.push(target, block: index, of: passes.count)
-        workspace.release(to: mark)
+      var perBlock = [[Double]](repeating: [], count: passes.count)
+      // As many blocks at a time as there are threads, so that few buffers are between the caches.
+      for first in stride(from: 0, to: passes.count, by: team.threads) {
+        let wave = first..<min(first + team.threads, passes.count)
+        let targets = wave.map { _ in gradients.next() }
+        var sums = [[Double]?](repeating: nil, count: wave.count)
+        team.fill(&sums) { index in
+          let pass = passes[first + index]
+          let gradient = denseBackward(
+            pass, outputs[first + index], hidden: hidden?[first + index], into: targets[index])
+          guard case .stem(let which) = pass.convolutions else { return [] }
+          return stem.backward(
+            pass.tiles, activation: pass.activations[0], gradient: gradient, which: which)
+        }
+        for (index, block) in wave.enumerated() {
+          perBlock[block] = sums[index] ?? []
+          gradients.push(targets[index], block: block, of: passes.count)
+        }
       }
       try gradients.finish(blocks: passes.count)
       stem.writeGradients(
         try sums.combine(perBlock, length: stem.sumCount), into: training.gradients)
     case .stack(let stack):
-      let mark = workspace.mark
       let targets = passes.map { _ in gradients.next() }
-      let convolved = passes.indices.map {
-        denseBackward(passes[$0], outputs[$0], hidden: hidden?[$0], into: targets[$0], in: workspace)
+      var convolved = [FeatureMap?](repeating: nil, count: passes.count)
+      team.fill(&convolved) { block in
+        denseBackward(passes[block], outputs[block], hidden: hidden?[block], into: targets[block])
       }
       try stack.backward(
         passes.compactMap { pass in
           if case .stack(let stages) = pass.convolutions { stages } else { nil }
-        }, gradients: convolved, into: targets, in: workspace)
+        }, gradients: convolved.compactMap { $0 }, into: targets, in: passes.map(\.workspace))
       for (index, target) in targets.enumerated() {
         gradients.push(target, block: index, of: passes.count)
       }
-      workspace.release(to: mark)
       try gradients.finish(blocks: passes.count)
       stack.writeNormGradients(into: training.gradients)
     }
+    work.backwardFlops += passes.reduce(0) { $0 + $1.tiles.rows } * spec.backwardFlops
   }
 
   /// The gradients of a network that had no row: zero.
@@ -189,9 +204,9 @@ package final class Network {
   ///
   /// - Returns: the gradient of the convolutions' output, not yet that before its ReLU.
   private func denseBackward(
-    _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?, into gradients: Floats,
-    in workspace: Workspace
+    _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?, into gradients: Floats
   ) -> FeatureMap {
+    let workspace = pass.workspace
     var gradient = outputGradient
     for index in layers.indices.reversed() {
       let input = pass.activations[index]
@@ -203,7 +218,6 @@ package final class Network {
       if index == layers.count - 1, let hidden { add(hidden, to: inputGradient) }
       gradient = inputGradient
     }
-    work.backwardFlops += pass.tiles.rows * spec.backwardFlops
     return gradient
   }
 }

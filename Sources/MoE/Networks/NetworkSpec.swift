@@ -111,18 +111,26 @@ public struct NetworkSpec: Equatable, Sendable {
   /// FLOPs of the backward pass per sample: every weight gradient, and every input gradient but the first layer's.
   public var backwardFlops: Int { 2 * forwardFlops - (stages.first?.flops ?? 0) }
 
-  /// Bytes that the activations and their gradients take for a block of so many rows, and a dense layer's products.
-  package func workspaceBytes(rows: Int) -> Int {
+  /// Bytes that the activations and their gradients take for a block of so many rows, and what is scratch beside them.
+  package func workspaceBytes(rows: Int) -> Int { mapBytes(rows: rows) + scratchBytes(rows: rows) }
+
+  /// Bytes of the scratch memory of a dense layer's products and of a convolution stage.
+  package func scratchBytes(rows: Int) -> Int {
+    let products = dense.map {
+      DenseProduct.layerWorkspaceBytes(inputs: $0.inputs, outputs: $0.outputs, rows: rows)
+    }
+    let stage = hasStem ? 0 : stages.indices.map { stages[$0].scratchBytes(inputGradient: $0 > 0) }.max() ?? 0
+    return (products.max() ?? 0) + stage
+  }
+
+  private func mapBytes(rows: Int) -> Int {
     let stem = convolvedFeatures
     // The last hidden layer once more, for its values before ReLU.
     let maps = [stem, stem, hidden.last ?? 0] + (hidden + [outputs]).flatMap { [$0, $0] }
     let dense = maps.reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: rows))
     }
-    let products = self.dense.map {
-      DenseProduct.layerWorkspaceBytes(inputs: $0.inputs, outputs: $0.outputs, rows: rows)
-    }
-    return dense + (products.max() ?? 0)
+    return dense
       + (hasStem ? (stem * FeatureMap.columns(rows: rows) + 63) / 64 * 64 : stackBytes(rows: rows))
   }
 }

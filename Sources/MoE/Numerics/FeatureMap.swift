@@ -49,15 +49,32 @@ package struct FeatureMap {
 package final class Workspace {
   private let base: UnsafeMutableRawPointer
   package let capacity: Int
+  /// Nil where the memory is this workspace's own.
+  private let parent: Workspace?
   private var used = 0
 
   /// - Parameter capacity: bytes.
   package init(capacity: Int) {
     self.capacity = capacity
+    parent = nil
     base = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 64), alignment: 64)
   }
 
-  deinit { base.deallocate() }
+  private init(of parent: Workspace, base: UnsafeMutableRawPointer, capacity: Int) {
+    self.parent = parent
+    self.base = base
+    self.capacity = capacity
+  }
+
+  deinit { if parent == nil { base.deallocate() } }
+
+  /// A piece of this workspace as one of its own, for a thread that works beside others.
+  ///
+  /// - Parameter capacity: bytes.
+  package func piece(_ capacity: Int) -> Workspace {
+    let bytes = (capacity + 63) & ~63
+    return Workspace(of: self, base: take(bytes), capacity: bytes)
+  }
 
   /// Bytes that `count` floats take, rounding included.
   package static func bytes(floats count: Int) -> Int { (count * 4 + 63) & ~63 }

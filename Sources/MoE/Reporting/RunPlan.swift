@@ -22,6 +22,10 @@ public struct RunPlan: Equatable, Sendable {
 
   public var ranks: [Rank]
   /// The kernels that OpenBLAS chose.
+  /// Of every rank.
+  public var threads = 1
+  /// Whether every rank has a copy of the gate.
+  public var isGateReplicated = false
   public var blasKernel: String
   /// Trained parameters of the gate; nil for a single model.
   public var gateParameters: Int?
@@ -70,12 +74,15 @@ public struct RunPlan: Equatable, Sendable {
     for rank in ranks where !hosts.contains(rank.host) { hosts.append(rank.host) }
     let place = hosts.count == 1 ? hosts[0] : "\(hosts.count) hosts (\(hosts.joined(separator: ", ")))"
     let homes = ranks.filter { !$0.experts.isEmpty }.map { "\(Self.numbers($0.experts)) on rank \($0.rank)" }
-    let subject = gateParameters == nil ? "the model" : "gate on rank 0, experts"
+    let subject =
+      gateParameters == nil
+      ? "the model"
+      : isGateReplicated && ranks.count > 1 ? "gate on every rank, experts" : "gate on rank 0, experts"
     let homeText =
       gateParameters == nil
       ? "on rank \(ranks.first { !$0.experts.isEmpty }?.rank ?? 0)" : homes.joined(separator: ", ")
     var line =
-      "moe-dist \(Version.text): \(ranks.count) rank\(ranks.count == 1 ? "" : "s") on \(place) with 1 thread each, "
+      "moe-dist \(Version.text): \(ranks.count) rank\(ranks.count == 1 ? "" : "s") on \(place) with \(threads) thread\(threads == 1 ? "" : "s") each, "
     line += "OpenBLAS \(blasKernel); \(subject) \(homeText)"
     for note in notes { line += "; \(note)" }
     return line

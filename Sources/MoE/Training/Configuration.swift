@@ -135,6 +135,8 @@ public struct Configuration: Equatable, Sendable {
   public var distillFrom: String?
   public var payload = Payload.uint8
   public var gatePlacement = GatePlacement.root
+  /// Threads of every rank, on which whole blocks and whole experts run.
+  public var threads = 1
   /// `auto`, `block`, `round-robin`, or the rank of every expert: `0,0,1`.
   public var placement = "auto"
   /// Epochs between checkpoints; 0: only at the end.

@@ -127,6 +127,9 @@ public enum ConfigurationSchema {
     .choice(
       "gate-placement", \.gatePlacement, .run,
       "Run the gate on rank 0, or a copy of it on every rank for a share of the rows; same results."),
+    .whole(
+      "threads", \.threads, .run, in: 1...1024,
+      "Threads of every rank, for blocks of the gate and for experts; same results."),
     .word(
       "placement", \.placement, .run, "auto|block|round-robin|R,R,…", where: isPlacement,
       expected: "auto, block, round-robin or the rank of every expert, such as 0,0,1",

@@ -27,18 +27,22 @@ package final class ExpertBank {
     self.layout = layout
     let count = parts.experts.count
     rowsSelected = Array(repeating: 0, count: parts.placement.experts)
-    func bytes(pairs: Int, experts: Int) -> Int {
+    func bytes(pairs: Int, experts: Int, rowsOfOne: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
       return parts.expertSpec.workspaceBytes(rows: rows)
+        + experts * parts.expertSpec.scratchBytes(rows: rowsOfOne)
         + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows))
         + 2 * Workspace.bytes(floats: FeatureMap.count(features: layout.width, rows: rows)) + experts * 4096
     }
-    let trained = bytes(pairs: trainingRows * min(trainingSlots, count), experts: count)
+    let trained = bytes(
+      pairs: trainingRows * min(trainingSlots, count), experts: count,
+      rowsOfOne: trainingRows)
     let answers = Workspace.bytes(
       floats: layout.width * (evaluationRows * count + 31 * count) + count * laneCount)
+    let atATime = min(parts.team.threads, count)
     let evaluated =
-      bytes(pairs: evaluationRows, experts: 1) + answers
+      bytes(pairs: evaluationRows * atATime, experts: atATime, rowsOfOne: evaluationRows) + answers
       + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
     workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
   }
@@ -48,7 +52,7 @@ package final class ExpertBank {
   package func take(_ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageView) -> Tiles? {
     workspace.reset()
     let takesAll = !parts.experts.isEmpty && arrival.positions == nil
-    shared = takesAll ? tiles(rows, nil, count: arrival.rows.total, images) : nil
+    shared = takesAll ? tiles(rows, nil, count: arrival.rows.total, images, in: workspace) : nil
     return shared
   }
 
@@ -58,33 +62,59 @@ package final class ExpertBank {
   package func forward(
     _ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageView, mode: NetworkMode, hidden: Bool
   ) throws -> [FeatureMap] {
-    passes = []
+    let experts = parts.experts
     let features = hidden ? layout.width : layout.classes
-    return try parts.experts.enumerated().map { local, expert in
-      let count = arrival.rowCount(of: local)
-      let answers = workspace.map(features: features, rows: count)
+    let counts = experts.indices.map { arrival.rowCount(of: $0) }
+    let answers = counts.map { workspace.map(features: features, rows: $0) }
+    passes = Array(repeating: nil, count: experts.count)
+    // In training every pass is kept; in evaluation as many as are worked on at a time.
+    let atATime = mode == .training ? max(experts.count, 1) : parts.team.threads
+    for first in stride(from: 0, to: experts.count, by: atATime) {
+      let wave = first..<min(first + atATime, experts.count)
       let mark = workspace.mark
-      if count == 0 {
-        passes.append(nil)
-        return answers
+      let pieces = wave.map { workspace.piece(pieceBytes(rows: counts[$0])) }
+      var done = [Network.Pass?](repeating: nil, count: wave.count)
+      try done.withUnsafeMutableBufferPointer { buffer in
+        let places = buffer
+        try parts.team.run(wave.count) { index in
+          let local = first + index
+          guard counts[local] > 0 else { return }
+          let piece = pieces[index]
+          let input =
+            shared ?? tiles(rows, arrival.positions?[local], count: counts[local], images, in: piece)
+          let pass = try run(experts[local], input, mode, in: piece)
+          logSoftmax(pass.output, scale: 1, into: answers[local])
+          if hidden, let tap = pass.hidden {
+            answers[local][layout.classes].update(from: tap.base, count: tap.features * tap.stride)
+          }
+          places[index] = pass
+        }
       }
-      let input = shared ?? tiles(rows, arrival.positions?[local], count: count, images)
-      let pass: Network.Pass
       switch mode {
-      case .training:
-        pass = try expert.forward([input], mode: .training, in: workspace)[0]
-        passes.append(pass)
-      case .evaluation:
-        try expert.prepareEvaluation()
-        pass = try expert.forwardBlock(input, in: workspace)
+      case .training: passes = done
+      case .evaluation: workspace.release(to: mark)
       }
-      logSoftmax(pass.output, scale: 1, into: answers)
-      if hidden, let tap = pass.hidden {
-        answers[layout.classes].update(from: tap.base, count: tap.features * tap.stride)
-      }
-      if mode == .evaluation { workspace.release(to: mark) }
-      return answers
     }
+    return answers
+  }
+
+  private func run(
+    _ expert: Network, _ input: Tiles, _ mode: NetworkMode, in workspace: Workspace
+  ) throws -> Network.Pass {
+    switch mode {
+    case .training:
+      return try expert.forward([input], mode: .training, in: workspace)[0]
+    case .evaluation:
+      try expert.prepareEvaluation()
+      return try expert.forwardBlocks([input], in: [workspace])[0]
+    }
+  }
+
+  /// Bytes of an expert's own memory for so many rows: its network's, and its input where that is not shared.
+  private func pieceBytes(rows: Int) -> Int {
+    guard rows > 0 else { return 0 }
+    return parts.expertSpec.workspaceBytes(rows: rows)
+      + (shared == nil ? Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows)) : 0)
   }
 
   /// Counts the experts of a shard's rows: those of the table, or all.
@@ -105,10 +135,12 @@ package final class ExpertBank {
 
   /// Every local expert's parameter gradients, from the gradients of its answers.
   package func backward(_ gradients: [FeatureMap], answers: [FeatureMap]) throws {
-    for (local, expert) in parts.experts.enumerated() {
+    let experts = parts.experts
+    try parts.team.run(experts.count) { local in
+      let expert = experts[local]
       guard let pass = passes[local] else {
         expert.clearGradients()
-        continue
+        return
       }
       gradients[local].clearPadding()
       let logits = part(gradients[local], 0..<layout.classes)
@@ -117,7 +149,7 @@ package final class ExpertBank {
       let hidden =
         gradients[local].features > layout.classes
         ? [part(gradients[local], layout.classes..<layout.width)] : nil
-      try expert.backward([pass], gradients: [logits], hidden: hidden, in: workspace)
+      try expert.backward([pass], gradients: [logits], hidden: hidden)
     }
   }
 
@@ -127,7 +159,7 @@ package final class ExpertBank {
 
   /// The rows at the given positions as tiles; all rows where there are no positions.
   private func tiles(
-    _ rows: UnsafeRawPointer, _ positions: [Int32]?, count: Int, _ images: ImageView
+    _ rows: UnsafeRawPointer, _ positions: [Int32]?, count: Int, _ images: ImageView, in workspace: Workspace
   ) -> Tiles {
     let pixels = parts.input.pixels
     let tiles = Tiles(

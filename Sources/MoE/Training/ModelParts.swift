@@ -16,6 +16,8 @@ package final class ModelParts {
   package let gate: (any Gate)?
   /// What holds the copies of a replicated gate together; nil for a gate on rank 0.
   package let replicas: ReplicatedBlocks?
+  /// Works on blocks and experts.
+  package let team: ThreadTeam
   /// This rank's experts, ascending by number.
   package let experts: [Network]
   /// Whether gradients are taken; false in evaluation.
@@ -51,13 +53,14 @@ package final class ModelParts {
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
     let blocks = BatchBlocks(
       rows: configuration.batchSize, blockRows: configuration.blockRows, ranks: communicator.size)
+    team = ThreadTeam(threads: configuration.threads)
     replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator) : nil
     let request = GateRequest(
       family: family, input: shape, experts: count, classes: data.classes,
       blockRows: configuration.blockRows,
       batchBlocks: replicas == nil
         ? blocks.count : (blocks.count + communicator.size - 1) / communicator.size,
-      sums: replicas ?? WholeBatch(), training: trainsGate,
+      sums: replicas ?? WholeBatch(), team: team, training: trainsGate,
       expertOfClass: try lists?.expertOfClass(classes: data.classes, dataset: data.name))
     gateRequest = request
     gateSize = design.size(request)
@@ -87,7 +90,8 @@ package final class ModelParts {
         parameters.update(step)
       }
     }
-    for expert in experts where expert.parameters.training != nil { expert.parameters.update(step) }
+    let trained = experts.filter { $0.parameters.training != nil }
+    team.run(trained.count) { trained[$0].parameters.update(step) }
   }
 
   /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.

@@ -30,7 +30,7 @@ extension Trainer {
     let copies = min(owners, rule.routing.slots(experts: parts.placement.experts))
     let crossing = communicator.size > 1 ? Double(communicator.size - 1) / Double(communicator.size) : 0
     let answers = Int(Double(pairs * rule.mixture.layout.width * 4) * crossing)
-    return RunPlan(
+    var plan = RunPlan(
       ranks: ranks, blasKernel: BLAS.kernelName,
       gateParameters: parts.hasGate ? parts.gateSize.parameterCount : nil,
       expertParameters: parts.expertSpec.parameterCount, experts: parts.placement.experts,
@@ -40,6 +40,9 @@ extension Trainer {
       bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
       notes: data.notes + [configuration.oracleNote].compactMap { $0 })
+    plan.threads = configuration.threads
+    plan.isGateReplicated = parts.replicas != nil
+    return plan
   }
 }
 
