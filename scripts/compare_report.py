@@ -1,9 +1,11 @@
 """Keeps the runs of scripts/compare-pytorch as CSV and turns them into tables.
 
-usage: compare_report.py begin CSV RANKS ROW...      makes the file, or drops these rows from it
-       compare_report.py ours CSV RUN ROW RANKS BATCH REPEAT PLACEMENT KERNEL      adds a run of ours
-       compare_report.py theirs CSV JSON ROW RANKS BATCH REPEAT NAME               adds one of PyTorch (plain, stronger)
-       compare_report.py table CSV MARKDOWN          prints the table, and writes it as Markdown
+usage: compare_report.py begin CSV RANKS KERNELS ROW...   makes the file, or drops these rows under these kernels from it
+       compare_report.py ours CSV RUN ROW RANKS BATCH ROUND PLACEMENT KERNEL      adds a run of ours
+       compare_report.py theirs CSV JSON ROW RANKS BATCH ROUND NAME               adds one of PyTorch (plain, stronger)
+       compare_report.py table CSV MARKDOWN               prints the table, and writes it as Markdown
+
+Runs of the same round, a name that no other invocation uses, are compared with each other. KERNELS has commas between.
 """
 
 import csv
@@ -14,7 +16,7 @@ import statistics
 import sys
 
 COLUMNS = [
-    "row", "ranks", "batch", "repeat", "side", "gate_placement", "kernel_setting", "kernel",
+    "row", "ranks", "batch", "round", "side", "gate_placement", "kernel_setting", "kernel",
     "step_seconds", "step_p10", "step_p90", "peak_memory_bytes", "parameters", "experts_used",
 ]  # fmt: skip
 LABELS = {
@@ -33,12 +35,18 @@ def read(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def begin(path: str, ranks: str, *rows: str) -> None:
-    kept = read(path) if os.path.exists(path) else []
+def begin(path: str, ranks: str, kernels: str, *rows: str) -> None:
+    lines = read(path) if os.path.exists(path) else []
+
+    def stays(line: dict[str, str]) -> bool:
+        return line["ranks"] != ranks or line["row"] not in rows or line["kernel_setting"] not in kernels.split(",")
+
+    rounds = {(line["row"], line["round"]) for line in lines if line["side"] == "ours" and stays(line)}
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(line for line in kept if line["ranks"] != ranks or line["row"] not in rows)
+        # PyTorch's runs stay as long as there is a run of ours to compare them with.
+        writer.writerows(line for line in lines if stays(line) and (line["row"], line["round"]) in rounds)
 
 
 def add(path: str, **values) -> None:
@@ -54,12 +62,12 @@ def parameters(checkpoint: pathlib.Path) -> int:
     return sum(end - first for first, end in moments) // 4
 
 
-def ours(path: str, run: str, row: str, ranks: str, batch: str, repeat: str, placement: str, kernel: str) -> None:
+def ours(path: str, run: str, row: str, ranks: str, batch: str, round: str, placement: str, kernel: str) -> None:
     directory = pathlib.Path(run)
     summary = json.loads((directory / "summary.json").read_text())
     timing = summary["timing"]
     add(
-        path, row=row, ranks=ranks, batch=batch, repeat=repeat, side="ours", gate_placement=placement,
+        path, row=row, ranks=ranks, batch=batch, round=round, side="ours", gate_placement=placement,
         kernel_setting=kernel, kernel=json.loads((directory / "run.json").read_text())[0]["blas_kernels"][0],
         step_seconds=timing["step_seconds_median"], step_p10=timing["step_seconds_p10"],
         step_p90=timing["step_seconds_p90"],
@@ -69,10 +77,10 @@ def ours(path: str, run: str, row: str, ranks: str, batch: str, repeat: str, pla
     )  # fmt: skip
 
 
-def theirs(path: str, file: str, row: str, ranks: str, batch: str, repeat: str, name: str) -> None:
+def theirs(path: str, file: str, row: str, ranks: str, batch: str, round: str, name: str) -> None:
     found = json.loads(pathlib.Path(file).read_text())
     add(
-        path, row=row, ranks=ranks, batch=batch, repeat=repeat, side=name,
+        path, row=row, ranks=ranks, batch=batch, round=round, side=name,
         step_seconds=found["step_seconds_median"], step_p10=found["step_seconds_p10"],
         step_p90=found["step_seconds_p90"], peak_memory_bytes=found["peak_memory_bytes"],
         parameters=found["parameters"], experts_used=found["experts_used"],
@@ -98,13 +106,13 @@ class Entry:
     def __init__(self, lines: list[dict[str, str]], row: str, ranks: str, setting: str):
         of_row = [line for line in lines if (line["row"], line["ranks"]) == (row, ranks)]
         self.row, self.ranks, self.setting = row, ranks, setting
-        self.sides = {
-            "ours": {line["repeat"]: line for line in of_row if line["kernel_setting"] == setting},
-            "plain": {line["repeat"]: line for line in of_row if line["side"] == "plain"},
-            "stronger": {line["repeat"]: line for line in of_row if line["side"] == "stronger"},
+        mine = {line["round"]: line for line in of_row if line["kernel_setting"] == setting}
+        self.sides = {"ours": mine} | {
+            side: {line["round"]: line for line in of_row if line["side"] == side and line["round"] in mine}
+            for side in ("plain", "stronger")
         }
-        mine = next(iter(self.sides["ours"].values()))
-        self.kernel, self.placement = mine["kernel"], mine["gate_placement"]
+        first = next(iter(mine.values()))
+        self.kernel, self.placement = first["kernel"], first["gate_placement"]
         counts = {line["parameters"] for line in of_row}
         if len(counts) > 1:
             sys.exit(f"{row}: the sides differ in their numbers of parameters: {', '.join(sorted(counts))}")
@@ -116,9 +124,8 @@ class Entry:
     def ratios(self, side: str) -> list[float]:
         """Time of a PyTorch program over our time, round by round."""
         return [
-            float(line["step_seconds"]) / float(self.sides["ours"][repeat]["step_seconds"])
-            for repeat, line in self.sides[side].items()
-            if repeat in self.sides["ours"]
+            float(line["step_seconds"]) / float(self.sides["ours"][round]["step_seconds"])
+            for round, line in self.sides[side].items()
         ]
 
     def memory(self, side: str) -> float:
@@ -178,8 +185,8 @@ def markdown(table: list[Entry], path: str) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["begin", path, ranks, *rows]:
-            begin(path, ranks, *rows)
+        case ["begin", path, ranks, kernels, *rows]:
+            begin(path, ranks, kernels, *rows)
         case ["ours", *arguments] if len(arguments) == 8:
             ours(*arguments)
         case ["theirs", *arguments] if len(arguments) == 7:
