@@ -56,8 +56,8 @@ def line(path: str, run: str, model: str, gate: str, mode: str, ranks: str, repe
 
 
 def prediction(path: str, plan: str, model: str, gate: str, mode: str, ranks: str, rows: str) -> None:
-    seconds = json.loads(pathlib.Path(plan).read_text())["step_seconds"]
-    append(path, [model, gate, mode, ranks, rows, seconds])
+    plans = json.loads(pathlib.Path(plan).read_text())["plans"]
+    append(path, [model, gate, mode, ranks, rows] + [p["step_seconds"] for p in plans if p["gate_placement"] == gate])
 
 
 # ---- The bound -------------------------------------------------------------------------------------------------

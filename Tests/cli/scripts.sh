@@ -73,8 +73,13 @@ fashion-mnist 1.51 0.0385 5
 cifar 121.5 9.59 20
 TEXT
   done >>"$1/runs.csv"
-  echo "mnist,root,strong,1,512,2
-mnist,root,strong,2,512,1.6" >>"$1/predictions.csv"
+  echo '{"plans": [{"gate_placement": "root", "step_seconds": 2}]}' >"$1/alone.json"
+  echo '{"plans": [{"gate_placement": "replicated", "step_seconds": 1}, {"gate_placement": "root", "step_seconds": 1.6}]}' \
+    >"$1/two.json"
+  local predictions=(python3 "$root/scripts/scaling_report.py" prediction "$1/predictions.csv")
+  "${predictions[@]}" "$1/alone.json" mnist root strong 1 512
+  "${predictions[@]}" "$1/two.json" mnist root strong 2 512
+  "${predictions[@]}" "$1/two.json" mnist replicated weak 2 1024
 }
 
 # column MODEL GATE MODE RANKS NAME: a figure of scaling.csv with two decimals.
@@ -101,7 +106,8 @@ scaling_report() {
   equal "bound of MNIST, replicated" "$(column mnist replicated weak 2 bound)" 1.81
   equal "speed-up, strong" "$(column mnist root strong 2 speedup)" 2.00
   equal "speed-up, weak" "$(column mnist replicated weak 2 speedup)" 2.50
-  equal "predicted" "$(column mnist root strong 2 predicted)" 1.25
+  equal "predicted, strong" "$(column mnist root strong 2 predicted)" 1.25
+  equal "predicted, weak" "$(column mnist replicated weak 2 predicted)" 4.00
   equal "not predicted" "$(column cifar root strong 2 predicted)" none
 }
 well_formed_plot() {
