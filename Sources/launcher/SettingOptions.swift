@@ -132,6 +132,9 @@ struct SettingOptions: ParsableArguments {
   @Option(name: .customLong("payload"), help: help("payload"))
   var payload: String?
 
+  @Option(name: .customLong("gate-placement"), help: help("gate-placement"))
+  var gatePlacement: String?
+
   @Option(name: .customLong("placement"), help: help("placement"))
   var placement: String?
 
@@ -196,6 +199,7 @@ struct SettingOptions: ParsableArguments {
       ("max-steps", maxSteps),
       ("max-time", maxTime),
       ("payload", payload),
+      ("gate-placement", gatePlacement),
       ("placement", placement),
       ("run-dir", runDir),
       ("checkpoint-every", checkpointEvery),

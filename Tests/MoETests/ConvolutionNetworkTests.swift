@@ -30,7 +30,6 @@ struct ConvolutionNetworkTests {
     let spec: NetworkSpec
     let network: Network
     let workspace: Workspace
-    let tree: TreeSum
     let rows: [[Double]]
     let blockRows: Int
     let blocks: [Tiles]
@@ -39,7 +38,8 @@ struct ConvolutionNetworkTests {
     init(_ spec: NetworkSpec, rows count: Int, blockRows: Int, seed: UInt64) {
       self.spec = spec
       self.blockRows = blockRows
-      network = Network(spec, prefix: "net", training: true)
+      network = Network(
+        spec, prefix: "net", training: true, blocks: (count + blockRows - 1) / blockRows)
       var values = KernelTests.Values(state: seed)
       for place in network.parameters.places {
         let target = network.parameters.values + place.offset
@@ -74,7 +74,6 @@ struct ConvolutionNetworkTests {
         spec.workspaceBytes(rows: blockRows)
         + Workspace.bytes(floats: FeatureMap.count(features: spec.outputs, rows: blockRows))
       workspace = Workspace(capacity: blocks.count * perBlock)
-      tree = TreeSum(count: network.parameters.trainedCount)
     }
 
     deinit { for base in memory { base.deallocate() } }
@@ -101,9 +100,11 @@ struct ConvolutionNetworkTests {
     }
 
     /// Forward and backward in training; the outputs and the gradients.
-    func step(_ outputGradient: [[Double]]) -> (outputs: [[Double]], gradients: PlainNetwork.Tensors) {
+    func step(_ outputGradient: [[Double]]) throws -> (
+      outputs: [[Double]], gradients: PlainNetwork.Tensors
+    ) {
       workspace.reset()
-      let passes = network.forward(blocks, mode: .training, in: workspace)
+      let passes = try network.forward(blocks, mode: .training, in: workspace)
       let found = outputs(passes)
       let gradients = passes.enumerated().map { block, pass in
         let map = workspace.map(features: spec.outputs, rows: pass.output.rows)
@@ -113,7 +114,7 @@ struct ConvolutionNetworkTests {
         }
         return map
       }
-      network.backward(passes, gradients: gradients, in: workspace, tree: blocks.count > 1 ? tree : nil)
+      try network.backward(passes, gradients: gradients, in: workspace)
       return (found, read(network.parameters.training!.gradients))
     }
   }
@@ -153,7 +154,7 @@ struct ConvolutionNetworkTests {
 
   /// As one block (an expert) and as several (a gate); rows that fill no tile, and one row.
   @Test(arguments: specs, [(1, 16), (5, 16), (37, 64), (37, 16)])
-  func trainingMatchesThePlainNetwork(_ spec: NetworkSpec, _ sizes: (rows: Int, blockRows: Int)) {
+  func trainingMatchesThePlainNetwork(_ spec: NetworkSpec, _ sizes: (rows: Int, blockRows: Int)) throws {
     let fixture = Fixture(spec, rows: sizes.rows, blockRows: sizes.blockRows, seed: 3)
     let plain = PlainNetwork(spec: spec)
     let p = fixture.tensors
@@ -161,7 +162,7 @@ struct ConvolutionNetworkTests {
     let trace = plain.forward(fixture.rows, p, training: true)
     let expected = plain.backward(trace, r, p)
     for _ in 0..<2 {
-      let (outputs, gradients) = fixture.step(r)
+      let (outputs, gradients) = try fixture.step(r)
       #expect(PlaneKernelTests.difference(outputs, trace.outputs) < 1e-5)
       for (name, gradient) in expected {
         let found = gradients[name] ?? []
@@ -180,11 +181,11 @@ struct ConvolutionNetworkTests {
   }
 
   @Test(arguments: specs)
-  func runningStatisticsMoveTowardsTheBatch(_ spec: NetworkSpec) {
+  func runningStatisticsMoveTowardsTheBatch(_ spec: NetworkSpec) throws {
     let fixture = Fixture(spec, rows: 21, blockRows: 16, seed: 5)
     let before = fixture.tensors
     let trace = PlainNetwork(spec: spec).forward(fixture.rows, before, training: true)
-    _ = fixture.step(ConvolutionNetworkTests.outputGradient(spec, rows: 21))
+    _ = try fixture.step(ConvolutionNetworkTests.outputGradient(spec, rows: 21))
     let after = fixture.tensors
     for (index, stage) in PlainNetwork(spec: spec).stages.enumerated() where stage.layer.batchNorm {
       let count = Double(21 * stage.output.area)
@@ -202,52 +203,61 @@ struct ConvolutionNetworkTests {
   }
 
   @Test(arguments: specs)
-  func evaluationUsesRunningStatisticsAndTouchesNothing(_ spec: NetworkSpec) {
+  func evaluationUsesRunningStatisticsAndTouchesNothing(_ spec: NetworkSpec) throws {
     let fixture = Fixture(spec, rows: 21, blockRows: 32, seed: 6)
     let before = fixture.tensors
     let expected = PlainNetwork(spec: spec).forward(fixture.rows, before, training: false).outputs
-    fixture.network.prepareEvaluation()
-    let block = fixture.outputs([fixture.network.forwardBlock(fixture.blocks[0], in: fixture.workspace)])
+    try fixture.network.prepareEvaluation()
+    let block = fixture.outputs([try fixture.network.forwardBlock(fixture.blocks[0], in: fixture.workspace)])
     #expect(PlaneKernelTests.difference(block, expected) < 1e-5)
     fixture.workspace.reset()
     let all = fixture.outputs(
-      fixture.network.forward(fixture.blocks, mode: .evaluation, in: fixture.workspace))
+      try fixture.network.forward(fixture.blocks, mode: .evaluation, in: fixture.workspace))
     #expect(all == block)
     #expect(fixture.tensors == before)
   }
 
   /// The same batch gives the same bits again, whatever lay in the workspace before.
-  @Test func aStepDependsOnItsInputsAlone() {
+  @Test func aStepDependsOnItsInputsAlone() throws {
     let spec = ConvolutionNetworkTests.specs[0]
     let fixture = Fixture(spec, rows: 37, blockRows: 16, seed: 8)
     let r = ConvolutionNetworkTests.outputGradient(spec, rows: 37)
-    let first = fixture.step(r)
+    let first = try fixture.step(r)
     fixture.workspace.reset()
     let floats = fixture.workspace.capacity / 4
     fixture.workspace.floats(floats).update(repeating: .nan, count: floats)
-    let second = fixture.step(r)
+    let second = try fixture.step(r)
     #expect(first.outputs == second.outputs)
     #expect(first.gradients == second.gradients)
   }
 
   /// The combining step sees every block's sums in order, and its result is what is used.
-  @Test func blocksAreCombinedByTheGivenStep() {
-    final class Seen { var counts: [[Double]] = [] }
+  @Test func blocksAreCombinedByTheGivenStep() throws {
+    final class Seen: BlockSums {
+      var counts: [[Double]] = []
+      private let whole = WholeBatch()
+
+      func place(ofBlocks blocks: Int) -> (first: Int, count: Int) { whole.place(ofBlocks: blocks) }
+      func combine(_ perBlock: [[Double]], length: Int) -> [Double] {
+        counts.append(perBlock.compactMap(\.last))
+        return whole.combine(perBlock, length: length)
+      }
+      func total(_ nodes: [TreeSum.Node], count: Int, into gradients: Floats) {
+        whole.total(nodes, count: count, into: gradients)
+      }
+    }
     let seen = Seen()
     let spec = ConvolutionNetworkTests.specs[3]
     let fixture = Fixture(spec, rows: 37, blockRows: 16, seed: 9)
-    let network = Network(spec, prefix: "net", training: true) { perBlock in
-      seen.counts.append(perBlock.compactMap(\.last))
-      return treeSum(perBlock)
-    }
+    let network = Network(spec, prefix: "net", training: true, blocks: 3, sums: seen)
     network.parameters.values.update(from: fixture.network.parameters.values, count: network.parameters.count)
-    let found = fixture.outputs(network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
+    let found = fixture.outputs(try network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
     // Values per channel: rows × 6 × 6 positions.
     let valuesPerChannel: [[Double]] = [[576, 576, 180]]
     #expect(seen.counts == valuesPerChannel)
     fixture.workspace.reset()
     let usual = fixture.outputs(
-      fixture.network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
+      try fixture.network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
     #expect(found == usual)
   }
 

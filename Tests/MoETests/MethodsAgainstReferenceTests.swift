@@ -47,6 +47,9 @@ struct MethodsAgainstReferenceTests {
     Case(family: .mnist, rule: .expectation, gate: .attentive, freeze: .gate),
     Case(family: .mnist, rule: .expectation, gate: .attentive, importance: 0.6, freeze: .experts),
     Case(family: .fashionMNIST, rule: .expectation, gate: .attentive, importance: 0.6),
+    Case(
+      family: .fashionMNIST, rule: .expectation, gatePlacement: .replicated, gate: .attentive, importance: 0.6
+    ),
     Case(family: .fashionMNIST, rule: .expectation, freeze: .gate),
     Case(family: .mnist, rule: .expectation, temperature: 2, freeze: .experts, hasTeacher: true),
     Case(family: .fashionMNIST, rule: .expectation, freeze: .experts, hasTeacher: true),

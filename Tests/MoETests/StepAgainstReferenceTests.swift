@@ -17,6 +17,7 @@ struct StepAgainstReferenceTests {
     var temperature = 1.0
     var weightDecay = 0.0
     var payload = Payload.uint8
+    var gatePlacement = GatePlacement.root
     /// 0 for the single model.
     var experts = 3
     var rows = batchSize
@@ -43,7 +44,7 @@ struct StepAgainstReferenceTests {
     var testDescription: String {
       let edges = "E = \(experts), B = \(rows), idle \(idle.map(String.init) ?? "none"), frame \(frame)"
       return
-        "\(family.rawValue), \(method), decay \(weightDecay), \(payload.rawValue), \(edges)"
+        "\(family.rawValue), \(method), decay \(weightDecay), \(payload.rawValue), \(gatePlacement.rawValue), \(edges)"
     }
 
     var configuration: Configuration {
@@ -80,6 +81,7 @@ struct StepAgainstReferenceTests {
       configuration.temperature = temperature
       configuration.weightDecay = weightDecay
       configuration.payload = payload
+      configuration.gatePlacement = gatePlacement
       configuration.batchSize = batchSize
       configuration.blockRows = 16
       // Read by nobody here: the teacher's tensors are put in place below.
@@ -123,6 +125,7 @@ struct StepAgainstReferenceTests {
       Case(family: family, rule: .single, weightDecay: 0.01, experts: 0),
       Case(family: family, rule: .expectation),
       Case(family: family, rule: .expectation, temperature: 2, payload: .float32),
+      Case(family: family, rule: .expectation, gatePlacement: .replicated),
       Case(family: family, rule: .stochastic),
       Case(family: family, rule: .topK(1, full: true)),
       Case(family: family, rule: .topK(2, full: true), weightDecay: 0.01, payload: .index),
@@ -190,6 +193,10 @@ struct StepAgainstReferenceTests {
         }
       }
 
+      // Of a replicated gate's copies, that of rank 0 is looked at.
+      func isOwned(_ place: Parameters.Place) -> Bool {
+        communicator.rank == 0 || place.spec.name.hasPrefix("experts.")
+      }
       var findings = Findings()
       let order = (0..<Int32(rows)).map { $0 }
       guard let step = session.trainingStep else { return findings }
@@ -202,14 +209,19 @@ struct StepAgainstReferenceTests {
           findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
         }
         findings.regularisers = outcome.regularisers?.total ?? 0
-        for (parameters, place) in places where place.spec.isTrained {
+        // A replicated gate's gradients are complete on no rank, until they are gathered.
+        for parameters in session.parts.gate?.parameters ?? [] {
+          guard let training = parameters.training else { continue }
+          try session.parts.replicas?.gather(training.gradients, of: parameters)
+        }
+        for (parameters, place) in places where place.spec.isTrained && isOwned(place) {
           // Frozen networks have none.
           guard let training = parameters.training else { continue }
           let gradients = training.gradients + place.offset
           findings.gradients[place.spec.name] = (0..<place.spec.count).map { Double(gradients[$0]) }
         }
       }
-      for (parameters, place) in places {
+      for (parameters, place) in places where isOwned(place) {
         let values = parameters.values + place.offset
         findings.final[place.spec.name] = (0..<place.spec.count).map { Double(values[$0]) }
       }

@@ -3,7 +3,7 @@ internal import CLanes
 /// The attentive gate (arXiv 2302.14703, section 4): p = softmax_e(Q·K_e / (√H·T)) with Q = W_q h_g and K_e = W_k h_e, where
 /// h_g and h_e are the last hidden layers of gate and expert before ReLU, and W_k is shared by all experts.
 ///
-/// Since Q·(W_k h_e) = (W_kᵀ Q)·h_e, rank 0 sends q̃ = W_kᵀ Q, H values per row, and a shard takes one dot per expert:
+/// Since Q·(W_k h_e) = (W_kᵀ Q)·h_e, the gate sends q̃ = W_kᵀ Q, H values per row, and a shard takes one dot per expert:
 /// the same function with E times fewer key products. Scores depend on the answers of every expert, so all must run.
 struct AttentiveGateDesign: GateDesign {
   var needsEveryExpert: Bool { true }
@@ -38,7 +38,7 @@ package final class AttentiveGate: Gate {
   private let query: Int
   private let key: Int
   private let width: Int
-  private let tree: TreeSum?
+  private let gradients: BlockGradients?
   /// Q of every block of the batch in training.
   private var queries: [FeatureMap] = []
   private var attentionWork = NetworkWork()
@@ -71,12 +71,14 @@ package final class AttentiveGate: Gate {
     attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
     query = attention.offset(of: "attention.query.weight")
     key = attention.offset(of: "attention.key.weight")
-    tree = GateNetwork.blocks(request) > 1 ? TreeSum(count: attention.trainedCount) : nil
+    gradients =
+      request.training
+      ? BlockGradients(attention, blocks: GateNetwork.blocks(request), sums: request.sums) : nil
   }
 
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
     queries = []
-    trunk.forward(blocks, mode: mode) { _, output, first in
+    try trunk.forward(blocks, mode: mode) { _, output, first in
       let q = trunk.workspace.map(features: width, rows: output.rows)
       BLAS.forward(attention.values + query, outputs: width, output, into: q)
       let folded = trunk.workspace.map(features: width, rows: output.rows)
@@ -88,23 +90,22 @@ package final class AttentiveGate: Gate {
   }
 
   /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
-  package func backward(_ gradient: FeatureMap) {
-    guard let training = attention.training else { preconditionFailure("a frozen gate has no gradients") }
-    trunk.backward { index, output, first in
+  package func backward(_ gradient: FeatureMap) throws {
+    guard let gradients else { preconditionFailure("a frozen gate has no gradients") }
+    let blocks = queries.count
+    try trunk.backward { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)
-      let target = tree?.nextBlock() ?? training.gradients
+      let target = gradients.next()
       BLAS.weightGradient(queries[index], block, into: target + key)
       let q = trunk.workspace.map(features: width, rows: output.rows)
       BLAS.forward(attention.values + key, outputs: width, block, into: q)
       BLAS.weightGradient(q, output, into: target + query)
       BLAS.inputGradient(attention.values + query, q, into: block)
-      tree?.push(target)
+      gradients.push(target, block: index, of: blocks)
       attentionWork.backwardFlops += output.rows * 8 * width * width
       return block
     }
-    if let total = tree?.finish() {
-      training.gradients.update(from: total, count: attention.trainedCount)
-    }
+    try gradients.finish(blocks: blocks)
     queries = []
   }
 }

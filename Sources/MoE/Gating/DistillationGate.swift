@@ -46,15 +46,15 @@ package final class DistillationGate: Gate {
     teacher = AttentiveGate(untrained)
   }
 
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
-    student.forward(blocks, mode: mode, into: message)
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
+    try student.forward(blocks, mode: mode, into: message)
     guard message.features > experts else { return }
     let rest = FeatureMap(
       base: message[experts], features: message.features - experts, rows: message.rows)
-    teacher.forward(blocks, mode: .evaluation, into: rest)
+    try teacher.forward(blocks, mode: .evaluation, into: rest)
   }
 
-  package func backward(_ gradient: FeatureMap) { student.backward(gradient) }
+  package func backward(_ gradient: FeatureMap) throws { try student.backward(gradient) }
 }
 
 struct DistillationScorer: Scorer {

@@ -1,17 +1,18 @@
-/// The part of a gate that lives in one place, on rank 0: it turns images into a *message* per row, from which the row's
-/// shard scores the experts (``Scorer``). It works on the blocks of the batch, so that its bits do not depend on the number
-/// of ranks.
+/// The part of a gate that turns images into a *message* per row, from which the row's shard scores the experts
+/// (``Scorer``): on rank 0 for the whole batch, or on every rank for its own shard (``GatePlacement``). It works on the
+/// blocks of the batch, so that its bits do not depend on the number of ranks.
 package protocol Gate: AnyObject {
   /// The gate's tensors, for checkpoint and update.
   var parameters: [Parameters] { get }
   /// FLOPs done so far.
   var work: NetworkWork { get set }
 
-  /// Writes the message of all rows, [message features][rows], block by block.
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap)
+  /// Writes the message of all rows of the blocks, [message features][rows]. Collective among the gate's replicas.
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws
 
-  /// Computes the gradients of the parameters from the gradient of the message of the last forward pass in training.
-  func backward(_ gradient: FeatureMap)
+  /// Computes the gradients of the parameters over the whole batch from the gradient of the message of the last forward
+  /// pass in training. Collective among the gate's replicas.
+  func backward(_ gradient: FeatureMap) throws
 }
 
 /// What a gate is made for.
@@ -21,15 +22,17 @@ package struct GateRequest {
   package let experts: Int
   package let classes: Int
   package let blockRows: Int
-  /// The largest batch that is trained on.
-  package let batchRows: Int
+  /// The most blocks of a batch that one place works on in training.
+  package let batchBlocks: Int
+  /// How sums over blocks become those of the whole batch.
+  package let sums: any BlockSums
   /// Whether the gate's tensors are trained.
   package var training: Bool
   /// The expert of every class, where the user gave one.
   package let expertOfClass: [Int]?
 }
 
-/// A kind of gate: what it holds, what rank 0 does for it, and how shards score experts with it.
+/// A kind of gate: what it holds, what is computed for it, and how shards score experts with it.
 ///
 /// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/design``, one below the other.
 package protocol GateDesign: Sendable {
@@ -41,7 +44,7 @@ package protocol GateDesign: Sendable {
   var needsEveryExpert: Bool { get }
   /// The gate's tensors and work.
   func size(_ request: GateRequest) -> GateSize
-  /// The gate itself, on rank 0; nil for one without parameters.
+  /// The gate itself; nil for one without parameters.
   func makeGate(_ request: GateRequest) -> (any Gate)?
   /// What shards do with the message.
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer

@@ -2,40 +2,39 @@
 final class GateNetwork {
   let network: Network
   let workspace: Workspace
-  private let tree: TreeSum?
   private var passes: [Network.Pass] = []
 
   /// - Parameter further: values per row that the gate keeps in the workspace beside the network's, one map each.
   init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int]) {
-    network = Network(spec, prefix: "gate", training: request.training)
     let blocks = GateNetwork.blocks(request)
+    network = Network(
+      spec, prefix: "gate", training: request.training, blocks: blocks, sums: request.sums)
     let maps = ([spec.outputs] + further).reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
     }
     workspace = Workspace(capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps))
-    tree = blocks > 1 ? TreeSum(count: network.parameters.trainedCount) : nil
   }
 
   /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise one.
   static func blocks(_ request: GateRequest) -> Int {
-    request.training ? max(1, (request.batchRows + request.blockRows - 1) / request.blockRows) : 1
+    request.training ? max(1, request.batchBlocks) : 1
   }
 
   /// Runs the network; the body gets every block's number, output and first row.
-  func forward(_ blocks: [Tiles], mode: NetworkMode, _ body: (Int, FeatureMap, Int) -> Void) {
+  func forward(_ blocks: [Tiles], mode: NetworkMode, _ body: (Int, FeatureMap, Int) -> Void) throws {
     workspace.reset()
     var row = 0
     switch mode {
     case .training:
-      passes = network.forward(blocks, mode: .training, in: workspace)
+      passes = try network.forward(blocks, mode: .training, in: workspace)
       for (index, pass) in passes.enumerated() {
         body(index, pass.output, row)
         row += pass.output.rows
       }
     case .evaluation:
-      network.prepareEvaluation()
+      try network.prepareEvaluation()
       for (index, block) in blocks.enumerated() {
-        body(index, network.forwardBlock(block, in: workspace).output, row)
+        body(index, try network.forwardBlock(block, in: workspace).output, row)
         row += block.rows
         workspace.reset()
       }
@@ -43,13 +42,13 @@ final class GateNetwork {
   }
 
   /// The gradients of the parameters; the body gives the gradient of every block's output, zero behind the last row.
-  func backward(_ body: (Int, FeatureMap, Int) -> FeatureMap) {
+  func backward(_ body: (Int, FeatureMap, Int) -> FeatureMap) throws {
     var row = 0
     let gradients = passes.enumerated().map { index, pass in
       defer { row += pass.output.rows }
       return body(index, pass.output, row)
     }
-    network.backward(passes, gradients: gradients, in: workspace, tree: tree)
+    try network.backward(passes, gradients: gradients, in: workspace)
     passes = []
   }
 

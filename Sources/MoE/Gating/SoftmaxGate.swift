@@ -29,14 +29,14 @@ final class SoftmaxGate: Gate {
     gate = GateNetwork(spec, request, further: [])
   }
 
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) {
-    gate.forward(blocks, mode: mode) { _, output, first in
+  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
+    try gate.forward(blocks, mode: mode) { _, output, first in
       copyColumns(of: output, into: message, first: first)
     }
   }
 
-  func backward(_ gradient: FeatureMap) {
-    gate.backward { _, output, first in gate.block(of: gradient, first: first, rows: output.rows) }
+  func backward(_ gradient: FeatureMap) throws {
+    try gate.backward { _, output, first in gate.block(of: gradient, first: first, rows: output.rows) }
   }
 }
 

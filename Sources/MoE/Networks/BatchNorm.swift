@@ -1,6 +1,3 @@
-/// Combines what the blocks of a batch counted, in an order that follows from the number of blocks alone.
-package typealias BlockCombination = (_ perBlock: [[Double]]) -> [Double]
-
 /// The tensors of a BatchNorm layer in a network's parameters, and PyTorch's constants for it.
 struct BatchNorm {
   static let epsilon = 1e-5

@@ -5,12 +5,14 @@ final class ConvolutionStack {
   private let input: ImageShape
   private let stages: [ConvolutionStage]
   /// Combines BatchNorm's sums over the blocks.
-  private let combine: BlockCombination
+  private let sums: any BlockSums
+  /// Of every stage with BatchNorm in the last forward pass in training.
+  private var statistics: [BatchStatistics?] = []
   private var normGradients: [ConvolutionStage.NormGradients?] = []
 
-  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, combine: @escaping BlockCombination) {
+  init(_ spec: NetworkSpec, prefix: String, parameters: Parameters, sums: any BlockSums) {
     input = spec.input
-    self.combine = combine
+    self.sums = sums
     stages = spec.stages.enumerated().map { index, shape in
       ConvolutionStage(shape, number: index + 1, prefix: prefix, parameters: parameters)
     }
@@ -22,8 +24,8 @@ final class ConvolutionStack {
   /// - Parameter outputs: per block, the features of the last stage.
   func forward(
     _ blocks: [Tiles], into outputs: [FeatureMap], mode: NetworkMode, in workspace: Workspace
-  ) -> [Pass] {
-    guard !blocks.isEmpty else { return [] }
+  ) throws -> [Pass] {
+    statistics = []
     var inputs = blocks.map { planes(of: $0, in: workspace) }
     var passes = [Pass](repeating: [], count: blocks.count)
     for (index, stage) in stages.enumerated() {
@@ -37,8 +39,9 @@ final class ConvolutionStack {
             channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth,
             rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding, in: workspace)
       }
-      let done = stage.forward(inputs, into: targets, mode: mode, combine: combine, in: workspace)
-      for (block, pass) in done.enumerated() { passes[block].append(pass) }
+      let done = try stage.forward(inputs, into: targets, mode: mode, sums, in: workspace)
+      statistics.append(done.statistics)
+      for (block, pass) in done.passes.enumerated() { passes[block].append(pass) }
       inputs = targets
     }
     return passes
@@ -47,7 +50,9 @@ final class ConvolutionStack {
   /// Writes every block's gradients into its target, but for BatchNorm's tensors.
   ///
   /// - Parameter gradients: per block, of the outputs; zero behind the last row.
-  func backward(_ passes: [Pass], gradients: [FeatureMap], into targets: [Floats], in workspace: Workspace) {
+  func backward(
+    _ passes: [Pass], gradients: [FeatureMap], into targets: [Floats], in workspace: Workspace
+  ) throws {
     normGradients = stages.map { _ in nil }
     guard let last = stages.last?.shape else { return }
     var current = gradients.map {
@@ -63,9 +68,9 @@ final class ConvolutionStack {
             channels: shape.inputs, height: shape.inputHeight, width: shape.inputWidth, rows: $0.rows,
             border: 0, in: workspace)
         }
-      normGradients[index] = stage.backward(
-        passes.map { $0[index] }, gradients: current, into: targets, inputGradients: below,
-        combine: combine, in: workspace)
+      normGradients[index] = try stage.backward(
+        passes.map { $0[index] }, statistics[index], gradients: current, into: targets,
+        inputGradients: below, sums, in: workspace)
       current = below ?? []
     }
   }

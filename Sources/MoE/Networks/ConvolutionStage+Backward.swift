@@ -15,19 +15,20 @@ extension ConvolutionStage {
   /// Writes every block's gradients of weights and bias, and passes the gradient on to the stage below.
   ///
   /// - Parameters:
+  ///   - statistics: the batch's, of the forward pass; nil without BatchNorm.
   ///   - gradients: per block, of the pooled output; zero in lanes without a row.
   ///   - targets: per block, where the network's gradients lie.
   ///   - inputGradients: per block, the gradient of the stage's input; nil for the first stage.
   /// - Returns: BatchNorm's gradients; they are those of the whole batch, so no block's targets hold them.
   func backward(
-    _ passes: [Pass], gradients: [PlaneMap], into targets: [Floats], inputGradients: [PlaneMap]?,
-    combine: BlockCombination, in workspace: Workspace
-  ) -> NormGradients? {
+    _ passes: [Pass], _ statistics: BatchStatistics?, gradients: [PlaneMap], into targets: [Floats],
+    inputGradients: [PlaneMap]?, _ sums: any BlockSums, in workspace: Workspace
+  ) throws -> NormGradients? {
     let mark = workspace.mark
     defer { workspace.release(to: mark) }
     var norm: (gradients: NormGradients, slopes: NormSlopes)?
-    if let tensors = self.norm, let statistics = passes.first?.statistics {
-      norm = normGradients(passes, gradients, tensors, statistics, combine: combine)
+    if let tensors = self.norm, let statistics {
+      norm = try normGradients(passes, gradients, tensors, statistics, sums)
     }
     var packed: Floats?
     if inputGradients != nil {
@@ -109,8 +110,8 @@ extension ConvolutionStage {
   /// (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3).
   private func normGradients(
     _ passes: [Pass], _ gradients: [PlaneMap], _ norm: BatchNorm, _ statistics: BatchStatistics,
-    combine: BlockCombination
-  ) -> (gradients: NormGradients, slopes: NormSlopes) {
+    _ blockSums: any BlockSums
+  ) throws -> (gradients: NormGradients, slopes: NormSlopes) {
     let filters = shape.filters
     let perBlock = zip(passes, gradients).map { pass, gradient in
       var sums = [Double](repeating: 0, count: 2 * filters)
@@ -128,7 +129,7 @@ extension ConvolutionStage {
       }
       return sums
     }
-    let total = combine(perBlock)
+    let total = try blockSums.combine(perBlock, length: 2 * filters)
     let gradients = NormGradients(scale: Array(total[filters...]), shift: Array(total[..<filters]))
     let factor = (0..<filters).map { Double(values[norm.scale + $0]) * statistics.inverse[$0] }
     let slope = (0..<filters).map {

@@ -24,16 +24,15 @@ struct ConvolutionStage {
     let which: UnsafeMutablePointer<UInt8>
     /// The convolution's output without its bias, where BatchNorm takes statistics of it.
     let unpooled: PlaneMap?
-    var statistics: BatchStatistics?
   }
 
   /// Runs the stage over all blocks; BatchNorm's statistics are those of all of them in training.
   func forward(
-    _ inputs: [PlaneMap], into outputs: [PlaneMap], mode: NetworkMode, combine: BlockCombination,
+    _ inputs: [PlaneMap], into outputs: [PlaneMap], mode: NetworkMode, _ sums: any BlockSums,
     in workspace: Workspace
-  ) -> [Pass] {
+  ) throws -> (passes: [Pass], statistics: BatchStatistics?) {
     let training = mode == .training && norm != nil
-    var passes = zip(inputs, outputs).map { input, output in
+    let passes = zip(inputs, outputs).map { input, output in
       Pass(
         input: input, output: output,
         which: workspace.bytes(FeatureMap.columns(rows: input.rows) * shape.features),
@@ -52,19 +51,18 @@ struct ConvolutionStage {
     guard training, let norm else {
       let scales = fixedScales()
       for pass in passes { convolveAndPool(pass, weights, scales, in: workspace) }
-      return passes
+      return (passes, nil)
     }
     let statistics = BatchStatistics(
-      sums: combine(passes.map { pass in convolveAndCount(pass, weights) }))
+      sums: try sums.combine(
+        passes.map { pass in convolveAndCount(pass, weights) }, length: 2 * shape.filters + 1))
     update(norm, statistics)
     let scales = batchScales(norm, statistics)
-    for index in passes.indices {
-      passes[index].statistics = statistics
-      let pass = passes[index]
+    for pass in passes {
       guard let z = pass.unpooled else { continue }
       for tile in 0..<z.tiles { pool(z, tile: tile, scales, into: pass.output, choices(pass, tile)) }
     }
-    return passes
+    return (passes, statistics)
   }
 
   /// A tile's part of the choices.

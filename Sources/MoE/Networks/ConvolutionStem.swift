@@ -25,8 +25,11 @@ final class ConvolutionStem {
     foldedBias = Array(repeating: 0, count: shape.filters)
   }
 
+  /// Floats of ``backward(_:activation:gradient:which:)``'s sums.
+  var sumCount: Int { shape.filters * 10 }
+
   /// Takes the batch's statistics, block by block and along the tree, and folds them into the weights.
-  func prepare(_ blocks: [Tiles], mode: NetworkMode) {
+  func prepare(_ blocks: [Tiles], mode: NetworkMode, _ sums: any BlockSums) throws {
     guard let norm else {
       for i in folded.indices { folded[i] = values[weight + i] }
       for i in foldedBias.indices { foldedBias[i] = values[bias + i] }
@@ -34,14 +37,16 @@ final class ConvolutionStem {
     }
     if mode == .evaluation {
       foldRunningStatistics(norm)
-    } else if !blocks.isEmpty {
+    } else {
+      // The number of values is one of the sums; small integers are exact.
       let perBlock = blocks.map { tiles in
-        var sums = [Double](repeating: 0, count: PatchMoments.sumCount)
+        var sums = [Double](repeating: 0, count: PatchMoments.sumCount + 1)
         sums.withUnsafeMutableBufferPointer { addPatchMoments(tiles, shape, to: $0.baseAddress!) }
+        sums[PatchMoments.sumCount] = Double(tiles.rows * shape.positions)
         return sums
       }
-      let rows = blocks.reduce(0) { $0 + $1.rows }
-      let moments = PatchMoments(sums: treeSum(perBlock), count: Double(rows * shape.positions))
+      let total = try sums.combine(perBlock, length: PatchMoments.sumCount + 1)
+      let moments = PatchMoments(sums: total, count: total[PatchMoments.sumCount])
       self.moments = moments
       foldBatchStatistics(norm, moments)
     }
@@ -55,7 +60,7 @@ final class ConvolutionStem {
   func backward(
     _ tiles: Tiles, activation: FeatureMap, gradient: FeatureMap, which: UnsafePointer<UInt8>
   ) -> [Double] {
-    var sums = [Double](repeating: 0, count: shape.filters * 10)
+    var sums = [Double](repeating: 0, count: sumCount)
     sums.withUnsafeMutableBufferPointer {
       convolutionGradientSums(
         tiles, shape, activation: activation, gradient: gradient, which: which, into: $0.baseAddress!)

@@ -14,25 +14,31 @@ package final class Network {
   package internal(set) var work = NetworkWork()
   /// Whether the last hidden layer's values before ReLU are kept, see ``Pass/hidden``.
   private let tapsHidden: Bool
+  private let sums: any BlockSums
+  /// Nil where the network is not trained.
+  private let gradients: BlockGradients?
   private let convolutions: Convolutions
   private let layers: [DenseLayer]
 
   /// - Parameters:
   ///   - training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
-  ///   - combine: how BatchNorm's sums over blocks become those of the whole batch, behind a ``ConvolutionStack``.
+  ///   - blocks: the most blocks of a batch that are worked on here in training.
+  ///   - sums: how sums over blocks become those of the whole batch.
   package init(
-    _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false,
-    combine: @escaping BlockCombination = treeSum
+    _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false, blocks: Int = 1,
+    sums: any BlockSums = WholeBatch()
   ) {
     precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
     self.spec = spec
     self.tapsHidden = tapsHidden
     let parameters = Parameters(spec.tensors(prefix: prefix), training: training)
     self.parameters = parameters
+    self.sums = sums
+    gradients = training ? BlockGradients(parameters, blocks: blocks, sums: sums) : nil
     convolutions =
       spec.hasStem
       ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters))
-      : .stack(ConvolutionStack(spec, prefix: prefix, parameters: parameters, combine: combine))
+      : .stack(ConvolutionStack(spec, prefix: prefix, parameters: parameters, sums: sums))
     layers = zip(spec.denseNames, spec.dense).map { name, size in
       DenseLayer(
         inputs: size.inputs, outputs: size.outputs,
@@ -65,14 +71,14 @@ package final class Network {
   }
 
   /// Runs the network over all blocks; the passes live in the workspace.
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) -> [Pass] {
+  package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
     switch convolutions {
     case .stem(let stem):
-      stem.prepare(blocks, mode: mode)
+      try stem.prepare(blocks, mode: mode, sums)
       return blocks.map { forward($0, stem, in: workspace) }
     case .stack(let stack):
       let maps = blocks.map { convolvedMap(rows: $0.rows, in: workspace) }
-      let passes = stack.forward(blocks, into: maps, mode: mode, in: workspace)
+      let passes = try stack.forward(blocks, into: maps, mode: mode, in: workspace)
       return blocks.indices.map {
         denseForward(blocks[$0], maps[$0], .stack(passes[$0]), in: workspace)
       }
@@ -80,15 +86,15 @@ package final class Network {
   }
 
   /// Uses the running statistics for the calls of ``forwardBlock(_:in:)`` that follow.
-  package func prepareEvaluation() {
-    if case .stem(let stem) = convolutions { stem.prepare([], mode: .evaluation) }
+  package func prepareEvaluation() throws {
+    if case .stem(let stem) = convolutions { try stem.prepare([], mode: .evaluation, sums) }
   }
 
   /// Runs the network over one block by itself, in evaluation.
-  package func forwardBlock(_ tiles: Tiles, in workspace: Workspace) -> Pass {
+  package func forwardBlock(_ tiles: Tiles, in workspace: Workspace) throws -> Pass {
     switch convolutions {
     case .stem(let stem): return forward(tiles, stem, in: workspace)
-    case .stack: return forward([tiles], mode: .evaluation, in: workspace)[0]
+    case .stack: return try forward([tiles], mode: .evaluation, in: workspace)[0]
     }
   }
 
@@ -127,59 +133,56 @@ package final class Network {
     return Pass(tiles: tiles, convolutions: convolved, activations: activations, hidden: hidden)
   }
 
-  /// Computes the gradient of every parameter, from the gradients of the blocks' outputs.
+  /// Computes the gradient of every parameter over the whole batch, from the gradients of the blocks' outputs.
   ///
   /// - Parameters:
   ///   - gradients: one map per pass, zero behind the last row; used up by the call.
   ///   - hidden: per pass, what the values of ``Pass/hidden`` get beside what comes through the output layer.
   package func backward(
-    _ passes: [Pass], gradients: [FeatureMap], hidden: [FeatureMap]? = nil, in workspace: Workspace,
-    tree: TreeSum?
-  ) {
-    guard let training = parameters.training else {
+    _ passes: [Pass], gradients outputs: [FeatureMap], hidden: [FeatureMap]? = nil, in workspace: Workspace
+  ) throws {
+    guard let training = parameters.training, let gradients else {
       preconditionFailure("only a network in training has gradients")
-    }
-    if passes.isEmpty {
-      training.gradients.update(repeating: 0, count: parameters.trainedCount)
-      return
     }
     switch convolutions {
     case .stem(let stem):
-      var sums: [[Double]] = []
+      var perBlock: [[Double]] = []
       for (index, pass) in passes.enumerated() {
         let mark = workspace.mark
-        let target = tree?.nextBlock() ?? training.gradients
+        let target = gradients.next()
         let gradient = denseBackward(
-          pass, gradients[index], hidden: hidden?[index], into: target, in: workspace)
+          pass, outputs[index], hidden: hidden?[index], into: target, in: workspace)
         guard case .stem(let which) = pass.convolutions else { continue }
-        sums.append(
+        perBlock.append(
           stem.backward(pass.tiles, activation: pass.activations[0], gradient: gradient, which: which))
-        tree?.push(target)
+        gradients.push(target, block: index, of: passes.count)
         workspace.release(to: mark)
       }
-      takeSum(of: tree)
-      stem.writeGradients(treeSum(sums), into: training.gradients)
+      try gradients.finish(blocks: passes.count)
+      stem.writeGradients(
+        try sums.combine(perBlock, length: stem.sumCount), into: training.gradients)
     case .stack(let stack):
-      precondition(tree != nil || passes.count == 1, "several blocks are summed along a tree")
       let mark = workspace.mark
-      let targets = passes.map { _ in tree?.nextBlock() ?? training.gradients }
+      let targets = passes.map { _ in gradients.next() }
       let convolved = passes.indices.map {
-        denseBackward(passes[$0], gradients[$0], hidden: hidden?[$0], into: targets[$0], in: workspace)
+        denseBackward(passes[$0], outputs[$0], hidden: hidden?[$0], into: targets[$0], in: workspace)
       }
-      stack.backward(
+      try stack.backward(
         passes.compactMap { pass in
           if case .stack(let stages) = pass.convolutions { stages } else { nil }
         }, gradients: convolved, into: targets, in: workspace)
-      for target in targets { tree?.push(target) }
+      for (index, target) in targets.enumerated() {
+        gradients.push(target, block: index, of: passes.count)
+      }
       workspace.release(to: mark)
-      takeSum(of: tree)
+      try gradients.finish(blocks: passes.count)
       stack.writeNormGradients(into: training.gradients)
     }
   }
 
-  private func takeSum(of tree: TreeSum?) {
-    guard let total = tree?.finish() else { return }
-    parameters.training?.gradients.update(from: total, count: parameters.trainedCount)
+  /// The gradients of a network that had no row: zero.
+  package func clearGradients() {
+    parameters.training?.gradients.update(repeating: 0, count: parameters.trainedCount)
   }
 
   /// The dense layers' gradients of a block.

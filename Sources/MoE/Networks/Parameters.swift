@@ -64,11 +64,15 @@ package final class Parameters {
   }
 
   /// One step of Adam over every trained tensor.
-  package func update(_ step: AdamStep) {
+  package func update(_ step: AdamStep) { update(step, 0..<trainedCount) }
+
+  /// One step of Adam over some of the trained floats, whole vectors of them.
+  package func update(_ step: AdamStep, _ floats: Range<Int>) {
     guard let training else { preconditionFailure("only a network in training is updated") }
+    let first = floats.lowerBound
     adam(
-      step, values: values, gradients: training.gradients, first: training.first, second: training.second,
-      count: trainedCount)
+      step, values: values + first, gradients: training.gradients + first, first: training.first + first,
+      second: training.second + first, count: floats.count)
   }
 
   private static func allocate(_ count: Int) -> Floats {

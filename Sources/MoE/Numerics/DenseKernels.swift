@@ -125,13 +125,20 @@ package func probabilities(
 
 /// Adds a buffer to another, element by element.
 package func add(_ source: UnsafePointer<Float>, to target: Floats, count: Int) {
+  add(target, source, into: target, count: count)
+}
+
+/// The sum of two buffers, element by element; the result may be one of them.
+package func add(
+  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: Floats, count: Int
+) {
   var i = 0
   while i &+ laneCount <= count {
-    lanes_store(target + i, lanes_load(target + i) + lanes_load(source + i))
+    lanes_store(sum + i, lanes_load(a + i) + lanes_load(b + i))
     i &+= laneCount
   }
   while i < count {
-    target[i] += source[i]
+    sum[i] = a[i] + b[i]
     i &+= 1
   }
 }

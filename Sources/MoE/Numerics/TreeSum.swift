@@ -1,12 +1,24 @@
 /// Sums vectors that arrive block by block along a fixed binary tree over the block numbers.
 ///
 /// node(lo, hi) is the block's own vector when it holds one block, and otherwise node(lo, mid) + node(mid, hi) with
-/// mid = lo + the largest power of two below hi − lo. The order of additions follows from the number of blocks alone.
+/// mid = lo + the largest power of two below hi − lo. The order of additions follows from the number of blocks alone,
+/// also where this place sees only a run of them: it sums the nodes that lie wholly within its run.
 package final class TreeSum {
+  /// The sum of a run of blocks that is a node of the tree.
+  package struct Node {
+    package let blocks: Range<Int>
+    package let sum: Floats
+
+    package init(blocks: Range<Int>, sum: Floats) {
+      self.blocks = blocks
+      self.sum = sum
+    }
+  }
+
   private let count: Int
   private var free: [Floats] = []
   private var buffers: [Floats] = []
-  private var nodes: [(buffer: Floats, blocks: Int)] = []
+  private var nodes: [Node] = []
 
   /// - Parameter count: floats per vector.
   package init(count: Int) { self.count = count }
@@ -22,26 +34,44 @@ package final class TreeSum {
     return buffer
   }
 
-  /// Takes the buffer of ``nextBlock()`` as the next block's vector.
-  package func push(_ buffer: Floats) {
-    nodes.append((buffer, 1))
-    while nodes.count >= 2, nodes[nodes.count - 1].blocks == nodes[nodes.count - 2].blocks { merge() }
+  /// Takes the buffer of ``nextBlock()`` as the vector of a block; blocks come in ascending order.
+  package func push(_ buffer: Floats, block: Int) {
+    nodes.append(Node(blocks: block..<block + 1, sum: buffer))
+    while nodes.count >= 2, areSiblings(nodes[nodes.count - 2], nodes[nodes.count - 1], count: nil) {
+      merge()
+    }
   }
 
-  /// The sum of all blocks pushed since the last call, valid until the next ``nextBlock()``; nil without a block.
-  package func finish() -> Floats? {
-    while nodes.count >= 2 { merge() }
-    guard let last = nodes.popLast() else { return nil }
-    free.append(last.buffer)
-    return last.buffer
+  /// The sums of all blocks pushed since the last call, as few nodes as the tree allows, ascending; valid until the next
+  /// ``nextBlock()``.
+  ///
+  /// - Parameter count: blocks of the whole batch.
+  package func finish(count: Int) -> [Node] {
+    while nodes.count >= 2, areSiblings(nodes[nodes.count - 2], nodes[nodes.count - 1], count: count) {
+      merge()
+    }
+    defer { nodes = [] }
+    free += nodes.map(\.sum)
+    return nodes
+  }
+
+  /// Whether two nodes are the halves of one: equally long, or the right one shorter at the end of the batch, behind a
+  /// left one that begins at a multiple of twice its length.
+  private func areSiblings(_ left: Node, _ right: Node, count: Int?) -> Bool {
+    let length = left.blocks.count
+    guard left.blocks.upperBound == right.blocks.lowerBound, left.blocks.lowerBound % (2 * length) == 0 else {
+      return false
+    }
+    return right.blocks.count == length
+      || (right.blocks.upperBound == count && right.blocks.count < length)
   }
 
   private func merge() {
     let right = nodes.removeLast()
     let left = nodes.removeLast()
-    add(right.buffer, to: left.buffer, count: count)
-    free.append(right.buffer)
-    nodes.append((left.buffer, left.blocks + right.blocks))
+    add(right.sum, to: left.sum, count: count)
+    free.append(right.sum)
+    nodes.append(Node(blocks: left.blocks.lowerBound..<right.blocks.upperBound, sum: left.sum))
   }
 }
 

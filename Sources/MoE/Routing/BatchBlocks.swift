@@ -22,11 +22,13 @@ package struct BatchBlocks: Equatable {
     block * blockRows..<min((block + 1) * blockRows, rows)
   }
 
+  /// The blocks of a rank's shard: [rK/N, (r+1)K/N).
+  package func blocks(of rank: Int) -> Range<Int> { Dist.blocks(of: rank, count: count, ranks: ranks) }
+
   /// The rows of a rank's shard: blocks [rK/N, (r+1)K/N).
   package func shard(of rank: Int) -> Range<Int> {
-    let first = rank * count / ranks * blockRows
-    let end = (rank + 1) * count / ranks * blockRows
-    return min(first, rows)..<min(end, rows)
+    let blocks = blocks(of: rank)
+    return min(blocks.lowerBound * blockRows, rows)..<min(blocks.upperBound * blockRows, rows)
   }
 
   package var shards: Partition { Partition(counts: (0..<ranks).map { shard(of: $0).count }) }

@@ -61,6 +61,14 @@ public enum Payload: String, CaseIterable, Sendable {
   case index
 }
 
+/// Where the gate's network runs.
+public enum GatePlacement: String, CaseIterable, Sendable {
+  /// On rank 0, for the whole batch.
+  case root
+  /// On every rank, for the rows of its shard.
+  case replicated
+}
+
 /// Everything that determines a run, resolved: defaults, then the YAML file, then the command line.
 ///
 /// The first group determines the values of the trained parameters and is stored in every checkpoint; the others
@@ -126,6 +134,7 @@ public struct Configuration: Equatable, Sendable {
   /// The checkpoint of the attentive run that is distilled; its content is known by its fingerprint.
   public var distillFrom: String?
   public var payload = Payload.uint8
+  public var gatePlacement = GatePlacement.root
   /// `auto`, `block`, `round-robin`, or the rank of every expert: `0,0,1`.
   public var placement = "auto"
   /// Epochs between checkpoints; 0: only at the end.

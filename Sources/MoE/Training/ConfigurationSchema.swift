@@ -124,6 +124,9 @@ public enum ConfigurationSchema {
     // MARK: Ranks
     .choice(
       "payload", \.payload, .run, "What travels when a sample is sent to an expert's rank; same results."),
+    .choice(
+      "gate-placement", \.gatePlacement, .run,
+      "Run the gate on rank 0, or a copy of it on every rank for a share of the rows; same results."),
     .word(
       "placement", \.placement, .run, "auto|block|round-robin|R,R,…", where: isPlacement,
       expected: "auto, block, round-robin or the rank of every expert, such as 0,0,1",

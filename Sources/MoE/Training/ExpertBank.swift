@@ -8,6 +8,8 @@ package final class ExpertBank {
   private let layout: AnswerLayout
   private let workspace: Workspace
   private var passes: [Network.Pass?] = []
+  /// The rows that arrived, where every expert takes all of them.
+  private var shared: Tiles?
   /// Per expert of the model: rows of this rank's shards whose mixture takes it.
   package internal(set) var rowsSelected: [Int]
 
@@ -41,18 +43,24 @@ package final class ExpertBank {
     workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
   }
 
-  /// The answers of every local expert on its rows, [answer features][rows] each; valid until the next call.
+  /// Begins a step with the rows that arrived. Valid until the next call: the rows as all experts read them, nil where
+  /// there is no expert or each takes rows of its own.
+  package func take(_ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageView) -> Tiles? {
+    workspace.reset()
+    let takesAll = !parts.experts.isEmpty && arrival.positions == nil
+    shared = takesAll ? tiles(rows, nil, count: arrival.rows.total, images) : nil
+    return shared
+  }
+
+  /// The answers of every local expert on its rows, taken before, [answer features][rows] each; valid until the next call.
   ///
   /// - Parameter hidden: whether answers carry the hidden values.
   package func forward(
     _ rows: UnsafeRawPointer, _ arrival: Exchange.Arrival, images: ImageView, mode: NetworkMode, hidden: Bool
-  ) -> [FeatureMap] {
-    workspace.reset()
+  ) throws -> [FeatureMap] {
     passes = []
-    guard !parts.experts.isEmpty else { return [] }
-    let shared = arrival.positions == nil ? tiles(rows, nil, count: arrival.rows.total, images) : nil
     let features = hidden ? layout.width : layout.classes
-    return parts.experts.enumerated().map { local, expert in
+    return try parts.experts.enumerated().map { local, expert in
       let count = arrival.rowCount(of: local)
       let answers = workspace.map(features: features, rows: count)
       let mark = workspace.mark
@@ -64,11 +72,11 @@ package final class ExpertBank {
       let pass: Network.Pass
       switch mode {
       case .training:
-        pass = expert.forward([input], mode: .training, in: workspace)[0]
+        pass = try expert.forward([input], mode: .training, in: workspace)[0]
         passes.append(pass)
       case .evaluation:
-        expert.prepareEvaluation()
-        pass = expert.forwardBlock(input, in: workspace)
+        try expert.prepareEvaluation()
+        pass = try expert.forwardBlock(input, in: workspace)
       }
       logSoftmax(pass.output, scale: 1, into: answers)
       if hidden, let tap = pass.hidden {
@@ -96,10 +104,10 @@ package final class ExpertBank {
   }
 
   /// Every local expert's parameter gradients, from the gradients of its answers.
-  package func backward(_ gradients: [FeatureMap], answers: [FeatureMap]) {
+  package func backward(_ gradients: [FeatureMap], answers: [FeatureMap]) throws {
     for (local, expert) in parts.experts.enumerated() {
       guard let pass = passes[local] else {
-        expert.backward([], gradients: [], in: workspace, tree: nil)
+        expert.clearGradients()
         continue
       }
       gradients[local].clearPadding()
@@ -109,7 +117,7 @@ package final class ExpertBank {
       let hidden =
         gradients[local].features > layout.classes
         ? [part(gradients[local], layout.classes..<layout.width)] : nil
-      expert.backward([pass], gradients: [logits], hidden: hidden, in: workspace, tree: nil)
+      try expert.backward([pass], gradients: [logits], hidden: hidden, in: workspace)
     }
   }
 

@@ -1,6 +1,6 @@
 package import Dist
 
-/// The model as one rank holds it: its own experts, and on rank 0 the gate.
+/// The model as one rank holds it: its own experts, and the gate on rank 0 or a copy of it on every rank.
 package final class ModelParts {
   package let family: NetworkFamily
   package let input: ImageShape
@@ -12,8 +12,10 @@ package final class ModelParts {
   package let gateSize: GateSize
   /// Whether there is a choice between experts; false for the single model.
   package let hasGate: Bool
-  /// The gate on rank 0; nil elsewhere, and where it has no parameters.
+  /// Nil where it is on another rank, and where it has no parameters.
   package let gate: (any Gate)?
+  /// What holds the copies of a replicated gate together; nil for a gate on rank 0.
+  package let replicas: ReplicatedBlocks?
   /// This rank's experts, ascending by number.
   package let experts: [Network]
   /// Whether gradients are taken; false in evaluation.
@@ -47,9 +49,15 @@ package final class ModelParts {
     trainsExperts = training && configuration.trainsExperts
     let count = configuration.modelExperts
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
+    let blocks = BatchBlocks(
+      rows: configuration.batchSize, blockRows: configuration.blockRows, ranks: communicator.size)
+    replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator) : nil
     let request = GateRequest(
       family: family, input: shape, experts: count, classes: data.classes,
-      blockRows: configuration.blockRows, batchRows: configuration.batchSize, training: trainsGate,
+      blockRows: configuration.blockRows,
+      batchBlocks: replicas == nil
+        ? blocks.count : (blocks.count + communicator.size - 1) / communicator.size,
+      sums: replicas ?? WholeBatch(), training: trainsGate,
       expertOfClass: try lists?.expertOfClass(classes: data.classes, dataset: data.name))
     gateRequest = request
     gateSize = design.size(request)
@@ -58,15 +66,34 @@ package final class ModelParts {
     let expertWork = expertSpec.forwardFlops + (configuration.trainsExperts ? expertSpec.backwardFlops : 0)
     placement = try ExpertPlacement(
       configuration.placement, experts: count, ranks: communicator.size,
-      gateWork: gateSize.forwardFlops + (configuration.trainsGate ? gateSize.backwardFlops : 0),
+      gateWork: replicas == nil
+        ? gateSize.forwardFlops + (configuration.trainsGate ? gateSize.backwardFlops : 0) : 0,
       expertWork: max(expertWork * rule.routing.slots(experts: count) / count, 1))
-    gate = communicator.rank == 0 ? design.makeGate(request) : nil
+    gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
     let spec = expertSpec
     let trained = trainsExperts
     experts = placement.expertsOfRank[communicator.rank].map {
       Network(
         spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0)
     }
+  }
+
+  /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
+  package func update(_ step: AdamStep) throws {
+    for parameters in gate?.parameters ?? [] where parameters.training != nil {
+      if let replicas {
+        try replicas.update(parameters, step)
+      } else {
+        parameters.update(step)
+      }
+    }
+    for expert in experts where expert.parameters.training != nil { expert.parameters.update(step) }
+  }
+
+  /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
+  package func gatherMoments() throws {
+    guard let replicas else { return }
+    for parameters in gate?.parameters ?? [] { try replicas.gatherMoments(of: parameters) }
   }
 
   /// Every tensor of the model with its owner, and whether it is trained in this run: the gate's, then the experts' in

@@ -16,7 +16,7 @@ package struct RankReports {
   package let peakMemory: [Int]
   /// Per expert, in ascending order: what was counted on its owner.
   package let experts: [ExpertWork]
-  /// The gate's network on rank 0.
+  /// The gate's network, on all ranks together.
   package let gate: NetworkWork
 
   package struct ExpertWork: Equatable {
@@ -59,7 +59,13 @@ package struct RankReports {
         let selected = all.reduce(0) { $0 + $1[expert * 4] }
         return ExpertWork(expert: expert, owner: owner, rowsSelected: selected, work: work)
       }
-    gate = parts.gate?.work ?? NetworkWork()
+    let here = parts.gate?.work ?? NetworkWork()
+    let gates = try gatherRows([here.rows, here.forwardFlops, here.backwardFlops], over: communicator)
+    gate = gates.reduce(into: NetworkWork()) { sum, numbers in
+      sum.rows += numbers[0]
+      sum.forwardFlops += numbers[1]
+      sum.backwardFlops += numbers[2]
+    }
   }
 }
 

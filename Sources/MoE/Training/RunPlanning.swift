@@ -6,11 +6,12 @@ extension Trainer {
     let parts = session.parts
     let ranks = (0..<communicator.size).map { rank in
       let experts = parts.placement.expertsOfRank[rank]
-      let gate = rank == 0 ? parts.gateSize.tensors : []
+      let hasGate = rank == 0 || parts.replicas != nil
+      let gate = hasGate ? parts.gateSize.tensors : []
       let specs = experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
-        parameters: (rank == 0 ? parts.gateSize.parameterCount : 0)
+        parameters: (hasGate ? parts.gateSize.parameterCount : 0)
           + experts.count * parts.expertSpec.parameterCount,
         memory: Parameters.bytes(gate, training: parts.trainsGate)
           + Parameters.bytes(specs, training: parts.trainsExperts) + data.train.images.count

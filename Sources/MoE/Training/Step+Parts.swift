@@ -51,10 +51,16 @@ extension Step {
     communicator.rank == 0 ? workspace.map(features: features, rows: blocks.rows) : nil
   }
 
-  /// The batch's images as the gate's network reads them.
-  func gateTiles(_ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageView) -> [Tiles] {
-    (0..<blocks.count).map { block in
+  /// The images of some blocks as the gate's network reads them; parts of what the experts read, where they have all rows.
+  func gateTiles(
+    _ numbers: Range<Int>, _ samples: ArraySlice<Int32>, _ blocks: BatchBlocks, of images: ImageView,
+    shared: Tiles?
+  ) -> [Tiles] {
+    numbers.map { block in
       let rows = blocks[block]
+      if let shared, blocks.blockRows % laneCount == 0 {
+        return shared.slice(first: rows.lowerBound, rows: rows.count)
+      }
       let tiles = Tiles(
         base: workspace.floats(Tiles.floats(pixels: images.pixels, rows: rows.count)), pixels: images.pixels,
         rows: rows.count)
@@ -66,6 +72,18 @@ extension Step {
   func deliver(_ whole: FeatureMap?, into part: FeatureMap, _ batch: Batch, word: Float) throws -> Float {
     try clock.meet()
     return try clock.measure(.combine) { try channel.scatter(whole, into: part, batch.blocks, word: word) }
+  }
+
+  /// Brings rank 0's messages to the shards, and its word to all. A replicated gate's messages are where they are wanted,
+  /// so that the word travels alone.
+  func deliverMessage(_ whole: FeatureMap?, into part: FeatureMap, _ batch: Batch, word: Float) throws
+    -> Float
+  {
+    guard parts.replicas != nil else { return try deliver(whole, into: part, batch, word: word) }
+    let nothing = FeatureMap(base: part.base, features: 0, rows: part.rows)
+    return try deliver(
+      communicator.rank == 0 ? FeatureMap(base: part.base, features: 0, rows: batch.blocks.rows) : nil,
+      into: nothing, batch, word: word)
   }
 
   /// The scores of all shards on rank 0; nil elsewhere.
@@ -94,6 +112,7 @@ extension Step {
     var shard: FeatureMap?
   }
 
+  /// - Parameter tiles: the whole batch on rank 0.
   func regularise(_ scores: FeatureMap?, _ tiles: [Tiles], _ batch: Batch) throws -> Regularised {
     var result = Regularised()
     let experts = parts.placement.experts
@@ -102,7 +121,7 @@ extension Step {
       guard let regularisers, let scores, let gradient else { return }
       result.losses = regularisers.gradient(scores, images: tiles, into: gradient)
     }
-    if rule.scorer.scoresAreMessage {
+    if rootHasScores {
       result.root = gradient
     } else {
       let part = workspace.map(features: experts, rows: batch.labels.count)
@@ -118,31 +137,47 @@ extension Step {
   ) {
     guard let gradients = results.gradients else { return }
     // With two temperatures the experts are detached from the gate's loss, which the regularisers belong to.
-    if let regularised { add(regularised, to: gradients.gateScores) }
+    if let regularised, !rule.scorer.scoresAreMessage { add(regularised, to: gradients.gateScores) }
     rule.scorer.backward(
       rows,
       ScoreGradients(
         gate: gradients.gateScores, experts: gradients.expertScores,
         temperature: rule.mixture.temperature, batchRows: input.batchRows),
       into: ScorerGradients(
-        message: results.messagePart(of: results.toRoot), answers: gradients.answers,
+        message: results.messageGradient, answers: gradients.answers,
         losses: results.report[RowReport.loss.rawValue]))
+    // A message of scores gets their gradient directly, as on rank 0: its scorer may have a loss of its own.
+    if let regularised, rule.scorer.scoresAreMessage { add(regularised, to: results.messageGradient) }
   }
 
-  /// What a shard makes of its rows: one map for rank 0, with the message's gradient first and the rows' reports behind
-  /// it, and the gradients that stay.
+  /// What a shard makes of its rows: one map for rank 0, and the gradients that stay.
+  ///
+  /// The map holds the message's gradient where the gate is on rank 0, the rows' reports, and the scores where rank 0 has
+  /// not had them before.
   struct ShardResults {
     let toRoot: FeatureMap
     let report: FeatureMap
+    /// Part of ``toRoot``, or here to stay.
+    let messageGradient: FeatureMap
     let gradients: MixtureGradients?
     private let messageFeatures: Int
 
-    init(_ step: Step, _ rows: Int, isTraining: Bool) {
+    /// - Parameter scores: those to send.
+    init(_ step: Step, _ rows: Int, isTraining: Bool, scores: FeatureMap?) {
       let rule = step.rule
-      messageFeatures = isTraining ? rule.scorer.gradientFeatures : 0
-      toRoot = step.workspace.map(features: messageFeatures + RowReport.allCases.count, rows: rows)
-      report = FeatureMap(
-        base: toRoot[messageFeatures], features: RowReport.allCases.count, rows: rows)
+      let reports = RowReport.allCases.count
+      let gradientFeatures = isTraining ? rule.scorer.gradientFeatures : 0
+      messageFeatures = step.parts.replicas == nil ? gradientFeatures : 0
+      toRoot = step.workspace.map(
+        features: messageFeatures + reports + (scores?.features ?? 0), rows: rows)
+      report = FeatureMap(base: toRoot[messageFeatures], features: reports, rows: rows)
+      messageGradient =
+        step.parts.replicas == nil
+        ? FeatureMap(base: toRoot.base, features: gradientFeatures, rows: rows)
+        : step.workspace.map(features: gradientFeatures, rows: rows)
+      if let scores {
+        toRoot[messageFeatures + reports].update(from: scores.base, count: scores.features * scores.stride)
+      }
       guard isTraining else {
         gradients = nil
         return
@@ -165,6 +200,13 @@ extension Step {
     func reportPart(of map: FeatureMap) -> FeatureMap {
       FeatureMap(base: map[messageFeatures], features: RowReport.allCases.count, rows: map.rows)
     }
+
+    /// Nil where no scores were sent.
+    func scorePart(of map: FeatureMap) -> FeatureMap? {
+      let first = messageFeatures + RowReport.allCases.count
+      guard map.features > first else { return nil }
+      return FeatureMap(base: map[first], features: map.features - first, rows: map.rows)
+    }
   }
 
   static func workspaceBytes(
@@ -174,7 +216,7 @@ extension Step {
     let slots = rule.routing.slots(experts: experts)
     // Message, scores, results and regularisers' gradients on the shard and on rank 0; answers and their gradients.
     let features =
-      2 * message + 6 * experts + 2 * (message + RowReport.allCases.count)
+      3 * message + 8 * experts + 2 * (message + RowReport.allCases.count)
       + 2 * slots * rule.mixture.layout.width
     let blocks = (batchRows + blockRows - 1) / blockRows
     return Workspace.bytes(floats: FeatureMap.count(features: features, rows: batchRows))

@@ -43,6 +43,8 @@ package final class Step {
   /// On rank 0 in training, where the run has some.
   let regularisers: Regularisers?
   private let isRegularised: Bool
+  /// Whether rank 0 has the scores because it made them.
+  var rootHasScores: Bool { rule.scorer.scoresAreMessage && parts.replicas == nil }
 
   /// - Parameter batchRows: the largest batch.
   package init(
@@ -96,22 +98,33 @@ package final class Step {
       routed = try route(RoutingPlan(dense: shard.count, placement: parts.placement), rows, of: images)
     }
 
-    // 2. Gate, on rank 0 from its own copy of the data, block by block: a message to the shard of every row.
-    let wholeMessage = rootMap(scorer.messageFeatures, blocks)
+    // 2. Gate, block by block: a message to the shard of every row; on rank 0 from its own copy of the data, or from a
+    // copy of the gate where the shard is.
+    let message = workspace.map(features: scorer.messageFeatures, rows: shard.count)
+    let wholeMessage = parts.replicas == nil ? rootMap(scorer.messageFeatures, blocks) : nil
+    let gated =
+      parts.gate == nil
+      ? 0..<0 : parts.replicas == nil ? 0..<blocks.count : blocks.blocks(of: communicator.rank)
+    let wanted = mode.isTraining && regularisers != nil ? 0..<blocks.count : gated
     let tiles = try clock.measure(.input) {
-      parts.gate != nil || regularisers != nil ? gateTiles(samples, blocks, of: images) : []
+      let shared = routed.flatMap { bank.take($0.rows, $0.arrival, images: images) }
+      return gateTiles(wanted, samples, blocks, of: images, shared: shared)
     }
     try clock.measure(.gate) {
-      if let gate = parts.gate, let wholeMessage { gate.forward(tiles, mode: gateMode, into: wholeMessage) }
+      guard let gate = parts.gate else { return }
+      parts.replicas?.begin(blocks)
+      let first = wanted.lowerBound
+      try gate.forward(
+        Array(tiles[gated.lowerBound - first..<gated.upperBound - first]), mode: gateMode,
+        into: wholeMessage ?? message)
     }
 
     // 3. Selection turns scores into (row, expert) pairs, for routing where scores do not wait for answers.
-    let message = workspace.map(features: scorer.messageFeatures, rows: shard.count)
     let scores = workspace.map(features: experts, rows: shard.count)
     var table: SlotTable?
     var said = Float(0)
     if rule.routing != .all {
-      said = try deliver(wholeMessage, into: message, batch, word: word)
+      said = try deliverMessage(wholeMessage, into: message, batch, word: word)
       let nothing = workspace.map(features: 0, rows: shard.count)
       table = try select(
         ShardRows(message: message, answers: nothing, layout: rule.mixture.layout, labels: batch.labels),
@@ -121,12 +134,13 @@ package final class Step {
         table.map { RoutingPlan($0, placement: parts.placement) }
       }
       routed = try plan.map { try route($0, rows, of: images) }
+      _ = try clock.measure(.input) { routed.map { bank.take($0.rows, $0.arrival, images: images) } }
     }
     guard let routed else { preconditionFailure("every selection is routed") }
 
     // 6. Experts: each on its rows, ascending.
     let answers = try clock.measure(.experts) {
-      bank.forward(
+      try bank.forward(
         routed.rows, routed.arrival, images: images, mode: expertMode, hidden: scorer.hiddenFeatures > 0)
     }
 
@@ -140,17 +154,20 @@ package final class Step {
     let shardRows = ShardRows(
       message: message, answers: slots, layout: rule.mixture.layout, labels: batch.labels)
     if rule.routing == .all {
-      said = try deliver(wholeMessage, into: message, batch, word: word)
+      said = try deliverMessage(wholeMessage, into: message, batch, word: word)
       table = try select(shardRows, into: scores)
     }
     bank.countSelected(table, rows: shard.count)
-    let wholeScores = try scorer.scoresAreMessage ? wholeMessage : collect(scores, batch)
+    let regularises = isRegularised && mode.isTraining
+    let wholeScores = try rootHasScores ? wholeMessage : regularises ? collect(scores, batch) : nil
 
     // 8. Mixture and loss, on the shard that holds the labels; regularisers of the whole batch, on rank 0.
     let input = MixtureInput(
       scores: scores, answers: slots, table: table, labels: batch.labels, batchRows: samples.count)
-    let regularised = try isRegularised && mode.isTraining ? regularise(wholeScores, tiles, batch) : nil
-    let results = ShardResults(self, shard.count, isTraining: mode.isTraining)
+    let regularised = try regularises ? regularise(wholeScores, tiles, batch) : nil
+    let results = ShardResults(
+      self, shard.count, isTraining: mode.isTraining,
+      scores: rootHasScores || regularises ? nil : scores)
     try clock.measure(.loss) {
       mixture(rule.mixture, input, report: results.report, gradients: results.gradients, in: workspace)
       if mode.isTraining { finishLoss(shardRows, input, results, regularised?.shard) }
@@ -160,7 +177,8 @@ package final class Step {
       try channel.gather(results.toRoot, into: whole, blocks, word: word)
     }
     let outcome = Outcome(
-      scores: wholeScores, report: whole.map { results.reportPart(of: $0) },
+      scores: wholeScores ?? whole.flatMap { results.scorePart(of: $0) },
+      report: whole.map { results.reportPart(of: $0) },
       regularisers: regularised?.losses, word: said, raised: raised)
     guard case .training(let adam) = mode else { return outcome }
 
@@ -171,20 +189,18 @@ package final class Step {
       try clock.measure(.returning) {
         try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
       }
-      try clock.measure(.expertBackward) { bank.backward(gradients, answers: answers) }
+      try clock.measure(.expertBackward) { try bank.backward(gradients, answers: answers) }
     }
     try clock.measure(.gateBackward) {
-      guard parts.trainsGate, let gate = parts.gate, let whole else { return }
-      let gradient = results.messagePart(of: whole)
+      guard parts.trainsGate, let gate = parts.gate else { return }
+      let gradient = whole.flatMap { parts.replicas == nil ? results.messagePart(of: $0) : nil }
       // Rank 0 has the scores itself, so it adds what the regularisers say of them itself.
-      if let root = regularised?.root { add(root, to: gradient) }
-      gate.backward(gradient)
+      if let root = regularised?.root, let gradient { add(root, to: gradient) }
+      try gate.backward(gradient ?? results.messageGradient)
     }
 
-    // 10. Update: everything has one owner, which updates it.
-    try clock.measure(.optimiser) {
-      for parameters in parts.parameters where parameters.training != nil { parameters.update(adam) }
-    }
+    // 10. Update: everything has one owner, which updates it; the copies of a gate update a share each.
+    try clock.measure(.optimiser) { try parts.update(adam) }
     return outcome
   }
 }

@@ -328,6 +328,7 @@ public final class Trainer {
         Failure(
           .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
+    try parts.gatherMoments()
     let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
     let begin = PhaseClock.now()
     do {

@@ -64,6 +64,7 @@ private final class Board: @unchecked Sendable {
   private var meetings = 0
   private var poisoned = false
   private var messages: [Message?]
+  private var letters: [(from: Int, to: Int, tag: Int, bytes: [UInt8])] = []
 
   init(ranks: Int) {
     size = ranks
@@ -75,6 +76,25 @@ private final class Board: @unchecked Sendable {
     defer { condition.unlock() }
     poisoned = true
     condition.broadcast()
+  }
+
+  func post(_ bytes: [UInt8], from: Int, to: Int, tag: Int) {
+    condition.lock()
+    defer { condition.unlock() }
+    letters.append((from, to, tag, bytes))
+    condition.broadcast()
+  }
+
+  func take(from: Int, to: Int, tag: Int) throws(CommunicationError) -> [UInt8] {
+    condition.lock()
+    defer { condition.unlock() }
+    while !poisoned {
+      if let index = letters.firstIndex(where: { $0.from == from && $0.to == to && $0.tag == tag }) {
+        return letters.remove(at: index).bytes
+      }
+      condition.wait()
+    }
+    throw CommunicationError(function: "take", code: 1, reason: "another rank failed")
   }
 
   func meet() throws(CommunicationError) {
@@ -184,14 +204,27 @@ private final class ThreadCommunicator: Communicator {
   func send(
     _ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int
   ) throws(CommunicationError) -> any PendingOperation {
-    throw CommunicationError(
-      function: "send", code: 2, reason: "a training step has no messages between pairs")
+    board.post(Array(bytes), from: self.rank, to: rank, tag: tag)
+    return Receipt {}
   }
 
   func receive(
     into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int
   ) throws(CommunicationError) -> any PendingOperation {
-    throw CommunicationError(
-      function: "receive", code: 2, reason: "a training step has no messages between pairs")
+    Receipt { [board, me = self.rank] () throws(CommunicationError) in
+      bytes.copyBytes(from: try board.take(from: rank, to: me, tag: tag))
+    }
+  }
+}
+
+private final class Receipt: PendingOperation {
+  private var finish: (() throws(CommunicationError) -> Void)?
+
+  init(_ finish: @escaping () throws(CommunicationError) -> Void) { self.finish = finish }
+
+  func wait() throws(CommunicationError) {
+    let last = finish
+    finish = nil
+    try last?()
   }
 }
