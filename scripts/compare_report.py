@@ -144,6 +144,11 @@ def entries(lines: list[dict[str, str]]) -> list[Entry]:
     return [Entry(lines, *key) for key in sorted(keys, key=lambda key: (int(key[1]), order.index(key[0])))]
 
 
+def disturbed(entry: Entry) -> list[str]:
+    """The programs of which one round took more than half as long again as another: figures not to be trusted."""
+    return [side for side in entry.sides if entry.sides[side] and max(entry.rates(side)) > 1.5 * min(entry.rates(side))]
+
+
 def text_table(table: list[Entry]) -> None:
     print()
     print(f"{'row':12} {'N':>3} {'gate':10} {'setting':9} {'kernel':11} {'program':9} "
@@ -158,6 +163,10 @@ def text_table(table: list[Entry]) -> None:
     print("samples/s: batch over the median step of a run; median, p10 and p90 of the rounds.")
     print("ratio: PyTorch's step over ours in the same round. plain: as a PyTorch user would write it; stronger: hand-fused,")
     print("or channels last. MB: largest resident memory, for us of the largest rank. experts: that had rows (ours: in the run).")
+    for entry in table:
+        if sides := disturbed(entry):
+            print(f"NOTE: {entry.row}, {entry.kernel}: rounds of {', '.join(sides)} differ by more than a half; "
+                  "the machine was not quiet, measure again")  # fmt: skip
 
 
 def markdown(table: list[Entry], path: str) -> None:

@@ -161,6 +161,10 @@ def table(path: str) -> None:
     print("weak scaling with a batch that grows with the ranks; medians, p10 and p90 over the repeats. predicted: by plan.")
     print("bound: T1 / largest load of the best placement, from the FLOPs counted on one rank; root: rank 0 has the gate,")
     print("replicated: blocks of the batch are divided. A bound below ideal is the model's, not the exchange's.")
+    for p in found:
+        if max(p.rates) > 1.5 * min(p.rates):
+            print(f"NOTE: repeats of {p.model}, {p.gate}, {p.mode}, {p.ranks} ranks differ by more than a half; "
+                  "the machine was not quiet, measure again")  # fmt: skip
     (directory / "scaling.svg").write_text(plot(found))
 
 

@@ -140,6 +140,7 @@ step_p90,peak_memory_bytes,parameters,experts_used"
   python3 "$report" table "$table" "$scratch/compare.md" >"$scratch/compare.txt"
   grep -qF '| MNIST, 5 experts | 2, root | Haswell (unset) | 512 | 171 | 3.0 (2.2 … 3.8) |' "$scratch/compare.md" \
     || { cat "$scratch/compare.md"; return 1; }
+  equal "notes of disturbed rows" "$(grep '^NOTE' "$scratch/compare.txt" | cut -d: -f2)" " mnist, Haswell"
   # A round under another kernel is compared with PyTorch's run of that round alone.
   echo "mnist,2,512,4,ours,root,SkylakeX,SkylakeX,1,1,1,100000000,32973,5
 mnist,2,512,4,plain,,,,8,1,1,200000000,32973,5" >>"$table"
