@@ -27,6 +27,23 @@ static inline const char *_Nonnull lanes_instruction_set(void) {
 #endif
 }
 
+// The register tile of a matrix product, rows and vectors of sixteen, that leaves registers for its operands: 32 of 512
+// bits hold 6 × 4 sums; 16 of 256 bits hold 6 × 1; 16 of 128 bits hold 2 × 1.
+static inline int32_t lanes_tile_rows(void) {
+#if defined(__AVX__) || !defined(__x86_64__)
+  return 6;
+#else
+  return 2;
+#endif
+}
+static inline int32_t lanes_tile_vectors(void) {
+#if defined(__AVX512F__)
+  return 4;
+#else
+  return 1;
+#endif
+}
+
 LANES lanes_f lanes_load(const float *_Nonnull p) {
   lanes_f v;
   memcpy(&v, p, sizeof v);
@@ -45,6 +62,9 @@ LANES lanes_f lanes_fma(lanes_f a, lanes_f b, lanes_f c) {
   return a * b + c;
 #endif
 }
+
+// Brings a value's line to the nearest cache; any address is allowed.
+LANES void lanes_prefetch(const float *_Nonnull p) { __builtin_prefetch(p, 0, 3); }
 
 LANES lanes_f lanes_max(lanes_f a, lanes_f b) { return a > b ? a : b; }
 // a, but not below `low`; NaN stays NaN.
@@ -219,4 +239,29 @@ LANES void lanes_transpose_bytes(
     a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
   }
   for (int i = 0; i < 16; i++) lanes_store(out + 16 * i, lanes_from_bytes(a[i], scale, shift));
+}
+
+// Sixteen floats of each of sixteen rows, transposed: out[i·outStride + lane] = rows[lane·stride + i]. Behind the first
+// `count` rows the last of them is repeated, so that nothing beyond it is read.
+LANES void lanes_transpose_floats(
+    const float *_Nonnull rows, int64_t stride, int32_t count, float *_Nonnull out, int64_t outStride) {
+  lanes_f a[16], b[16];
+  for (int i = 0; i < 16; i++) a[i] = lanes_load(rows + (i < count ? i : count - 1) * stride);
+  for (int i = 0; i < 8; i++) {
+    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
+    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
+    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
+    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
+  }
+  for (int i = 0; i < 8; i++) {
+    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
+    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
+  }
+  for (int i = 0; i < 16; i++) lanes_store(out + i * outStride, a[i]);
 }

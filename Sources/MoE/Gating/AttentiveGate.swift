@@ -80,9 +80,10 @@ package final class AttentiveGate: Gate {
     queries = []
     try trunk.forward(blocks, mode: mode) { _, output, first in
       let q = trunk.workspace.map(features: width, rows: output.rows)
-      BLAS.forward(attention.values + query, outputs: width, output, into: q)
+      DenseProduct.forward(
+        attention.values + query, outputs: width, output, into: q, in: trunk.workspace)
       let folded = trunk.workspace.map(features: width, rows: output.rows)
-      BLAS.inputGradient(attention.values + key, q, into: folded)
+      DenseProduct.inputGradient(attention.values + key, q, into: folded, in: trunk.workspace)
       copyColumns(of: folded, into: message, first: first)
       if mode == .training { queries.append(q) }
       attentionWork.forwardFlops += output.rows * 4 * width * width
@@ -96,11 +97,12 @@ package final class AttentiveGate: Gate {
     try trunk.backward { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)
       let target = gradients.next()
-      BLAS.weightGradient(queries[index], block, into: target + key)
+      DenseProduct.weightGradient(queries[index], block, into: target + key, in: trunk.workspace)
       let q = trunk.workspace.map(features: width, rows: output.rows)
-      BLAS.forward(attention.values + key, outputs: width, block, into: q)
-      BLAS.weightGradient(q, output, into: target + query)
-      BLAS.inputGradient(attention.values + query, q, into: block)
+      DenseProduct.forward(
+        attention.values + key, outputs: width, block, into: q, in: trunk.workspace)
+      DenseProduct.weightGradient(q, output, into: target + query, in: trunk.workspace)
+      DenseProduct.inputGradient(attention.values + query, q, into: block, in: trunk.workspace)
       gradients.push(target, block: index, of: blocks)
       attentionWork.backwardFlops += output.rows * 8 * width * width
       return block

@@ -16,6 +16,7 @@ package final class SampleDistances {
   private var inputs: [Float] = []
   private var matrix: [Float] = []
   private var norms: [Float] = []
+  private var workspace = Workspace(capacity: 0)
 
   package init(squared: Bool, scale: Scale) {
     self.squared = squared
@@ -30,12 +31,14 @@ package final class SampleDistances {
     resize(&inputs, pixels * stride)
     resize(&matrix, rows * stride)
     resize(&norms, stride)
+    let bytes = DenseProduct.workspaceBytes(depth: pixels, columns: FeatureMap.columns(rows: rows))
+    if workspace.capacity < bytes { workspace = Workspace(capacity: bytes) }
     return inputs.withUnsafeMutableBufferPointer { x in
       matrix.withUnsafeMutableBufferPointer { d in
         guard let x = x.baseAddress, let d = d.baseAddress else { return 0 }
         let map = FeatureMap(base: x, features: pixels, rows: rows)
         flatten(blocks, into: map)
-        BLAS.gram(map, into: d, stride: stride)
+        DenseProduct.gram(map, into: d, stride: stride, in: workspace)
         return finish(d, stride: stride)
       }
     }

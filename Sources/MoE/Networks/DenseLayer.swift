@@ -5,13 +5,25 @@ struct DenseLayer {
   let weight: Int
   let bias: Int
 
-  func forward(_ x: FeatureMap, into y: FeatureMap, values: Floats, rectify: Bool) {
-    BLAS.forward(values + weight, outputs: outputs, x, into: y)
-    addBias(values + bias, to: y, rectify: rectify)
+  func forward(_ x: FeatureMap, into y: FeatureMap, values: Floats, rectify: Bool, in workspace: Workspace) {
+    DenseProduct.forward(
+      values + weight, outputs: outputs, x, bias: values + bias, rectify: rectify, into: y, in: workspace)
   }
 
-  func parameterGradients(_ gradient: FeatureMap, input: FeatureMap, into gradients: Floats) {
-    BLAS.weightGradient(gradient, input, into: gradients + weight)
+  func parameterGradients(
+    _ gradient: FeatureMap, input: FeatureMap, into gradients: Floats, in workspace: Workspace
+  ) {
+    DenseProduct.weightGradient(gradient, input, into: gradients + weight, in: workspace)
     biasGradient(gradient, into: gradients + bias)
+  }
+
+  /// - Parameter input: the layer's input where it is another layer's rectified output: the gradient is that before its
+  ///   ReLU.
+  func inputGradient(
+    _ gradient: FeatureMap, rectifiedBy input: FeatureMap?, values: Floats, into result: FeatureMap,
+    in workspace: Workspace
+  ) {
+    DenseProduct.inputGradient(
+      values + weight, gradient, rectifiedBy: input, into: result, in: workspace)
   }
 }

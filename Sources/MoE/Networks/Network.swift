@@ -119,7 +119,7 @@ package final class Network {
       let taps = tapsHidden && index == layers.count - 2
       layer.forward(
         activations[index], into: output, values: parameters.values,
-        rectify: index < layers.count - 1 && !taps)
+        rectify: index < layers.count - 1 && !taps, in: workspace)
       if taps {
         let tap = workspace.map(features: layer.outputs, rows: tiles.rows)
         tap.base.update(from: output.base, count: output.features * output.stride)
@@ -195,10 +195,11 @@ package final class Network {
     var gradient = outputGradient
     for index in layers.indices.reversed() {
       let input = pass.activations[index]
-      layers[index].parameterGradients(gradient, input: input, into: gradients)
+      layers[index].parameterGradients(gradient, input: input, into: gradients, in: workspace)
       let inputGradient = workspace.map(features: input.features, rows: input.rows)
-      BLAS.inputGradient(parameters.values + layers[index].weight, gradient, into: inputGradient)
-      if index > 0 { rectifyGradient(inputGradient, activation: input) }
+      layers[index].inputGradient(
+        gradient, rectifiedBy: index > 0 ? input : nil, values: parameters.values, into: inputGradient,
+        in: workspace)
       if index == layers.count - 1, let hidden { add(hidden, to: inputGradient) }
       gradient = inputGradient
     }

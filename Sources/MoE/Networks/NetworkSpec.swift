@@ -111,7 +111,7 @@ public struct NetworkSpec: Equatable, Sendable {
   /// FLOPs of the backward pass per sample: every weight gradient, and every input gradient but the first layer's.
   public var backwardFlops: Int { 2 * forwardFlops - (stages.first?.flops ?? 0) }
 
-  /// Bytes that the activations and their gradients take per row of a batch.
+  /// Bytes that the activations and their gradients take for a block of so many rows, and a dense layer's products.
   package func workspaceBytes(rows: Int) -> Int {
     let stem = convolvedFeatures
     // The last hidden layer once more, for its values before ReLU.
@@ -119,7 +119,10 @@ public struct NetworkSpec: Equatable, Sendable {
     let dense = maps.reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: rows))
     }
-    return dense
+    let products = self.dense.map {
+      DenseProduct.layerWorkspaceBytes(inputs: $0.inputs, outputs: $0.outputs, rows: rows)
+    }
+    return dense + (products.max() ?? 0)
       + (hasStem ? (stem * FeatureMap.columns(rows: rows) + 63) / 64 * 64 : stackBytes(rows: rows))
   }
 }

@@ -1,9 +1,9 @@
 internal import COpenBLAS
 
-/// Matrix products, by OpenBLAS on one thread; the only file that names it.
+/// Matrix products by OpenBLAS on one thread; the only file that names it. Networks use ``DenseProduct`` instead.
 ///
-/// The bits of a product depend on its shape, so every caller must take care that a shape follows from the
-/// configuration and the routing alone, never from the number of ranks.
+/// The bits of a product here depend on its shape and on the kernels that OpenBLAS chose, so every caller must take care
+/// that a shape follows from the configuration and the routing alone, never from the number of ranks.
 public enum BLAS {
   /// The kernels that OpenBLAS chose for this CPU, e.g. `SkylakeX`; other kernels give other bits.
   public static var kernelName: String { String(cString: openblas_get_corename()) }
@@ -36,33 +36,16 @@ public enum BLAS {
   /// One thread per rank: ranks are the parallelism, and the bits depend on the number of threads.
   package static func useOneThread() { openblas_set_num_threads(1) }
 
-  /// H = W·X. W is [outputs][inputs]; X and H are feature-major with the same rows.
-  package static func forward(_ weights: Floats, outputs: Int, _ x: FeatureMap, into h: FeatureMap) {
+  /// C = A·B for rows of consecutive memory: A is [rows][depth], or [depth][rows] where it is transposed; B is
+  /// [depth][columns], or [columns][depth].
+  package static func product(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, transposed: (a: Bool, b: Bool) = (false, false),
+    rows: Int, depth: Int, columns: Int, into c: Floats
+  ) {
     cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(outputs), Int32(x.columns), Int32(x.features), 1,
-      weights, Int32(x.features), x.base, Int32(x.stride), 0, h.base, Int32(h.stride))
-  }
-
-  /// dW = dH·Xᵀ, summed over the rows.
-  package static func weightGradient(_ gradient: FeatureMap, _ x: FeatureMap, into weights: Floats) {
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(gradient.features), Int32(x.features), Int32(x.columns),
-      1, gradient.base, Int32(gradient.stride), x.base, Int32(x.stride), 0, weights, Int32(x.features))
-  }
-
-  /// dX = Wᵀ·dH.
-  package static func inputGradient(_ weights: Floats, _ gradient: FeatureMap, into x: FeatureMap) {
-    cblas_sgemm(
-      CblasRowMajor, CblasTrans, CblasNoTrans, Int32(x.features), Int32(gradient.columns),
-      Int32(gradient.features), 1, weights, Int32(x.features), gradient.base, Int32(gradient.stride), 0,
-      x.base, Int32(x.stride))
-  }
-
-  /// The upper triangle of XᵀX, [rows][stride], for X of [features][rows].
-  package static func gram(_ x: FeatureMap, into product: Floats, stride: Int) {
-    cblas_ssyrk(
-      CblasRowMajor, CblasUpper, CblasTrans, Int32(x.rows), Int32(x.features), 1, x.base, Int32(x.stride), 0,
-      product, Int32(stride))
+      CblasRowMajor, transposed.a ? CblasTrans : CblasNoTrans, transposed.b ? CblasTrans : CblasNoTrans,
+      Int32(rows), Int32(columns), Int32(depth), 1, a, Int32(transposed.a ? rows : depth), b,
+      Int32(transposed.b ? depth : columns), 0, c, Int32(columns))
   }
 
   /// P·S for a symmetric S of [rows][stride] of which the upper triangle is read.

@@ -1,26 +1,5 @@
 internal import CLanes
 
-/// Adds a bias to every feature; with `rectify` also takes max(0, ·).
-package func addBias(_ bias: Floats, to map: FeatureMap, rectify: Bool) {
-  let zero = lanes_splat(0)
-  for feature in 0..<map.features {
-    let line = map[feature]
-    let b = lanes_splat(bias[feature])
-    var column = 0
-    if rectify {
-      while column < map.columns {
-        lanes_store(line + column, lanes_max(lanes_load(line + column) + b, zero))
-        column &+= laneCount
-      }
-    } else {
-      while column < map.columns {
-        lanes_store(line + column, lanes_load(line + column) + b)
-        column &+= laneCount
-      }
-    }
-  }
-}
-
 /// max(0, ·) of every value, in place.
 package func rectify(_ map: FeatureMap) {
   let zero = lanes_splat(0)
@@ -37,19 +16,6 @@ package func rectify(_ map: FeatureMap) {
 /// Adds a map to another of the same size.
 package func add(_ source: FeatureMap, to target: FeatureMap) {
   for feature in 0..<target.features { add(source[feature], to: target[feature], count: target.columns) }
-}
-
-/// Sets the gradient to zero where the rectified activation is zero.
-package func rectifyGradient(_ gradient: FeatureMap, activation: FeatureMap) {
-  for feature in 0..<gradient.features {
-    let g = gradient[feature]
-    let a = activation[feature]
-    var column = 0
-    while column < gradient.columns {
-      lanes_store(g + column, lanes_where_positive(lanes_load(a + column), lanes_load(g + column)))
-      column &+= laneCount
-    }
-  }
 }
 
 /// The gradient of a bias: the sum of its feature's gradient over the rows.
