@@ -9,6 +9,10 @@ moe_dist=$root/.build/release/moe-dist
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename -- "$0"): $*"; exit 1; }
+# A wrong option.
+refuse() { say "$(basename -- "$0"): $*"; exit 64; }
+# count_of OPTION VALUE: the value, if it is a number from 1.
+count_of() { [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || refuse "$1 takes a number from 1, not '$2'"; echo "$2"; }
 
 # ---- Packages ------------------------------------------------------------------------------------------------
 
@@ -98,6 +102,9 @@ core_count() {
   physical=$(lscpu -p=CORE,SOCKET 2>/dev/null | grep -v '^#' | sort -u | wc -l) || physical=0
   if ((physical > 0 && physical < allowed)); then echo "$physical"; else echo "$allowed"; fi
 }
+
+# The processor's name.
+processor() { sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1; }
 
 # Seconds after which run_ranks and run_alone end what they started.
 : "${MOE_DIST_TIMEOUT:=120}"

@@ -1,21 +1,22 @@
-"""Times the training step of the paper's dense mixture in plain, vectorised eager PyTorch on the CPU.
+"""Times the training step of one of the paper's mixtures in eager PyTorch on the CPU; scripts/compare-pytorch runs it.
 
-The same networks, loss, optimiser and batch as `moe-dist train --combine expectation` (README.md names the paper): a
-softmax gate and E experts, mixture cross-entropy, Adam. Written as a PyTorch user would write it: modules, a stack over
-experts, fused Adam, batches gathered from float32 tensors in memory. Prints one JSON object.
+The same networks, loss, optimiser and batch as `moe-dist train` with the options of that script: mixture cross-entropy,
+fused Adam, batches gathered from float32 tensors in memory, which the clock includes. Prints one JSON object.
 """
 
 import argparse
 import gzip
 import json
 import pathlib
+import resource
 import statistics
 import struct
 import time
 
 import torch
-from torch import nn
-from torch.nn import functional as F
+
+import pytorch_check
+from pytorch_models import MODELS, FusedMixture, Mixture, mean_distance
 
 NORMALISATION = {
     "mnist": (0.1307, 0.3081),
@@ -23,88 +24,6 @@ NORMALISATION = {
     "cifar": (0.4744, 0.2003),
     "cifar-small": (0.4744, 0.2003),
 }
-
-
-class Expert(nn.Module):
-    """conv 3×3 1→1, ReLU, max pool, 169→H1→32→classes."""
-
-    def __init__(self, hidden: int, classes: int = 10):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 1, 3)
-        self.fc1 = nn.Linear(169, hidden)
-        self.fc2 = nn.Linear(hidden, 32)
-        self.out = nn.Linear(32, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.max_pool2d(F.relu(self.conv(x)), 2).flatten(1)
-        return self.out(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-
-class Gate(nn.Module):
-    """conv 3×3 1→channels, BatchNorm where the paper has it, ReLU, max pool, two hidden layers, one logit per expert."""
-
-    def __init__(self, channels: int, hidden: int, normalise: bool, experts: int):
-        super().__init__()
-        self.conv = nn.Conv2d(1, channels, 3)
-        self.norm = nn.BatchNorm2d(channels) if normalise else nn.Identity()
-        self.fc1 = nn.Linear(169 * channels, hidden)
-        self.fc2 = nn.Linear(hidden, 32)
-        self.out = nn.Linear(32, experts)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.max_pool2d(F.relu(self.norm(self.conv(x))), 2).flatten(1)
-        return self.out(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-
-class Cifar(nn.Module):
-    """Four padded convolutions, each with ReLU and max pool, the second and the fourth with BatchNorm; two hidden layers."""
-
-    def __init__(self, filters: tuple[int, ...], hidden: tuple[int, int], outputs: int):
-        super().__init__()
-        layers: list[nn.Module] = []
-        for index, (below, width) in enumerate(zip((3,) + filters, filters)):
-            normalise = index % 2 == 1
-            layers.append(nn.Conv2d(below, width, 3, padding=1, bias=not normalise))
-            layers += [nn.BatchNorm2d(width)] if normalise else []
-            layers += [nn.ReLU(), nn.MaxPool2d(2)]
-        self.convolutions = nn.Sequential(*layers)
-        self.fc1 = nn.Linear(4 * filters[-1], hidden[0])
-        self.fc2 = nn.Linear(hidden[0], hidden[1])
-        self.out = nn.Linear(hidden[1], outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.convolutions(x).flatten(1)
-        return self.out(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-
-def networks(model: str, experts: int) -> tuple[nn.Module, list[nn.Module]]:
-    """The gate and the experts of a named model."""
-    filters = (64, 128, 256, 512)
-    if model == "cifar":
-        gate = Cifar(filters, (1024, 256), experts)
-        return gate, [Cifar((16, 32, 64, 128), (1024, 256), 100) for _ in range(experts)]
-    if model == "cifar-small":
-        gate = Cifar(filters, (512, 64), experts)
-        return gate, [Cifar((8, 16, 32, 64), (128, 64), 100) for _ in range(experts)]
-    fashion = model == "fashion-mnist"
-    gate = Gate(8, 512, True, experts) if fashion else Gate(1, 128, False, experts)
-    return gate, [Expert(64 if fashion else 5) for _ in range(experts)]
-
-
-class Mixture(nn.Module):
-    """ln m(x) of the label: logsumexp over experts of ln p + ln y."""
-
-    def __init__(self, model: str, experts: int):
-        super().__init__()
-        self.gate, several = networks(model, experts)
-        self.experts = nn.ModuleList(several)
-
-    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        log_p = F.log_softmax(self.gate(x), dim=1)  # (B, E)
-        logits = torch.stack([expert(x) for expert in self.experts], dim=1)  # (B, E, C)
-        log_y = F.log_softmax(logits, dim=2)
-        log_y_label = log_y.gather(2, labels[:, None, None].expand(-1, log_y.shape[1], 1)).squeeze(2)
-        return -torch.logsumexp(log_p + log_y_label, dim=1).mean()
 
 
 def read_idx(directory: pathlib.Path, name: str) -> torch.Tensor:
@@ -133,7 +52,7 @@ def images_and_labels(directory: str | None, model: str) -> tuple[torch.Tensor, 
         pixels = read_idx(pathlib.Path(directory), "train-images-idx3-ubyte")
         labels = read_idx(pathlib.Path(directory), "train-labels-idx1-ubyte").long()
     mean, deviation = NORMALISATION[model]
-    images = (pixels.float() / 255 - mean) / deviation
+    images = pixels.float().div_(255).sub_(mean).div_(deviation)
     return images if images.dim() == 4 else images.unsqueeze(1), labels
 
 
@@ -141,25 +60,53 @@ def quantile(values: list[float], share: float) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[round(100 * share) - 1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=NORMALISATION, default="fashion-mnist")
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, default="fashion-mnist")
     parser.add_argument("--experts", type=int, default=5)
+    parser.add_argument("--gate", choices=["softmax", "attentive"], default="softmax")
+    parser.add_argument("--top-1", action="store_true", help="only the best expert of each row runs")
+    parser.add_argument("--similarity", type=float, default=0, help="weight of the similarity regulariser (default 0)")
+    parser.add_argument("--hand-fused", action="store_true", help="the fused program; dense, softmax, not for CIFAR")
+    parser.add_argument("--channels-last", action="store_true", help="images and weights with the channels innermost")
     parser.add_argument("--batch-size", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=30, help="steps that count (default 30)")
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before them (default 5)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data-dir", help="directory of the IDX files; random bytes without it")
+    parser.add_argument("--check", action="store_true", help="compare the programs in float64 and end")
     arguments = parser.parse_args()
+    cifar = arguments.model.startswith("cifar")
+    if arguments.gate == "attentive" and (cifar or arguments.top_1):
+        parser.error("the attentive gate is for the dense MNIST and FashionMNIST models")
+    if arguments.top_1 and arguments.similarity:
+        parser.error("--similarity is for the dense models")
+    if arguments.hand_fused and (cifar or arguments.top_1 or arguments.similarity or arguments.gate != "softmax"):
+        parser.error("--hand-fused is for the dense MNIST and FashionMNIST models under a softmax gate")
+    return arguments
 
+
+def main() -> None:
+    arguments = options()
+    if arguments.check:
+        return pytorch_check.check()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     images, labels = images_and_labels(arguments.data_dir, arguments.model)
-    model = Mixture(arguments.model, arguments.experts)
+    model = Mixture(
+        arguments.model, arguments.experts, arguments.gate == "attentive", arguments.top_1, arguments.similarity,
+        mean_distance(images) if arguments.similarity else 1.0,
+    )  # fmt: skip
+    plain = model
+    if arguments.hand_fused:
+        model = FusedMixture(model)
+    if arguments.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     order = torch.randperm(len(images))
 
-    seconds, loss = [], torch.zeros(())
+    seconds, used, loss = [], [], torch.zeros(())
     for step in range(arguments.warm_up + arguments.steps):
         first = step * arguments.batch_size % (len(images) - arguments.batch_size + 1)
         rows = order[first : first + arguments.batch_size]
@@ -169,6 +116,7 @@ def main() -> None:
         loss.backward()
         optimiser.step()
         seconds.append(time.perf_counter() - began)
+        used.append(plain.experts_used)
 
     counted = seconds[arguments.warm_up :]
     print(
@@ -177,7 +125,9 @@ def main() -> None:
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
                 "parameters": sum(p.numel() for p in model.parameters()),
+                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "steps": len(counted),
+                "experts_used": statistics.median(used[arguments.warm_up :]),
                 "loss": loss.item(),
                 "step_seconds_median": statistics.median(counted),
                 "step_seconds_p10": quantile(counted, 0.1),
