@@ -63,9 +63,6 @@ LANES lanes_f lanes_fma(lanes_f a, lanes_f b, lanes_f c) {
 #endif
 }
 
-// Brings a value's line to the nearest cache; any address is allowed.
-LANES void lanes_prefetch(const float *_Nonnull p) { __builtin_prefetch(p, 0, 3); }
-
 LANES lanes_f lanes_max(lanes_f a, lanes_f b) { return a > b ? a : b; }
 // a, but not below `low`; NaN stays NaN.
 LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }

@@ -44,6 +44,7 @@ final class BlockGradients {
   private let tree: TreeSum?
   private let sums: any BlockSums
   private var pushed: [Floats] = []
+  private var isFirst = true
 
   /// - Parameter blocks: the most that are worked on here; a single one writes its gradients where the sum will be.
   init(_ parameters: Parameters, blocks: Int, sums: any BlockSums) {
@@ -56,8 +57,11 @@ final class BlockGradients {
     self.sums = sums
   }
 
-  /// Where the next block's gradients go.
-  func next() -> Floats { tree?.nextBlock() ?? gradients }
+  /// Where the next block's gradients go: those of the first to the place of the sum, which saves a copy of it.
+  func next() -> Floats {
+    defer { isFirst = false }
+    return isFirst ? gradients : tree?.nextBlock() ?? gradients
+  }
 
   /// Takes a block's gradients; blocks come in ascending order.
   ///
@@ -83,6 +87,7 @@ final class BlockGradients {
       tree?.finish(count: count)
       ?? pushed.map { TreeSum.Node(blocks: first..<first + 1, sum: $0) }
     pushed = []
+    isFirst = true
     try sums.total(nodes, count: self.count, into: gradients)
   }
 }

@@ -10,7 +10,7 @@ package enum DenseProduct {
   /// Floats of a group of packed panels.
   private static let groupFloats = 176 * 1024
   /// Fewer rows than this use a panel too few times to repay the copy.
-  private static let packedRows = 24
+  private static let packedRows = 48
   private static let panelColumns = DenseTile.panelVectors * laneCount
 
   /// H = W·X (+ bias, rectified where asked). W is [outputs][inputs]; X and H are feature-major with the same rows.
@@ -71,7 +71,7 @@ package enum DenseProduct {
     max(1, groupFloats / (panelColumns * max(FeatureMap.columns(rows: depth), 1)))
   }
 
-  /// A: element (row, k) is at base[row_index · row + k · step].
+  /// A: its element (i, k) is at base[i · row + k · step].
   private struct Left {
     let base: UnsafePointer<Float>
     let row: Int

@@ -81,12 +81,9 @@ struct DenseTile {
     var s5 = DenseSums()
     var p = a
     var q = b
-    let ahead = 24 &* aStep
     var k = depth
     while k > 0 {
       let line = DenseLine(q, vectors: vectors)
-      // Rows of a transposed factor lie a cache line per k apart, which no hardware prefetcher follows over pages.
-      if aStep > laneCount { lanes_prefetch(p + ahead) }
       s0.add(p[0], line, vectors: vectors)
       if rows > 1 { s1.add(p[aRow], line, vectors: vectors) }
       if rows > 2 { s2.add(p[2 &* aRow], line, vectors: vectors) }

@@ -34,7 +34,8 @@ package final class TreeSum {
     return buffer
   }
 
-  /// Takes the buffer of ``nextBlock()`` as the vector of a block; blocks come in ascending order.
+  /// Takes a buffer as the vector of a block; blocks come in ascending order. It is that of ``nextBlock()`` or, for the
+  /// first block, one of the caller's, which becomes the sum of the first node.
   package func push(_ buffer: Floats, block: Int) {
     nodes.append(Node(blocks: block..<block + 1, sum: buffer))
     while nodes.count >= 2, areSiblings(nodes[nodes.count - 2], nodes[nodes.count - 1], count: nil) {
@@ -51,7 +52,7 @@ package final class TreeSum {
       merge()
     }
     defer { nodes = [] }
-    free += nodes.map(\.sum)
+    free += nodes.map(\.sum).filter(buffers.contains)
     return nodes
   }
 
