@@ -67,7 +67,9 @@ package final class AttentiveGate: Gate {
     let spec = request.family.gateTrunk(input: request.input)
     width = spec.outputs
     // Per block: Q, q̃ and their gradients.
-    trunk = GateNetwork(spec, request, further: [width, width, width, width])
+    trunk = GateNetwork(
+      spec, request, further: [width, width, width, width],
+      scratch: DenseProduct.layerWorkspaceBytes(inputs: width, outputs: width, rows: request.blockRows))
     attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
     query = attention.offset(of: "attention.query.weight")
     key = attention.offset(of: "attention.key.weight")

@@ -5,8 +5,10 @@ final class GateNetwork {
   private let threads: Int
   private var passes: [Network.Pass] = []
 
-  /// - Parameter further: values per row that the gate keeps in the workspace beside the network's, one map each.
-  init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int]) {
+  /// - Parameters:
+  ///   - further: values per row that the gate keeps in the workspace beside the network's, one map each.
+  ///   - scratch: bytes that the gate's own products take while one of them runs.
+  init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int], scratch: Int = 0) {
     let blocks = GateNetwork.blocks(request)
     network = Network(
       spec, prefix: "gate", training: request.training, blocks: blocks, sums: request.sums,
@@ -15,7 +17,8 @@ final class GateNetwork {
     let maps = ([spec.outputs] + further).reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
     }
-    workspace = Workspace(capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps))
+    workspace = Workspace(
+      capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps) + scratch)
   }
 
   /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise those that are

@@ -1,9 +1,11 @@
+internal import CLanes
+
 #if canImport(Glibc)
   internal import Glibc
 #endif
 
 /// A few threads that share the work of one rank: whole blocks and whole experts, so that how many there are changes
-/// nothing that is computed.
+/// nothing that is computed. All of them, the caller's too, treat subnormal numbers as zero.
 package final class ThreadTeam {
   /// The caller's thread among them.
   package let threads: Int
@@ -15,6 +17,7 @@ package final class ThreadTeam {
 
   package init(threads: Int) {
     precondition(threads >= 1, "a team has at least the caller's thread")
+    lanes_flush_subnormals()
     self.threads = threads
     shared = Shared()
     for _ in 1..<threads {
@@ -120,6 +123,7 @@ private final class Shared: @unchecked Sendable {
 
   /// A worker's life.
   func work() {
+    lanes_flush_subnormals()
     pthread_mutex_lock(lock)
     while !isStopped {
       takeAll()
