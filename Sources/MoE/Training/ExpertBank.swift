@@ -25,20 +25,32 @@ package final class ExpertBank {
     self.layout = layout
     let count = parts.experts.count
     rowsSelected = Array(repeating: 0, count: parts.placement.experts)
+    workspace = Workspace(
+      capacity: ExpertBank.workspaceBytes(
+        experts: count, spec: parts.expertSpec, pixels: parts.input.pixels, answerWidth: layout.width,
+        trainingRows: trainingRows, trainingSlots: trainingSlots, evaluationRows: evaluationRows))
+  }
+
+  /// Bytes that a number of experts need for the largest batches; 0 where there is no expert.
+  static func workspaceBytes(
+    experts count: Int, spec: NetworkSpec, pixels: Int, answerWidth: Int, trainingRows: Int,
+    trainingSlots: Int, evaluationRows: Int
+  ) -> Int {
+    guard count > 0 else { return 0 }
     func bytes(pairs: Int, experts: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
-      return parts.expertSpec.workspaceBytes(rows: rows)
-        + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows))
-        + 2 * Workspace.bytes(floats: FeatureMap.count(features: layout.width, rows: rows)) + experts * 4096
+      return spec.workspaceBytes(rows: rows)
+        + Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: rows))
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: answerWidth, rows: rows)) + experts * 4096
     }
     let trained = bytes(pairs: trainingRows * min(trainingSlots, count), experts: count)
     let answers = Workspace.bytes(
-      floats: layout.width * (evaluationRows * count + 31 * count) + count * laneCount)
+      floats: answerWidth * (evaluationRows * count + 31 * count) + count * laneCount)
     let evaluated =
       bytes(pairs: evaluationRows, experts: 1) + answers
-      + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
-    workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
+      + Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: evaluationRows))
+    return max(trained, evaluated)
   }
 
   /// The answers of every local expert on its rows, [answer features][rows] each; valid until the next call.
