@@ -67,8 +67,8 @@ package struct Calibration {
     let large = configuration.batchSize
     let small = smaller(than: large)
     let times = [
-      try timer.medians(rows: small, warmUp: 2, steps: 2, most: 15, seconds: 0.2),
-      try timer.medians(rows: large, warmUp: 1, steps: 2, most: 15, seconds: 0.3),
+      try timer.typical(rows: small, warmUp: 2, steps: 2, most: 15, seconds: 0.2),
+      try timer.typical(rows: large, warmUp: 1, steps: 2, most: 15, seconds: 0.3),
     ]
     let counts = try [small, large].map { rows in
       var batch = configuration
@@ -113,7 +113,7 @@ package struct Calibration {
     let timer = try StepTimer(
       configuration, size: size, augmentation: augmentation, communicator: LocalCommunicator())
     let samples = try [smaller(than: configuration.batchSize), configuration.batchSize].map { rows in
-      let times = try timer.medians(rows: rows, warmUp: 1, steps: 2, most: 10, seconds: 0.15)
+      let times = try timer.typical(rows: rows, warmUp: 1, steps: 2, most: 10, seconds: 0.15)
       let seconds = times.phases[Phase.loss.index] - costs.loss.seconds(units: Double(rows))
       return LinearCost.Sample(
         calls: Double(rows), units: Double(rows) * Double(rows), seconds: max(0, seconds))

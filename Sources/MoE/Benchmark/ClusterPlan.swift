@@ -75,7 +75,9 @@ public struct ClusterPlan: Sendable {
     }
     let places: [GatePlace] = request.outline.gateComputes ? GatePlace.allCases : [.root]
     choices = places.map { choice($0, request.ranks) }
-    scaling = ClusterPlan.rankCounts(request).flatMap { ranks in places.map { choice($0, ranks) } }
+    scaling = ClusterPlan.rankCounts(request).flatMap { ranks in
+      (ranks == 1 ? [.root] : places).map { choice($0, ranks) }
+    }
     let all = scaling + choices
     let best = all.map(\.prediction.step).min() ?? alone
     // The fewest ranks that are within a twentieth of the fastest; the simpler gate of two that are equal.
@@ -110,7 +112,7 @@ public struct ClusterPlan: Sendable {
     let layout = StepLayout(model.outline, ranks: ranks, gate: gate, expertsOnFirst: first)
     return Choice(
       gate: gate, ranks: ranks, expertsOnFirst: first, prediction: prediction,
-      speedUp: alone / prediction.step, bound: model.bound(gate: gate, ranks: ranks),
+      speedUp: alone / prediction.step, bound: model.bound(gate: gate, ranks: ranks, alone: alone),
       rowBytes: Int(layout.crossingRows), answerBytes: Int(layout.crossingAnswers))
   }
 
@@ -138,16 +140,20 @@ public struct ClusterPlan: Sendable {
 
 extension StepModel {
   /// What the speed-up of N ranks over one cannot exceed, however fast the links: the time of one rank over the smallest
-  /// possible largest load. A replicated gate is divided in whole blocks over at most K ranks.
-  package func bound(gate: GatePlace, ranks: Int) -> Double {
+  /// possible largest load of gate and experts. A replicated gate is divided in whole blocks over at most K ranks.
+  ///
+  /// - Parameter alone: seconds of a step on one rank.
+  package func bound(gate: GatePlace, ranks: Int, alone: Double) -> Double {
+    guard ranks > 1 else { return 1 }
     let root = load(gate: .root, ranks: ranks)
-    guard gate == .replicated else { return root.bound(experts: outline.experts, ranks: ranks) }
-    let share = Double((outline.blocks + ranks - 1) / ranks) / Double(max(outline.blocks, 1))
     let gateTime = root.gateForward + root.gateBackward
     let expert = root.expertForward + root.expertBackward
     let whole = gateTime + Double(outline.experts) * expert
+    guard whole > 0 else { return Double(ranks) }
+    if gate == .root { return alone / whole * root.bound(experts: outline.experts, ranks: ranks) }
+    let share = Double((outline.blocks + ranks - 1) / ranks) / Double(max(outline.blocks, 1))
     let most = Double((outline.experts + ranks - 1) / ranks)
-    // Either the even share of everything, or the largest piece that cannot be divided.
-    return whole / max(whole / Double(ranks), gateTime * share, most * expert)
+    // Either an even share of everything, or the largest piece that cannot be divided.
+    return alone / max(whole / Double(ranks), gateTime * share, most * expert)
   }
 }

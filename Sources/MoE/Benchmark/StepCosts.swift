@@ -85,7 +85,7 @@ public struct StepCosts: Equatable, Sendable {
 
   // MARK: - JSON
 
-  private static let fields: [(String, WritableKeyPath<StepCosts, LinearCost> & Sendable)] = [
+  private static let fields: [(String, any WritableKeyPath<StepCosts, LinearCost> & Sendable)] = [
     ("input", \.input), ("gate_forward", \.gateForward), ("gate_backward", \.gateBackward),
     ("expert_forward", \.expertForward), ("expert_backward", \.expertBackward), ("plan", \.plan),
     ("dispatch", \.dispatch), ("combine", \.combine), ("return", \.returning), ("loss", \.loss),

@@ -51,12 +51,12 @@ package final class StepTimer {
     return Times(phases: phases, step: duration)
   }
 
-  /// Median per phase over steps, after some that are not counted.
+  /// The tenth percentile per phase over steps, after some that are not counted: what else runs on the machine only adds.
   ///
   /// - Parameters:
   ///   - steps: at least so many.
   ///   - most: at most so many, as long as `seconds` are not over.
-  package func medians(
+  package func typical(
     rows count: Int? = nil, warmUp: Int, steps: Int, most: Int, seconds: Double
   ) throws -> Times {
     for _ in 0..<warmUp { _ = try step(rows: count) }
@@ -66,8 +66,8 @@ package final class StepTimer {
       times.append(try step(rows: count))
     }
     return Times(
-      phases: Phase.allCases.indices.map { phase in Quantiles(times.map { $0.phases[phase] }).median },
-      step: Quantiles(times.map(\.step)).median)
+      phases: Phase.allCases.indices.map { phase in Quantiles(times.map { $0.phases[phase] }).p10 },
+      step: Quantiles(times.map(\.step)).p10)
   }
 }
 
