@@ -19,7 +19,8 @@ struct MoEDist: ParsableCommand {
     version: Version.text,
     subcommands: [
       TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self,
-      ReproduceCommand.self, SweepCommand.self, DoctorCommand.self, DataCommand.self,
+      ReproduceCommand.self, SweepCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
+      DataCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 

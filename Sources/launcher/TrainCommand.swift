@@ -97,8 +97,9 @@ struct TrainOptions: ParsableArguments {
     }
     // A wrong placement is found before anything is made for the run.
     _ = try ExpertPlacement(
-      configuration.placement, experts: configuration.modelExperts,
-      ranks: Ranks.count(in: environment), gateWork: 0, expertWork: 1)
+      configuration.placement, experts: configuration.modelExperts, ranks: Ranks.count(in: environment),
+      load: PlacementLoad(
+        gateForward: 0, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
     let (data, actual, dataNotes) = try loadData(configuration, resolved, layers, environment)
     if checkpoint != nil { try actual.checkScale(resolved.given["similarity-scale"], against: data) }
     let faults = try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) }

@@ -33,7 +33,10 @@ public enum ExchangeLaws {
   }
 
   private static func check(_ comm: any Communicator, placement text: String, slots: Int) throws -> [String] {
-    let placement = try ExpertPlacement(text, experts: experts, ranks: comm.size, gateWork: 2, expertWork: 1)
+    let placement = try ExpertPlacement(
+      text, experts: experts, ranks: comm.size,
+      load: PlacementLoad(
+        gateForward: 2, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
     let exchange = Exchange(comm, placement: placement, answerFeatures: features)
     // Ragged shards; every fourth rank has none.
     let rows = comm.rank % 4 == 3 ? 0 : 5 + 12 * (comm.rank % 3)

@@ -2,6 +2,8 @@
 struct CIFAR10: DataSetSource {
   let name = "cifar-10"
   let summary = "32 × 32 × 3 photographs, 10 classes, 50 000 + 10 000, CIFAR binary"
+  let publishedSize: DataSetSize? = DataSetSize(
+    shape: CIFARFormat.shape, classes: 10, trainingSamples: 50_000, testSamples: 10_000)
   let defaults = DataSetDefaults(
     experts: 5, model: "cifar-small", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)
@@ -26,6 +28,8 @@ struct CIFAR10: DataSetSource {
 struct CIFAR100: DataSetSource {
   let name = "cifar-100"
   let summary = "32 × 32 × 3 photographs, 100 classes in 20 coarse ones, 50 000 + 10 000, CIFAR binary"
+  let publishedSize: DataSetSize? = DataSetSize(
+    shape: CIFARFormat.shape, classes: 100, trainingSamples: 50_000, testSamples: 10_000)
   let defaults = DataSetDefaults(
     experts: 20, model: "cifar", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)

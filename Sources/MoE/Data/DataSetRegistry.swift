@@ -54,6 +54,8 @@ public protocol DataSetSource: Sendable {
   var knownFingerprints: [DataPart: String] { get }
   /// How training images are changed at random; nil: not at all.
   var augmentation: Augmentation? { get }
+  /// The size of the published data; nil where only the files tell.
+  var publishedSize: DataSetSize? { get }
   /// What to do where the files are not found.
   var advice: String { get }
   /// Where the files are; nil for a task that needs none.
@@ -67,6 +69,7 @@ public protocol DataSetSource: Sendable {
 extension DataSetSource {
   public var knownFingerprints: [DataPart: String] { [:] }
   public var augmentation: Augmentation? { nil }
+  public var publishedSize: DataSetSize? { nil }
   public func search(_ options: DataOptions) -> DataSetSearch? { DataSetSearch(name: name, options: options) }
 
   /// Whether the data are made, not read.

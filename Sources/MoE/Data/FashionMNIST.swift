@@ -2,6 +2,9 @@
 struct FashionMNIST: DataSetSource {
   let name = "fashion-mnist"
   let summary = "28 × 28 pictures of clothes, 10 classes, 60 000 + 10 000 (Debian: dataset-fashion-mnist)"
+  let publishedSize: DataSetSize? = DataSetSize(
+    shape: ImageShape(channels: 1, height: 28, width: 28), classes: 10, trainingSamples: 60_000,
+    testSamples: 10_000)
   let defaults = DataSetDefaults(
     experts: 5, model: "fashion-mnist", epochs: 20, batchSize: 512, learningRate: 1e-3)
   let knownFingerprints: [DataPart: String] = [

@@ -3,6 +3,9 @@
 struct FashionMNISTAndMNIST: DataSetSource {
   let name = "fashion-mnist+mnist"
   let summary = "28 × 28 pictures, 12 classes: FashionMNIST's 0–5 and MNIST's digits 4–9, 71 246 + 11 843"
+  let publishedSize: DataSetSize? = DataSetSize(
+    shape: ImageShape(channels: 1, height: 28, width: 28), classes: 12, trainingSamples: 71_246,
+    testSamples: 11_843)
   let defaults = DataSetDefaults(
     experts: 6, model: "combined", epochs: 20, batchSize: 512, learningRate: 1e-3)
   let advice =

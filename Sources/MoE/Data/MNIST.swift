@@ -2,6 +2,9 @@
 struct MNIST: DataSetSource {
   let name = "mnist"
   let summary = "28 × 28 handwritten digits, 10 classes, 60 000 + 10 000"
+  let publishedSize: DataSetSize? = DataSetSize(
+    shape: ImageShape(channels: 1, height: 28, width: 28), classes: 10, trainingSamples: 60_000,
+    testSamples: 10_000)
   let defaults = DataSetDefaults(experts: 5, model: "mnist", epochs: 20, batchSize: 512, learningRate: 1e-3)
   let knownFingerprints: [DataPart: String] = [
     .trainImages: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

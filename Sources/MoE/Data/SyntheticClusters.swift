@@ -10,6 +10,11 @@ public struct SyntheticClusters: DataSetSource {
   package var testCount = 2_000
 
   public let advice = "it is built in"
+  public var publishedSize: DataSetSize? {
+    DataSetSize(
+      shape: SyntheticTask.shape, classes: SyntheticTask.classes, trainingSamples: trainCount,
+      testSamples: testCount)
+  }
 
   public init() {}
 

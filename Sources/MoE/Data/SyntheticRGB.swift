@@ -136,6 +136,11 @@ public struct SyntheticRGB: DataSetSource {
   public let defaults = DataSetDefaults(
     experts: 20, model: "cifar-small", epochs: 10, batchSize: 128, learningRate: 1e-3)
   public let advice = "it is built in"
+  public var publishedSize: DataSetSize? {
+    DataSetSize(
+      shape: SyntheticRGBTask.shape, classes: SyntheticRGBTask.classes, trainingSamples: trainCount,
+      testSamples: testCount)
+  }
   /// Samples in the two sets; they do not overlap.
   package var trainCount = 10_000
   package var testCount = 2_000

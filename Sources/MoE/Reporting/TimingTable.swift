@@ -38,6 +38,23 @@ public struct TimingTable: Equatable, Sendable {
   /// Seconds of every training step on rank 0, ascending.
   public var stepSeconds: [Double] = []
 
+  /// What a cost model expected of one step.
+  public struct Prediction: Equatable, Sendable {
+    /// Seconds per phase on the rank that takes longest, in the order of ``Phase/allCases``.
+    public let phases: [Double]
+    /// Seconds of a step on rank 0.
+    public let step: Double
+
+    public init(phases: [Double], step: Double) {
+      precondition(phases.count == Phase.allCases.count, "there is a time for every phase")
+      self.phases = phases
+      self.step = step
+    }
+  }
+
+  /// Nil where the run was not planned with costs.
+  public var prediction: Prediction?
+
   public init(ranks: [RankTimes], steps: Int, samples: Int) {
     self.ranks = ranks
     self.steps = steps
@@ -77,27 +94,42 @@ public struct TimingTable: Equatable, Sendable {
 
   /// The table that a run prints at its end.
   public var text: String {
-    var table = TextTable(heading: ["where the time went", "min s", "mean s", "max s", "share"])
+    var table = TextTable(
+      heading: ["where the time went", "min s", "mean s", "max s", "share"]
+        + (prediction == nil ? [] : ["predicted s"]))
     for times in phases {
-      table.add([
-        times.phase.rawValue, fixed(times.minimum, 3), fixed(times.mean, 3), fixed(times.maximum, 3),
-        fixed(100 * times.share, 1) + " %",
-      ])
+      table.add(
+        [
+          times.phase.rawValue, fixed(times.minimum, 3), fixed(times.mean, 3), fixed(times.maximum, 3),
+          fixed(100 * times.share, 1) + " %",
+        ] + predictedCell(times.phase))
     }
     let loops = ranks.map(\.loopSeconds)
     if !loops.isEmpty {
-      table.add([
-        "total", fixed(loops.min()!, 3), fixed(loops.reduce(0, +) / Double(loops.count), 3),
-        fixed(loops.max()!, 3),
-        "100.0 %",
-      ])
+      table.add(
+        [
+          "total", fixed(loops.min()!, 3), fixed(loops.reduce(0, +) / Double(loops.count), 3),
+          fixed(loops.max()!, 3),
+          "100.0 %",
+        ] + (prediction == nil ? [] : [""]))
     }
     var text = table.text
     text += "\(steps) steps, \(samples) samples in \(fixed(loopSeconds, 3)) s: "
     text += "\(fixed(samplesPerSecond, 0)) samples/s over \(ranks.count) rank\(ranks.count == 1 ? "" : "s")\n"
+    if let prediction, let measured = quantile(0.5) {
+      text += "a step on rank 0: predicted \(fixed(prediction.step * 1e3, 3)) ms, measured "
+      text += "\(fixed(measured * 1e3, 3)) ms (median), ratio \(fixed(prediction.step / measured, 2))\n"
+    }
     let memory = ranks.map { "rank \($0.rank) \(bytesText($0.peakMemory))" }
     text += "peak resident memory: " + memory.joined(separator: ", ") + "\n"
     return text
+  }
+
+  /// The predicted seconds of all steps in a phase; no cell where nothing was predicted.
+  private func predictedCell(_ phase: Phase) -> [String] {
+    guard let prediction else { return [] }
+    guard phase != .evaluation, phase != .checkpoint else { return ["-"] }
+    return [fixed(prediction.phases[phase.index] * Double(steps), 3)]
   }
 
   /// The given share of the steps took no longer; nil without a step.
@@ -115,6 +147,10 @@ public struct TimingTable: Equatable, Sendable {
       "step_seconds_median": JSONValue(quantile(0.5)),
       "step_seconds_p10": JSONValue(quantile(0.1)),
       "step_seconds_p90": JSONValue(quantile(0.9)),
+      "predicted_step_seconds": JSONValue(prediction?.step),
+      "predicted_phase_seconds": prediction.map { found in
+        .object(zip(Phase.allCases, found.phases).map { .init(key: $0.key, value: .number($1)) })
+      } ?? .null,
       "phases": .array(
         phases.map {
           [

@@ -11,17 +11,17 @@ public struct ExpertPlacement: Equatable, Sendable {
   public init(owners: [Int], ranks: Int) {
     precondition(owners.allSatisfy { (0..<ranks).contains($0) }, "an owner is one of the ranks")
     self.owners = owners
-    expertsOfRank = (0..<ranks).map { rank in owners.indices.filter { owners[$0] == rank } }
+    var lists = [[Int]](repeating: [], count: ranks)
+    for (expert, owner) in owners.enumerated() { lists[owner].append(expert) }
+    expertsOfRank = lists
   }
 
   /// Reads `auto`, `block`, `round-robin` or a list of ranks, one per expert.
   ///
-  /// `auto` gives every expert to the rank that has the least work so far, where rank 0 begins with the gate's.
-  /// - Parameters:
-  ///   - gateWork: FLOPs of the gate per row.
-  ///   - expertWork: FLOPs of one expert per row of the batch, on average.
+  /// `auto` puts so many experts beside the gate that the batch's compute time is shortest, and spreads the rest evenly.
+  /// - Parameter load: the work of gate and experts, for `auto`.
   /// - Throws: ``Failure`` with the exit code for wrong usage.
-  public init(_ text: String, experts: Int, ranks: Int, gateWork: Int, expertWork: Int) throws(Failure) {
+  public init(_ text: String, experts: Int, ranks: Int, load: PlacementLoad) throws(Failure) {
     switch text {
     case "block":
       let perRank = (0..<ranks).map { ($0 + 1) * experts / ranks - $0 * experts / ranks }
@@ -30,15 +30,14 @@ public struct ExpertPlacement: Equatable, Sendable {
     case "round-robin":
       self.init(owners: (0..<experts).map { $0 % ranks }, ranks: ranks)
     case "auto":
-      var load = [Int](repeating: 0, count: ranks)
-      load[0] = gateWork
-      var owners: [Int] = []
-      for _ in 0..<experts {
-        let least = load.indices.min { load[$0] < load[$1] } ?? 0
-        owners.append(least)
-        load[least] += expertWork
+      let first = load.expertsOnFirst(of: experts, ranks: ranks)
+      let rest = experts - first
+      var owners = [Int](repeating: 0, count: first)
+      for other in 0..<max(ranks - 1, 0) where owners.count < experts {
+        let count = rest / (ranks - 1) + (other < rest % (ranks - 1) ? 1 : 0)
+        owners += [Int](repeating: other + 1, count: count)
       }
-      self.init(owners: owners.sorted(), ranks: ranks)
+      self.init(owners: owners, ranks: ranks)
     default:
       let parts = text.split(separator: ",", omittingEmptySubsequences: false)
       let owners = parts.compactMap { Int($0) }

@@ -27,24 +27,36 @@ package final class ExpertBank {
     self.layout = layout
     let count = parts.experts.count
     rowsSelected = Array(repeating: 0, count: parts.placement.experts)
+    workspace = Workspace(
+      capacity: ExpertBank.workspaceBytes(
+        experts: count, spec: parts.expertSpec, pixels: parts.input.pixels, answerWidth: layout.width,
+        trainingRows: trainingRows, trainingSlots: trainingSlots, evaluationRows: evaluationRows,
+        threads: parts.team.threads))
+  }
+
+  /// Bytes that a number of experts need for the largest batches; 0 where there is no expert.
+  static func workspaceBytes(
+    experts count: Int, spec: NetworkSpec, pixels: Int, answerWidth: Int, trainingRows: Int,
+    trainingSlots: Int, evaluationRows: Int, threads: Int
+  ) -> Int {
+    guard count > 0 else { return 0 }
     func bytes(pairs: Int, experts: Int, rowsOfOne: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
-      return parts.expertSpec.workspaceBytes(rows: rows)
-        + experts * parts.expertSpec.scratchBytes(rows: rowsOfOne)
-        + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows))
-        + 2 * Workspace.bytes(floats: FeatureMap.count(features: layout.width, rows: rows)) + experts * 4096
+      return spec.workspaceBytes(rows: rows) + experts * spec.scratchBytes(rows: rowsOfOne)
+        + Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: rows))
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: answerWidth, rows: rows)) + experts * 4096
     }
     let trained = bytes(
       pairs: trainingRows * min(trainingSlots, count), experts: count,
       rowsOfOne: trainingRows)
     let answers = Workspace.bytes(
-      floats: layout.width * (evaluationRows * count + 31 * count) + count * laneCount)
-    let atATime = min(parts.team.threads, count)
+      floats: answerWidth * (evaluationRows * count + 31 * count) + count * laneCount)
+    let atATime = min(threads, count)
     let evaluated =
       bytes(pairs: evaluationRows * atATime, experts: atATime, rowsOfOne: evaluationRows) + answers
-      + Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: evaluationRows))
-    workspace = Workspace(capacity: count == 0 ? 0 : max(trained, evaluated))
+      + Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: evaluationRows))
+    return max(trained, evaluated)
   }
 
   /// Begins a step with the rows that arrived. Valid until the next call: the rows as all experts read them, nil where

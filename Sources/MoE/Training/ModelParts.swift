@@ -25,9 +25,11 @@ package final class ModelParts {
   package let trainsExperts: Bool
   package let rank: Int
 
-  package init(_ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool)
-    throws
-  {
+  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  package init(
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
+    load: PlacementLoad? = nil
+  ) throws {
     guard let family = NetworkFamily.named(configuration.model) else {
       throw Failure(
         .usage,
@@ -66,12 +68,9 @@ package final class ModelParts {
     gateSize = design.size(request)
     expertSpec = family.expert(input: shape, classes: data.classes)
     let rule = StepRule(configuration, gate: request, training: training)
-    let expertWork = expertSpec.forwardFlops + (configuration.trainsExperts ? expertSpec.backwardFlops : 0)
+    let outline = try ModelOutline(configuration, size: DataSetSize(data))
     placement = try ExpertPlacement(
-      configuration.placement, experts: count, ranks: communicator.size,
-      gateWork: replicas == nil
-        ? gateSize.forwardFlops + (configuration.trainsGate ? gateSize.backwardFlops : 0) : 0,
-      expertWork: max(expertWork * rule.routing.slots(experts: count) / count, 1))
+      configuration.placement, experts: count, ranks: communicator.size, load: load ?? outline.flopLoad)
     gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
     let spec = expertSpec
     let trained = trainsExperts

@@ -19,9 +19,10 @@ package final class ModelSession {
   package let evaluationRule: StepRule
   private let reader: OutcomeReader
 
+  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    clock: PhaseClock
+    clock: PhaseClock, load: PlacementLoad? = nil
   ) throws {
     BLAS.useOneThread()
     self.configuration = configuration
@@ -30,7 +31,8 @@ package final class ModelSession {
     self.clock = clock
     let parts: ModelParts
     do {
-      parts = try ModelParts(configuration, data: data, communicator: communicator, training: training)
+      parts = try ModelParts(
+        configuration, data: data, communicator: communicator, training: training, load: load)
     } catch let failure as Failure {
       // Configuration and data are the same on every rank, and so is what is wrong with them.
       throw AgreedError(failure)

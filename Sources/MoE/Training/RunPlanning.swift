@@ -4,27 +4,18 @@ extension Trainer {
   /// What the run is about to do: where every expert lives, how large everything is, what a step moves.
   public func plan() throws -> RunPlan {
     let parts = session.parts
+    let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let ranks = (0..<communicator.size).map { rank in
       let experts = parts.placement.expertsOfRank[rank]
       let hasGate = rank == 0 || parts.replicas != nil
-      let gate = hasGate ? parts.gateSize.tensors : []
-      let specs = experts.flatMap { parts.expertSpec.tensors(prefix: "experts.\($0)") }
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
         parameters: (hasGate ? parts.gateSize.parameterCount : 0)
           + experts.count * parts.expertSpec.parameterCount,
-        memory: Parameters.bytes(gate, training: parts.trainsGate)
-          + Parameters.bytes(specs, training: parts.trainsExperts) + data.train.images.count
-          + data.test.images.count)
+        memory: outline.memory(experts: experts.count, gate: hasGate))
     }
     let rule = session.trainingRule
     let pairs = configuration.batchSize * rule.routing.slots(experts: parts.placement.experts)
-    let rowBytes: Int
-    switch configuration.payload {
-    case .uint8: rowBytes = parts.input.pixels
-    case .float32: rowBytes = parts.input.pixels * 4
-    case .index: rowBytes = 4
-    }
     // A row crosses to every rank that has an expert for it, except its own shard's.
     let owners = parts.placement.expertsOfRank.filter { !$0.isEmpty }.count
     let copies = min(owners, rule.routing.slots(experts: parts.placement.experts))
@@ -37,7 +28,7 @@ extension Trainer {
       trainingSamples: split.train.count, validationSamples: split.validation.count,
       testSamples: data.test.count,
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
-      bytesDispatched: Int(Double(configuration.batchSize * copies * rowBytes) * crossing),
+      bytesDispatched: Int(Double(configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
       notes: data.notes + [configuration.oracleNote].compactMap { $0 })
     plan.threads = configuration.threads

@@ -27,6 +27,8 @@ public final class Trainer {
   private var failedSaves = 0
   private let directory: String?
   let hosts: [String]
+  /// What the placement was chosen with; nil where it was given, or had no choice.
+  private let costModel: StepModel?
   private var began = RunPosition()
   /// SHA-256 of the run that is distilled.
   private var teacher: String?
@@ -53,8 +55,11 @@ public final class Trainer {
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
     let clock = PhaseClock(communicator, onPhase: onPhase)
+    costModel = try MeasuredCosts.model(
+      configuration, size: DataSetSize(data), hosts: hosts, over: communicator)
     session = try ModelSession(
-      configuration, data: data, communicator: communicator, training: true, clock: clock)
+      configuration, data: data, communicator: communicator, training: true, clock: clock,
+      load: costModel?.load(gate: configuration.gatePlacement, ranks: communicator.size))
     split = ValidationSplit(labels: data.train.labels, fraction: configuration.validationFraction)
     sums = session.emptyAccumulator()
     session.parts.initialise(seed: configuration.seed)
@@ -186,6 +191,12 @@ public final class Trainer {
           peakMemory: reports.peakMemory[$0])
       }, steps: position.step - began.step, samples: samplesTrained)
     timing.stepSeconds = stepSeconds.sorted()
+    timing.prediction = costModel.map {
+      let first = session.parts.placement.expertsOfRank[0].count
+      let found = $0.predict(
+        ranks: communicator.size, gate: configuration.gatePlacement, expertsOnFirst: first)
+      return TimingTable.Prediction(phases: found.longest, step: found.step)
+    }
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
