@@ -134,6 +134,42 @@ struct StudyRunnerTests {
     #expect(results.rows[0].spread(.usageEntropy) == nil && results.rows[1].spread(.usageEntropy) != nil)
   }
 
+  /// Training losses are of the last epoch, whatever is logged of steps, and belong to runs that have ended.
+  @Test func trainingLossIsThatOfTheLastEpoch() throws {
+    let bench = Bench()
+    let id = "a.seed-0"
+    let metrics = bench.directory.run(id) + "/metrics.jsonl"
+    let lines = [
+      #"{"split":"train","cross_entropy":2.5,"error":0.9}"#, #"{"split":"step","cross_entropy":1.5}"#,
+      #"{"split":"train","cross_entropy":0.75,"error":0.3}"#, #"{"split":"validation","cross_entropy":1.25}"#,
+    ]
+    bench.temporary.write("study/runs/\(id)/metrics.jsonl", Array(lines.joined(separator: "\n").utf8))
+    #expect(try bench.directory.figures(of: id) == nil)
+    let test = #"{"split":"test","cross_entropy":0.875,"error":0.25,"usage_entropy":2}"#
+    try Data((lines + [test, ""]).joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: metrics))
+    #expect(
+      try bench.directory.figures(of: id) == [
+        .error: 0.25, .loss: 0.875, .trainingLoss: 0.75, .usageEntropy: 2,
+      ])
+  }
+
+  @Test func trainingLossIsAColumnWhereAStudyHasIt() throws {
+    let bench = Bench()
+    var study = try sweep()
+    let without = try bench.run(study)
+    #expect(!without.markdown.contains("training loss") && !without.csv.contains("training_cross_entropy"))
+    study.metrics = StudyMetric.allCases
+    study.isSweep = false
+    study.claims = [StudyClaim("Sweep", "lower", .trainingLoss, smaller: "gate-softmax", larger: "gate-none")]
+    let with = try bench.run(study)
+    #expect(with.markdown.contains("| test loss | training loss |"))
+    #expect(StudyMetric.trainingLoss.publishedHeading == "published loss")
+    let losses = try with.rows.map { try #require($0.spread(.trainingLoss)).mean }
+    #expect(losses.allSatisfy { $0 > 0 } && losses[0] != with.rows[0].spread(.loss)?.mean)
+    let difference = try #require(with.verdicts.first?.comparison).difference
+    #expect(abs(difference - (losses[1] - losses[0])) < 1e-12)
+  }
+
   @Test(arguments: [3, 9, 15, 20])
   func aStoppedStudyGoesOnWhereItWas(_ asks: Int) throws {
     let whole = Bench()

@@ -20,7 +20,7 @@ extension StudyResults {
   /// A line per row of the tables; the same bytes however many ranks ran the study.
   package var csv: String {
     var heading = ["label", "group", "method", "setting", "runs", "failed", "validation_error_mean"]
-    for metric in StudyMetric.allCases {
+    for metric in study.metrics {
       heading += ["mean", "std", "published_mean", "published_std", "published_selected"].map {
         "\(metric.rawValue)_\($0)"
       }
@@ -32,7 +32,7 @@ extension StudyResults {
         study.isQuick ? "QUICK" : "", row.group, row.name, row.settingText,
         "\(row.figures.count)", "\(row.failures.count)", number(row.validationError?.mean),
       ]
-      for metric in StudyMetric.allCases {
+      for metric in study.metrics {
         let ours = row.spread(metric)
         let theirs = row.published?.means[metric]
         cells += [

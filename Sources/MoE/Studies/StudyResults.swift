@@ -9,7 +9,7 @@ package struct StudyRow: Equatable, Sendable {
   package let sourceSettings: [StudySetting]
   /// How many settings it was chosen from.
   package let choices: Int
-  /// Test figures of the runs that finished, by number of seed.
+  /// Figures of the runs that finished, by number of seed.
   package let figures: [Int: StudyFigures]
   /// Mean over seeds; nil without validation samples.
   package let validationError: Spread?
@@ -88,7 +88,7 @@ extension StudyRunner {
         try row(
           method, name: method.name, label: method.label, own.filter { $0.candidate == chosen }, candidates,
           chosen
-        ) { try self.directory.figures(of: $0, split: "test") })
+        ) { try self.directory.figures(of: $0) })
       guard method.isEvaluatedConditionally else { continue }
       rows.append(
         try row(
