@@ -208,7 +208,7 @@ struct StudyRunnerTests {
     let results = try bench.run(study)
     #expect(results.rows[0].figures.count == 2 && results.rows[0].failures.isEmpty)
     #expect(results.rows[1].figures.isEmpty && results.rows[1].failures.count == 2)
-    #expect(results.best?.name == "learning-rate-0.003")
+    #expect(results.best?.name == "learning-rate-0.003" && results.failure == nil)
     #expect(results.markdown.contains("## Runs that did not finish"))
     try bench.run(study)
     #expect(try bench.sessions("learning-rate-1e38.seed-0") == 1)
@@ -244,6 +244,9 @@ struct StudyRunnerTests {
     #expect(results.rows.map(\.failures.count) == [2, 2, 2, 2])
     #expect(results.rows[3].failures[0].contains("diverged"))
     #expect(results.verdicts.map(\.word) == [.notTested])
+    // Four rows, one of them a conditional evaluation, with two seeds each.
+    #expect(results.failure?.code == .diverged)
+    #expect(results.failure?.message.hasPrefix("none of the 8 runs finished; the first is attentive") == true)
   }
 
   @Test func outputFilesCanBeRead() throws {

@@ -42,6 +42,8 @@ public struct StudyResults: Sendable {
   package let verdicts: [StudyVerdict]
   /// The best row of a sweep by validation error; nil where it is none or has no validation samples.
   package let best: StudyRow?
+  /// Why there is no figure at all; nil where a run finished.
+  public let failure: Failure?
   package let command: [String]
   package let versions: [String: String]
   package let fingerprints: [String: String]
@@ -70,6 +72,13 @@ public struct StudyResults: Sendable {
         settings: row.settings, errors: row.candidates.first?.errors ?? [],
         runs: row.candidates.first?.runs ?? 0)
     }
+    let failed = rows.flatMap(\.failures)
+    failure =
+      rows.contains { !$0.figures.isEmpty }
+      ? nil
+      : failed.first.map { first in
+        Failure(.diverged, "none of the \(failed.count) runs finished; the first is \(first)")
+      }
     best = study.isSweep ? StudySelection.choose(tried).map { rows[$0] } : nil
   }
 }
