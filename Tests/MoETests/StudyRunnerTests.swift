@@ -214,6 +214,23 @@ struct StudyRunnerTests {
     #expect(try bench.sessions("learning-rate-1e38.seed-0") == 1)
   }
 
+  @Test func whatSeesTheLabelsIsMarkedAndNeverTheBest() throws {
+    let bench = Bench()
+    let classes = settings(["expert-classes": "0,1,2,3/4,5,6/7,8,9"])
+    let results = try bench.run(
+      Study.sweep(base: small + classes, grids: ["gate=softmax,peeking,classes"], seeds: 2))
+    #expect(results.rows.map(\.isOracle) == [false, true, true])
+    let errors = try results.rows.map { try #require($0.validationError).mean }
+    #expect(errors[2] < errors[0] && results.best?.name == "gate-softmax")
+    #expect(results.markdown.contains("gate=peeking (sees labels)"))
+    #expect(results.markdown.contains("What \"sees labels\" chooses its experts by the label"))
+    #expect(!results.markdown.contains("gate=softmax (sees labels)"))
+    let csv = results.csv.split(separator: "\n")
+    #expect(csv.map { $0.hasPrefix("sees labels,") } == [false, false, true, true])
+    let alone = try bench.run(Study.sweep(base: small, grids: ["gate=peeking"], seeds: 2))
+    #expect(alone.best == nil)
+  }
+
   @Test func runsStartFromTheChosenSettingsOfOthers() throws {
     let bench = Bench()
     let results = try bench.run(distillation())

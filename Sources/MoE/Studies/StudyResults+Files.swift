@@ -29,7 +29,7 @@ extension StudyResults {
     var text = heading.joined(separator: ",") + "\n"
     for row in rows {
       var cells = [
-        study.isQuick ? "QUICK" : "", row.group, row.name, row.settingText,
+        marks(row), row.group, row.name, row.settingText,
         "\(row.figures.count)", "\(row.failures.count)", number(row.validationError?.mean),
       ]
       for metric in study.metrics {
@@ -44,6 +44,12 @@ extension StudyResults {
       text += cells.map(quoted).joined(separator: ",") + "\n"
     }
     return text
+  }
+
+  /// What keeps its figures from being results.
+  private func marks(_ row: StudyRow) -> String {
+    [study.isQuick ? "QUICK" : nil, row.isOracle ? "sees labels" : nil].compactMap { $0 }.joined(
+      separator: "; ")
   }
 
   private func number(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
@@ -70,6 +76,7 @@ extension StudyResults {
   private func rowJSON(_ row: StudyRow) -> JSONValue {
     [
       "group": .string(row.group), "method": .string(row.name), "label": .string(row.label),
+      "oracle": .bool(row.isOracle),
       "settings": settingsJSON(row.settings),
       "seeds": .array(
         row.figures.keys.sorted().map { seed in

@@ -27,7 +27,15 @@ extension StudyResults {
   }
 
   /// What belongs under the tables.
-  var caveats: [String] { study.caveats + (study.isComparable ? study.publishedCaveats : []) }
+  var caveats: [String] {
+    let oracles =
+      rows.contains(where: \.isOracle)
+      ? [
+        "What \"sees labels\" chooses its experts by the label of the sample, in the test, too: no figure of it is that of "
+          + "a model in use\(study.isSweep ? ", and it is never the best setting" : "")."
+      ] : []
+    return oracles + study.caveats + (study.isComparable ? study.publishedCaveats : [])
+  }
 
   private func section(_ group: String) -> String {
     let own = rows.filter { $0.group == group }
@@ -65,7 +73,7 @@ extension StudyResults {
     }
     var lines = [heading, heading.map { _ in "---" }]
     for row in rows {
-      var cells = [row.label]
+      var cells = [row.title]
       if hasSettings { cells.append(row.settingText) }
       cells.append("\(row.figures.count)")
       if study.isSweep { cells.append(spreadText(row.validationError)) }
