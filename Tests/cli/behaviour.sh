@@ -117,6 +117,14 @@ subset_in_run() {
   says "train-samples 200 differs"
 }
 check "data: a run on the first samples of every class" subset_in_run
+
+few_samples() {
+  exits_with 0 run_alone "$moe_dist" train --dataset synthetic --model mnist --train-samples 7 --test-samples 10 \
+    --validation-fraction 0 --max-steps 1 --progress none --run-dir "$scratch/few"
+  mentions 'train-samples 7 leaves classes 7 to 9 of synthetic without a sample'
+  if mentions 'test-samples 10 leaves'; then return 1; fi
+}
+check "data: fewer samples than classes are said" few_samples
 check "64: a refused export or run leaves no directory" nothing_was_made
 
 # ---- 65: malformed data --------------------------------------------------------------------------------------

@@ -79,6 +79,10 @@ extension DataSetSource {
   /// - Throws: what ``read(_:)`` throws, and `Failure(.usage, …)` where a class has fewer samples.
   public func load(_ options: DataOptions) throws(Failure) -> DataSet {
     var data = try read(options)
+    data.notes += [
+      ImageSet.note(options.trainSamples, of: data, option: "--train-samples"),
+      ImageSet.note(options.testSamples, of: data, option: "--test-samples"),
+    ].compactMap { $0 }
     data.train = try data.train.first(options.trainSamples, of: data, option: "--train-samples")
     data.test = try data.test.first(options.testSamples, of: data, option: "--test-samples")
     if options.augment { data.augmentation = augmentation }
