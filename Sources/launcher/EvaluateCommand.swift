@@ -53,7 +53,8 @@ struct ModelOptions: ParsableArguments {
       case "train-labels": trained.trainLabels = entry.text
       case "test-images": trained.testImages = entry.text
       case "test-labels": trained.testLabels = entry.text
-      case "data-dir": trained.dataDirectory = dataDir ?? entry.text
+      // Where the run's data were may be gone; elsewhere the same data are as good, and others are refused.
+      case "data-dir" where RunDirectory.exists(entry.text): trained.dataDirectory = dataDir ?? entry.text
       default: break
       }
     }

@@ -123,7 +123,7 @@ struct TrainOptions: ParsableArguments {
     return file
   }
 
-  /// The data; where nobody chose a data set and the default's files are not there, the built-in task.
+  /// The data; where nobody chose a data set or a place for it and the default's files are not there, the built-in task.
   private func loadData(
     _ configuration: Configuration, _ resolved: ResolvedConfiguration, _ layers: [ConfigurationLayer],
     _ environment: [String: String]
@@ -131,7 +131,9 @@ struct TrainOptions: ParsableArguments {
     do {
       return (try DataLoading.load(configuration, environment), configuration, [])
     } catch let failure as Failure {
-      guard failure.code == .notFound, resolved.given["dataset"] == nil, resume == nil else { throw failure }
+      guard failure.code == .notFound, resolved.given["dataset"] == nil, resolved.given["data-dir"] == nil,
+        resume == nil
+      else { throw failure }
       let synthetic = ConfigurationLayer(commandLine: [("dataset", "synthetic")])
       let other = try Configuration.resolve([synthetic] + layers).configuration
       let note =

@@ -191,6 +191,31 @@ missing_data() {
   says "$scratch/no-data"
 }
 check "66: missing data" missing_data
+
+# A directory that is not there is no reason to take the data from elsewhere, or to train on a built-in task.
+missing_data_directory() {
+  local options
+  for options in "" "--dataset fashion-mnist" "--dataset mnist" "--dataset idx"; do
+    # shellcheck disable=SC2086  # an option and its value
+    exits_with 66 run_alone "$moe_dist" train --max-steps 1 $options --data-dir "$scratch/nowhere" --run-dir "$scratch/never"
+    says "--data-dir $scratch/nowhere: there is no such directory"
+  done
+  exits_with 66 run_alone "$moe_dist" data verify mnist --data-dir "$scratch/nowhere"
+  says "nowhere"
+  # What a built-in task is trained on lies nowhere.
+  exits_with 0 train --data-dir "$scratch/nowhere" --max-steps 0 --run-dir "$scratch/built-in"
+  nothing_was_made
+}
+check "66: a data directory that is not there" missing_data_directory
+
+moved_data() {
+  python3 "$here/make_idx.py" "$scratch/idx-moved"
+  train --dataset idx --data-dir "$scratch/idx-moved" --max-steps 1 --run-dir "$scratch/run-moved"
+  mkdir "$scratch/elsewhere"
+  mv "$scratch/idx-moved" "$scratch/elsewhere/idx"
+  MOE_DIST_DATA=$scratch/elsewhere exits_with 0 run_alone "$moe_dist" evaluate "$scratch/run-moved"
+}
+check "evaluate finds data that were moved to a usual place" moved_data
 missing_run() { exits_with 66 run_alone "$moe_dist" evaluate "$scratch/no-such-run" && says no-such-run; }
 check "66: evaluate a run that is not there" missing_run
 missing_config() {

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a data set is trained with unless the user says otherwise.
 public struct DataSetDefaults: Equatable, Sendable {
   public let experts: Int
@@ -76,8 +78,15 @@ extension DataSetSource {
   ///
   /// Of N samples for C classes every class has ⌊N/C⌋, and each of the lowest N mod C classes one more; they keep
   /// their order and are counted from 0. Computed means and deviations, and fingerprints, are those of the whole files.
-  /// - Throws: what ``read(_:)`` throws, and `Failure(.usage, …)` where a class has fewer samples.
+  /// - Throws: what ``read(_:)`` throws, `Failure(.usage, …)` where a class has fewer samples, and `Failure(.notFound, …)`
+  ///   where the data directory that was chosen does not exist.
   public func load(_ options: DataOptions) throws(Failure) -> DataSet {
+    if let directory = options.dataDirectory, !isBuiltIn, !isDirectory(directory) {
+      throw Failure(
+        .notFound,
+        "--data-dir \(directory): there is no such directory; name the one that has the files of \(name), or leave it out "
+          + "for the usual places")
+    }
     var data = try read(options)
     data.notes += [
       ImageSet.note(options.trainSamples, of: data, option: "--train-samples"),
@@ -88,6 +97,11 @@ extension DataSetSource {
     if options.augment { data.augmentation = augmentation }
     return data
   }
+}
+
+private func isDirectory(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// The one list of data sets: a new one is a file with its source, and a line here.
