@@ -91,6 +91,8 @@ struct TrainOptions: ParsableArguments {
       resolved = try Configuration.resolve(layers)
     }
     var configuration = resolved.configuration
+    // The file, not the directory, which may have a newer one when config.yaml is used again.
+    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
     if fastDevRun {
       configuration.maxSteps = 5
       configuration.epochs = max(configuration.epochs, 1)

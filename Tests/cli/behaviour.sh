@@ -408,6 +408,20 @@ else
   check "81: a stalled rank is noticed" stalled
 fi
 
+init_from_directory() {
+  local file
+  file=$(checkpoint_of "$scratch/base")
+  train_run from-file 1 --init-from "$file" --max-steps 3
+  train_run from-run 1 --init-from "$scratch/base" --max-steps 3
+  equal_bytes from-file from-run
+  grep -qx "init-from: $file" "$scratch/from-run/config.yaml"
+  mkdir "$scratch/no-run"
+  exits_with 66 train --init-from "$scratch/no-run" --run-dir "$scratch/never"
+  says "$scratch/no-run has no checkpoint"
+  nothing_was_made
+}
+check "--init-from takes a run directory" init_from_directory
+
 # ---- Configuration -------------------------------------------------------------------------------------------
 
 config_round_trip() {
