@@ -8,7 +8,10 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
   var run: String
 
-  @Option(help: ArgumentHelp("latest or a checkpoint's path.", valueName: "latest|PATH"))
+  @Option(
+    help: ArgumentHelp(
+      "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
+      valueName: "latest|best|PATH"))
   var checkpoint = "latest"
 
   @Option(
@@ -61,11 +64,20 @@ struct ModelOptions: ParsableArguments {
     return (request, trained)
   }
 
-  /// The file that `latest` or a path means.
+  /// The file that `latest`, `best` or a path means.
   static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
-    guard checkpoint == "latest" else { return checkpoint }
+    guard ["latest", "best"].contains(checkpoint) else { return checkpoint }
     let directory = CheckpointDirectory(run)
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    if checkpoint == "best" {
+      let best = try BestCheckpoint(of: run)
+      if Ranks.rank(in: ProcessInfo.processInfo.environment) == 0 {
+        Console.error(
+          "\(best.name.fileName) has the smallest validation error of \(best.choices): \(best.validationError)"
+        )
+      }
+      return directory.path(of: best.name)
+    }
     guard let name = try directory.latest() ?? directory.list().last else {
       throw Failure(
         .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")

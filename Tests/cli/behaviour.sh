@@ -422,6 +422,20 @@ init_from_directory() {
 }
 check "--init-from takes a run directory" init_from_directory
 
+# The checkpoint whose epoch has the smallest validation error gives that error again.
+best_checkpoint() {
+  local least
+  train_run epochs 1 --epochs 4 --checkpoint-every 1 --validation-fraction 0.2 --learning-rate 0.02
+  least=$(grep '"split":"validation"' "$scratch/epochs/metrics.jsonl" \
+    | python3 -c 'import json, sys; print(min(json.loads(line)["error"] for line in sys.stdin))')
+  exits_with 0 run_alone "$moe_dist" evaluate "$scratch/epochs" --checkpoint best --split validation --json
+  equal "validation error" "$(json_field "$scratch/out" error)" "$least"
+  mentions "^checkpoint-.* has the smallest validation error of 4: $least"
+  exits_with 66 run_alone "$moe_dist" evaluate "$scratch/base" --checkpoint best
+  says "no validation error by which"
+}
+check "evaluate --checkpoint best" best_checkpoint
+
 # ---- Configuration -------------------------------------------------------------------------------------------
 
 config_round_trip() {
