@@ -41,6 +41,11 @@ struct ModelOptions: ParsableArguments {
   /// The checkpoint, the configuration that it was trained with, and the request.
   func resolve() throws -> (EvaluationRequest, Configuration) {
     let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: run)
+    if let interruption = try RunDirectory.interruption(of: run),
+      Ranks.rank(in: ProcessInfo.processInfo.environment) == 0
+    {
+      Console.error(interruption + "; this is its \((path as NSString).lastPathComponent)")
+    }
     var request = EvaluationRequest(checkpoint: path)
     request.combine = try word(combine, "combine")
     request.topKWeights = try word(topKWeights, "top-k-weights")

@@ -113,7 +113,12 @@ struct TrainOptions: ParsableArguments {
     -> CheckpointFile?
   {
     guard let resume else { return nil }
-    guard resume == "auto" else { return try CheckpointFile(path: resume) }
+    guard resume == "auto" else {
+      let file = try CheckpointFile(path: resume)
+      notes += try [RunDirectory.interruption(of: (resume as NSString).deletingLastPathComponent)].compactMap
+      { $0 }
+      return file
+    }
     let given = layers.flatMap(\.entries).last { $0.key == "run-dir" }
     guard let directory = given?.text else {
       throw Failure(.usage, "--resume auto continues the run in --run-dir, which was not given")
@@ -122,6 +127,11 @@ struct TrainOptions: ParsableArguments {
     var warnings: [String] = []
     let file = try CheckpointDirectory(directory).newestValid { warnings.append($0) }
     notes += warnings
+    if let interruption = try RunDirectory.interruption(of: directory) {
+      let name = file.map { ($0.path as NSString).lastPathComponent }
+      notes.append(
+        interruption + (name.map { "; it goes on from \($0)" } ?? "; it has no checkpoint and begins again"))
+    }
     return file
   }
 

@@ -333,6 +333,27 @@ check "75: SIGUSR1 to one rank" stopped_and_resumed 1 USR1 usr1-1
 check "75: SIGTERM to one rank" stopped_and_resumed 1 TERM term-1
 $local_only || check "75: SIGUSR1 to mpirun, three ranks" stopped_and_resumed 3 USR1 usr1-3
 
+# A killed process cannot say so; the lock that it no longer holds does.
+killed_alone() {
+  local tries=0
+  start 1 killed-alone --checkpoint-every-steps 5
+  until [[ -s $run/latest ]]; do ((tries++ < 100)) || { echo "no checkpoint"; return 1; }; sleep 0.1; done
+  exits_with 0 run_alone "$moe_dist" evaluate "$run"
+  if mentions interrupted; then return 1; fi
+  kill -9 "$launcher"
+  wait "$background" || true
+  equal "state in the file" "$(state "$run")" running
+  exits_with 0 run_alone "$moe_dist" evaluate "$run"
+  mentions "NOTE: .*/killed-alone was interrupted: .*checkpoint-"
+  exits_with 0 run_alone "$moe_dist" report "$run"
+  grep -q "Interrupted: its process was killed" "$run/report.html"
+  exits_with 0 run_alone "$moe_dist" train --resume auto --run-dir "$run" --progress none \
+    --max-steps $(($(json_field "$run/status.json" step) + 1))
+  mentions "NOTE: .*/killed-alone was interrupted: .*goes on from checkpoint-"
+  equal "state after the resume" "$(state "$run")" finished
+}
+check "a killed run is called interrupted" killed_alone
+
 max_time() {
   local began=$EPOCHREALTIME
   exits_with 75 train_run in-time 1 --epochs 100000 --max-time 2
