@@ -322,6 +322,7 @@ stopped_and_resumed() {
   kill "-$2" "$launcher"
   ends_with 75 10 "$began"
   equal "state" "$(state "$run")" stopped
+  equal "reason" "$(json_field "$run/status.json" reason)" "asked to stop by a signal; continue with --resume auto"
   step=$(json_field "$run/status.json" step)
   ((step > 0)) || { echo "stopped at step $step"; return 1; }
   train_run "$name" 1 --epochs 100000 --log-every 1 --resume auto --max-steps $((step + 7))
@@ -359,6 +360,8 @@ max_time() {
   exits_with 75 train_run in-time 1 --epochs 100000 --max-time 2
   took_less_than 8 "$began"
   equal "state" "$(state "$scratch/in-time")" stopped
+  equal "reason" "$(json_field "$scratch/in-time/status.json" reason)" \
+    "the time given by --max-time is over; continue with --resume auto"
 }
 check "75: --max-time" max_time
 
