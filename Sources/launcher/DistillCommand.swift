@@ -23,7 +23,7 @@ struct DistillCommand: ParsableCommand {
       valueName: "latest|best|PATH"))
   var checkpoint = "latest"
 
-  @OptionGroup var options: TrainOptions
+  @OptionGroup var options: TrainOptions<DistillationDefaults>
 
   func run() throws {
     try options.train {

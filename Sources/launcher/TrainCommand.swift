@@ -7,14 +7,14 @@ struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Train a model; alone or under mpirun, with the same results.")
 
-  @OptionGroup var options: TrainOptions
+  @OptionGroup var options: TrainOptions<TrainingDefaults>
 
   func run() throws { try options.train { [] } }
 }
 
 /// The options of a run of training, and the run itself.
-struct TrainOptions: ParsableArguments {
-  @OptionGroup var settings: SettingOptions
+struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
+  @OptionGroup var settings: SettingOptions<Defaults>
 
   @Option(
     help: ArgumentHelp(
