@@ -17,10 +17,13 @@ struct DistillCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The attentive run's directory.", valueName: "RUN"))
   var source: String
 
-  @Option(help: ArgumentHelp("latest or a checkpoint's path.", valueName: "latest|PATH"))
+  @Option(
+    help: ArgumentHelp(
+      "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
+      valueName: "latest|best|PATH"))
   var checkpoint = "latest"
 
-  @OptionGroup var options: TrainOptions
+  @OptionGroup var options: TrainOptions<DistillationDefaults>
 
   func run() throws {
     try options.train {

@@ -8,7 +8,10 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
   var run: String
 
-  @Option(help: ArgumentHelp("latest or a checkpoint's path.", valueName: "latest|PATH"))
+  @Option(
+    help: ArgumentHelp(
+      "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
+      valueName: "latest|best|PATH"))
   var checkpoint = "latest"
 
   @Option(
@@ -38,6 +41,11 @@ struct ModelOptions: ParsableArguments {
   /// The checkpoint, the configuration that it was trained with, and the request.
   func resolve() throws -> (EvaluationRequest, Configuration) {
     let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: run)
+    if let interruption = try RunDirectory.interruption(of: run),
+      Ranks.rank(in: ProcessInfo.processInfo.environment) == 0
+    {
+      Console.error(interruption + "; this is its \((path as NSString).lastPathComponent)")
+    }
     var request = EvaluationRequest(checkpoint: path)
     request.combine = try word(combine, "combine")
     request.topKWeights = try word(topKWeights, "top-k-weights")
@@ -53,18 +61,28 @@ struct ModelOptions: ParsableArguments {
       case "train-labels": trained.trainLabels = entry.text
       case "test-images": trained.testImages = entry.text
       case "test-labels": trained.testLabels = entry.text
-      case "data-dir": trained.dataDirectory = dataDir ?? entry.text
+      // Where the run's data were may be gone; elsewhere the same data are as good, and others are refused.
+      case "data-dir" where RunDirectory.exists(entry.text): trained.dataDirectory = dataDir ?? entry.text
       default: break
       }
     }
     return (request, trained)
   }
 
-  /// The file that `latest` or a path means.
+  /// The file that `latest`, `best` or a path means.
   static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
-    guard checkpoint == "latest" else { return checkpoint }
+    guard ["latest", "best"].contains(checkpoint) else { return checkpoint }
     let directory = CheckpointDirectory(run)
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    if checkpoint == "best" {
+      let best = try BestCheckpoint(of: run)
+      if Ranks.rank(in: ProcessInfo.processInfo.environment) == 0 {
+        Console.error(
+          "\(best.name.fileName) has the smallest validation error of \(best.choices): \(best.validationError)"
+        )
+      }
+      return directory.path(of: best.name)
+    }
     guard let name = try directory.latest() ?? directory.list().last else {
       throw Failure(
         .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")

@@ -1,159 +1,172 @@
 import ArgumentParser
 import MoE
 
+/// What a command does where a setting is not given.
+protocol SettingDefaults {
+  static func text(_ setting: Setting) -> String
+}
+
+enum TrainingDefaults: SettingDefaults {
+  static func text(_ setting: Setting) -> String { setting.defaultText }
+}
+
+enum DistillationDefaults: SettingDefaults {
+  static func text(_ setting: Setting) -> String { Distillation.defaultText(setting) }
+}
+
 /// The settings of a run as options; names, help and defaults come from ``ConfigurationSchema``.
-struct SettingOptions: ParsableArguments {
-  @Option(name: .customLong("dataset"), help: help("dataset"))
+struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
+  @Option(name: .customLong("dataset"), help: Help<Defaults>.of("dataset"))
   var dataset: String?
 
-  @Option(name: .customLong("data-dir"), help: help("data-dir"))
+  @Option(name: .customLong("data-dir"), help: Help<Defaults>.of("data-dir"))
   var dataDir: String?
 
-  @Option(name: .customLong("train-images"), help: help("train-images"))
+  @Option(name: .customLong("train-images"), help: Help<Defaults>.of("train-images"))
   var trainImages: String?
 
-  @Option(name: .customLong("train-labels"), help: help("train-labels"))
+  @Option(name: .customLong("train-labels"), help: Help<Defaults>.of("train-labels"))
   var trainLabels: String?
 
-  @Option(name: .customLong("test-images"), help: help("test-images"))
+  @Option(name: .customLong("test-images"), help: Help<Defaults>.of("test-images"))
   var testImages: String?
 
-  @Option(name: .customLong("test-labels"), help: help("test-labels"))
+  @Option(name: .customLong("test-labels"), help: Help<Defaults>.of("test-labels"))
   var testLabels: String?
 
-  @Option(name: .customLong("mean"), help: help("mean"))
+  @Option(name: .customLong("mean"), help: Help<Defaults>.of("mean"))
   var mean: String?
 
-  @Option(name: .customLong("std"), help: help("std"))
+  @Option(name: .customLong("std"), help: Help<Defaults>.of("std"))
   var std: String?
 
-  @Option(name: .customLong("train-samples"), help: help("train-samples"))
+  @Option(name: .customLong("train-samples"), help: Help<Defaults>.of("train-samples"))
   var trainSamples: String?
 
-  @Option(name: .customLong("test-samples"), help: help("test-samples"))
+  @Option(name: .customLong("test-samples"), help: Help<Defaults>.of("test-samples"))
   var testSamples: String?
 
-  @Flag(inversion: .prefixedNo, help: help("augment"))
+  @Flag(inversion: .prefixedNo, help: Help<Defaults>.of("augment"))
   var augment: Bool?
 
-  @Option(name: .customLong("validation-fraction"), help: help("validation-fraction"))
+  @Option(name: .customLong("validation-fraction"), help: Help<Defaults>.of("validation-fraction"))
   var validationFraction: String?
 
-  @Option(name: .customLong("model"), help: help("model"))
+  @Option(name: .customLong("model"), help: Help<Defaults>.of("model"))
   var model: String?
 
-  @Option(name: .customLong("experts"), help: help("experts"))
+  @Option(name: .customLong("experts"), help: Help<Defaults>.of("experts"))
   var experts: String?
 
-  @Option(name: .customLong("gate"), help: help("gate"))
+  @Option(name: .customLong("gate"), help: Help<Defaults>.of("gate"))
   var gate: String?
 
-  @Option(name: .customLong("combine"), help: help("combine"))
+  @Option(name: .customLong("combine"), help: Help<Defaults>.of("combine"))
   var combine: String?
 
-  @Option(name: .customLong("top-k"), help: help("top-k"))
+  @Option(name: .customLong("top-k"), help: Help<Defaults>.of("top-k"))
   var topK: String?
 
-  @Option(name: .customLong("top-k-weights"), help: help("top-k-weights"))
+  @Option(name: .customLong("top-k-weights"), help: Help<Defaults>.of("top-k-weights"))
   var topKWeights: String?
 
-  @Option(name: .customLong("temperature"), help: help("temperature"))
+  @Option(name: .customLong("temperature"), help: Help<Defaults>.of("temperature"))
   var temperature: String?
 
-  @Option(name: .customLong("expert-temperature"), help: help("expert-temperature"))
+  @Option(name: .customLong("expert-temperature"), help: Help<Defaults>.of("expert-temperature"))
   var expertTemperature: String?
 
-  @Option(name: .customLong("expert-classes"), help: help("expert-classes"))
+  @Option(name: .customLong("expert-classes"), help: Help<Defaults>.of("expert-classes"))
   var expertClasses: String?
 
-  @Option(name: .customLong("freeze"), help: help("freeze"))
+  @Option(name: .customLong("freeze"), help: Help<Defaults>.of("freeze"))
   var freeze: String?
 
-  @Option(name: .customLong("importance"), help: help("importance"))
+  @Option(name: .customLong("importance"), help: Help<Defaults>.of("importance"))
   var importance: String?
 
-  @Option(name: .customLong("similarity"), help: help("similarity"))
+  @Option(name: .customLong("similarity"), help: Help<Defaults>.of("similarity"))
   var similarity: String?
 
-  @Option(name: .customLong("dissimilarity"), help: help("dissimilarity"))
+  @Option(name: .customLong("dissimilarity"), help: Help<Defaults>.of("dissimilarity"))
   var dissimilarity: String?
 
-  @Option(name: .customLong("similarity-scaling"), help: help("similarity-scaling"))
+  @Option(name: .customLong("similarity-scaling"), help: Help<Defaults>.of("similarity-scaling"))
   var similarityScaling: String?
 
-  @Option(name: .customLong("similarity-distance"), help: help("similarity-distance"))
+  @Option(name: .customLong("similarity-distance"), help: Help<Defaults>.of("similarity-distance"))
   var similarityDistance: String?
 
-  @Option(name: .customLong("similarity-scale"), help: help("similarity-scale"))
+  @Option(name: .customLong("similarity-scale"), help: Help<Defaults>.of("similarity-scale"))
   var similarityScale: String?
 
-  @Option(name: .customLong("epochs"), help: help("epochs"))
+  @Option(name: .customLong("epochs"), help: Help<Defaults>.of("epochs"))
   var epochs: String?
 
-  @Option(name: .customLong("batch-size"), help: help("batch-size"))
+  @Option(name: .customLong("batch-size"), help: Help<Defaults>.of("batch-size"))
   var batchSize: String?
 
-  @Option(name: .customLong("learning-rate"), help: help("learning-rate"))
+  @Option(name: .customLong("learning-rate"), help: Help<Defaults>.of("learning-rate"))
   var learningRate: String?
 
-  @Option(name: .customLong("weight-decay"), help: help("weight-decay"))
+  @Option(name: .customLong("weight-decay"), help: Help<Defaults>.of("weight-decay"))
   var weightDecay: String?
 
-  @Option(name: .customLong("seed"), help: help("seed"))
+  @Option(name: .customLong("seed"), help: Help<Defaults>.of("seed"))
   var seed: String?
 
-  @Flag(inversion: .prefixedNo, help: help("shuffle"))
+  @Flag(inversion: .prefixedNo, help: Help<Defaults>.of("shuffle"))
   var shuffle: Bool?
 
-  @Option(name: .customLong("block-rows"), help: help("block-rows"))
+  @Option(name: .customLong("block-rows"), help: Help<Defaults>.of("block-rows"))
   var blockRows: String?
 
-  @Option(name: .customLong("init-from"), help: help("init-from"))
+  @Option(name: .customLong("init-from"), help: Help<Defaults>.of("init-from"))
   var initFrom: String?
 
-  @Flag(inversion: .prefixedNo, help: help("init-partial"))
+  @Flag(inversion: .prefixedNo, help: Help<Defaults>.of("init-partial"))
   var initPartial: Bool?
 
-  @Option(name: .customLong("init-only"), help: help("init-only"))
+  @Option(name: .customLong("init-only"), help: Help<Defaults>.of("init-only"))
   var initOnly: String?
 
-  @Option(name: .customLong("distill-from"), help: help("distill-from"))
+  @Option(name: .customLong("distill-from"), help: Help<Defaults>.of("distill-from"))
   var distillFrom: String?
 
-  @Option(name: .customLong("distill-loss"), help: help("distill-loss"))
+  @Option(name: .customLong("distill-loss"), help: Help<Defaults>.of("distill-loss"))
   var distillLoss: String?
 
-  @Option(name: .customLong("max-steps"), help: help("max-steps"))
+  @Option(name: .customLong("max-steps"), help: Help<Defaults>.of("max-steps"))
   var maxSteps: String?
 
-  @Option(name: .customLong("max-time"), help: help("max-time"))
+  @Option(name: .customLong("max-time"), help: Help<Defaults>.of("max-time"))
   var maxTime: String?
 
-  @Option(name: .customLong("payload"), help: help("payload"))
+  @Option(name: .customLong("payload"), help: Help<Defaults>.of("payload"))
   var payload: String?
 
-  @Option(name: .customLong("gate-placement"), help: help("gate-placement"))
+  @Option(name: .customLong("gate-placement"), help: Help<Defaults>.of("gate-placement"))
   var gatePlacement: String?
 
-  @Option(name: .customLong("threads"), help: help("threads"))
+  @Option(name: .customLong("threads"), help: Help<Defaults>.of("threads"))
   var threads: String?
 
-  @Option(name: .customLong("placement"), help: help("placement"))
+  @Option(name: .customLong("placement"), help: Help<Defaults>.of("placement"))
   var placement: String?
 
-  @Option(name: .customLong("run-dir"), help: help("run-dir"))
+  @Option(name: .customLong("run-dir"), help: Help<Defaults>.of("run-dir"))
   var runDir: String?
 
-  @Option(name: .customLong("checkpoint-every"), help: help("checkpoint-every"))
+  @Option(name: .customLong("checkpoint-every"), help: Help<Defaults>.of("checkpoint-every"))
   var checkpointEvery: String?
 
-  @Option(name: .customLong("checkpoint-every-steps"), help: help("checkpoint-every-steps"))
+  @Option(name: .customLong("checkpoint-every-steps"), help: Help<Defaults>.of("checkpoint-every-steps"))
   var checkpointEverySteps: String?
 
-  @Option(name: .customLong("log-every"), help: help("log-every"))
+  @Option(name: .customLong("log-every"), help: Help<Defaults>.of("log-every"))
   var logEvery: String?
 
-  @Option(name: .customLong("watchdog"), help: help("watchdog"))
+  @Option(name: .customLong("watchdog"), help: Help<Defaults>.of("watchdog"))
   var watchdog: String?
 
   /// What was given on the command line, in the order of the schema.
@@ -216,11 +229,15 @@ struct SettingOptions: ParsableArguments {
   }
 }
 
-/// The help of a setting with its default and, where it is one of a few words, its choices.
-private func help(_ key: String) -> ArgumentHelp {
-  guard let setting = ConfigurationSchema.setting(key) else { preconditionFailure("'\(key)' is no setting") }
-  let choices = setting.choices.isEmpty ? "" : " One of \(setting.choices.joined(separator: ", "))."
-  return ArgumentHelp(
-    "\(setting.help)\(choices) (default: \(setting.defaultText))",
-    valueName: setting.placeholder.isEmpty ? "value" : setting.placeholder)
+private enum Help<Defaults: SettingDefaults> {
+  /// The help of a setting with its default and, where it is one of a few words, its choices.
+  static func of(_ key: String) -> ArgumentHelp {
+    guard let setting = ConfigurationSchema.setting(key) else {
+      preconditionFailure("'\(key)' is no setting")
+    }
+    let choices = setting.choices.isEmpty ? "" : " One of \(setting.choices.joined(separator: ", "))."
+    return ArgumentHelp(
+      "\(setting.help)\(choices) (default: \(Defaults.text(setting)))",
+      valueName: setting.placeholder.isEmpty ? "value" : setting.placeholder)
+  }
 }

@@ -73,7 +73,9 @@ struct StudyOptions: ParsableArguments {
       if !quiet, !json {
         Console.error("kept in \(directory.path): results.md, results.csv, results.json, runs/")
       }
-      return 0
+      guard let failure = results.failure else { return 0 }
+      Console.error("moe-dist: \(failure.message)")
+      return failure.exitCode
     }
     Program.end(code, environment)
   }

@@ -7,14 +7,14 @@ struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Train a model; alone or under mpirun, with the same results.")
 
-  @OptionGroup var options: TrainOptions
+  @OptionGroup var options: TrainOptions<TrainingDefaults>
 
   func run() throws { try options.train { [] } }
 }
 
 /// The options of a run of training, and the run itself.
-struct TrainOptions: ParsableArguments {
-  @OptionGroup var settings: SettingOptions
+struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
+  @OptionGroup var settings: SettingOptions<Defaults>
 
   @Option(
     help: ArgumentHelp(
@@ -91,6 +91,8 @@ struct TrainOptions: ParsableArguments {
       resolved = try Configuration.resolve(layers)
     }
     var configuration = resolved.configuration
+    // The file, not the directory, which may have a newer one when config.yaml is used again.
+    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
     if fastDevRun {
       configuration.maxSteps = 5
       configuration.epochs = max(configuration.epochs, 1)
@@ -112,7 +114,12 @@ struct TrainOptions: ParsableArguments {
     -> CheckpointFile?
   {
     guard let resume else { return nil }
-    guard resume == "auto" else { return try CheckpointFile(path: resume) }
+    guard resume == "auto" else {
+      let file = try CheckpointFile(path: resume)
+      notes += try [RunDirectory.interruption(of: (resume as NSString).deletingLastPathComponent)].compactMap
+      { $0 }
+      return file
+    }
     let given = layers.flatMap(\.entries).last { $0.key == "run-dir" }
     guard let directory = given?.text else {
       throw Failure(.usage, "--resume auto continues the run in --run-dir, which was not given")
@@ -121,10 +128,15 @@ struct TrainOptions: ParsableArguments {
     var warnings: [String] = []
     let file = try CheckpointDirectory(directory).newestValid { warnings.append($0) }
     notes += warnings
+    if let interruption = try RunDirectory.interruption(of: directory) {
+      let name = file.map { ($0.path as NSString).lastPathComponent }
+      notes.append(
+        interruption + (name.map { "; it goes on from \($0)" } ?? "; it has no checkpoint and begins again"))
+    }
     return file
   }
 
-  /// The data; where nobody chose a data set and the default's files are not there, the built-in task.
+  /// The data; where nobody chose a data set or a place for it and the default's files are not there, the built-in task.
   private func loadData(
     _ configuration: Configuration, _ resolved: ResolvedConfiguration, _ layers: [ConfigurationLayer],
     _ environment: [String: String]
@@ -132,7 +144,9 @@ struct TrainOptions: ParsableArguments {
     do {
       return (try DataLoading.load(configuration, environment), configuration, [])
     } catch let failure as Failure {
-      guard failure.code == .notFound, resolved.given["dataset"] == nil, resume == nil else { throw failure }
+      guard failure.code == .notFound, resolved.given["dataset"] == nil, resolved.given["data-dir"] == nil,
+        resume == nil
+      else { throw failure }
       let synthetic = ConfigurationLayer(commandLine: [("dataset", "synthetic")])
       let other = try Configuration.resolve([synthetic] + layers).configuration
       let note =

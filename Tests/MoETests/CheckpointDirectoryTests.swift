@@ -85,6 +85,46 @@ import Testing
     #expect(warnings.count == 6)
   }
 
+  private func metrics(_ lines: [(split: String, epoch: Int, step: Int, error: Double)]) -> [UInt8] {
+    Array(
+      lines.map {
+        #"{"epoch":\#($0.epoch),"error":\#($0.error),"split":"\#($0.split)","step":\#($0.step)}"# + "\n"
+      }.joined().utf8)
+  }
+
+  /// Of the epochs with a checkpoint, whatever the other splits and epochs say.
+  @Test func theBestHasTheSmallestValidationError() throws {
+    let scratch = TemporaryDirectory()
+    try write(Array(names.prefix(3)), to: scratch)
+    let lines = [
+      ("validation", 1, 10, 0.25), ("test", 2, 20, 0.01), ("train", 2, 20, 0.02),
+      ("validation", 2, 20, 0.125),
+      ("step", 1, 10, 0.03), ("validation", 3, 30, 0.0625),
+    ]
+    _ = try scratch.write(metrics(lines), to: "metrics.jsonl")
+    let best = try BestCheckpoint(of: scratch.path)
+    #expect(best.name == names[2] && best.validationError == 0.125 && best.choices == 2)
+    // Half a line, as a process that is writing leaves it.
+    _ = try scratch.write(metrics(lines) + Array(#"{"epoch":1,"er"#.utf8), to: "metrics.jsonl")
+    #expect(try BestCheckpoint(of: scratch.path) == best)
+    _ = try scratch.write(
+      metrics([("validation", 1, 10, 0.5), ("validation", 2, 20, 0.5)]), to: "metrics.jsonl")
+    #expect(try BestCheckpoint(of: scratch.path).name == names[1])
+  }
+
+  @Test func withoutAValidationErrorNoneIsTheBest() throws {
+    let scratch = TemporaryDirectory()
+    try write(Array(names.prefix(2)), to: scratch)
+    let none = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
+    #expect(none?.code == .notFound && none?.message.contains("--validation-fraction above 0") == true)
+    _ = try scratch.write(metrics([("validation", 3, 30, 0.5)]), to: "metrics.jsonl")
+    let elsewhere = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
+    #expect(elsewhere?.code == .notFound && elsewhere?.message.contains("--checkpoint-every 1") == true)
+    _ = try scratch.write(Array("nonsense\n".utf8), to: "metrics.jsonl")
+    let damaged = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
+    #expect(damaged?.code == .badData && damaged?.message.contains("metrics.jsonl:1") == true)
+  }
+
   @Test func pruningRemovesOldCheckpointsAndNothingElse() throws {
     let scratch = TemporaryDirectory()
     let directory = CheckpointDirectory(scratch.path)

@@ -3,6 +3,22 @@ import MoE
 import Testing
 
 struct ReportTests {
+  /// The lock tells a run that goes on from one whose process was killed.
+  @Test func aRunThatNobodyHoldsWasInterrupted() throws {
+    let run = try FakeRun()
+    try run.fill(state: "running")
+    #expect(try RunDirectory.interruption(of: run.path)?.contains("was interrupted") == true)
+    #expect(try run.page().contains("Interrupted: its process was killed"))
+    let held = try RunDirectory.reopen(run.path)
+    try withExtendedLifetime(held) {
+      #expect(try RunDirectory.interruption(of: run.path) == nil)
+      let page = try run.page()
+      #expect(page.contains("Running, after") && !page.contains("Interrupted"))
+    }
+    try run.fill(state: "stopped")
+    #expect(try RunDirectory.interruption(of: run.path) == nil)
+  }
+
   // MARK: - What a page says
 
   @Test func aPageStatesWhatTheFilesSay() throws {

@@ -88,6 +88,21 @@ struct StudyPlanTests {
     }
   }
 
+  /// The published losses are those of training, and so is the loss that the claim is judged by.
+  @Test func thePreliminaryExperimentComparesTrainingLosses() {
+    let study = paper(.preliminary)
+    #expect(study.metrics.contains(.trainingLoss) && study.metrics.contains(.loss))
+    #expect(
+      study.claims.contains {
+        $0.metric == .trainingLoss && $0.smaller == "mnist-4" && $0.larger == "mnist-1"
+      })
+    #expect(study.claims.allSatisfy { $0.metric != .loss })
+    #expect(study.published.allSatisfy { $0.means[.trainingLoss] != nil && $0.means[.loss] == nil })
+    for table in PaperTable.allCases where table != .preliminary {
+      #expect(!paper(table).metrics.contains(.trainingLoss))
+    }
+  }
+
   @Test func methodsCanBeChosenWithWhatTheyStartFrom() throws {
     var study = paper(.mnist)
     try study.keep(methods: ["single", "distilled-importance"])
@@ -158,7 +173,7 @@ struct PublishedFiguresTests {
     #expect(try row(PublishedFigures.cifar100, "original-importance").means[.topFiveError]?.mean == 0.197)
     #expect(try row(PublishedFigures.cifar100, "small-attentive-importance").means[.error]?.mean == 0.488)
     #expect(try row(PublishedFigures.preliminary, "combined-4").means[.mutualInformation]?.mean == 2.58)
-    #expect(try row(PublishedFigures.preliminary, "mnist-1").means[.loss]?.mean == 0.13)
+    #expect(try row(PublishedFigures.preliminary, "mnist-1").means[.trainingLoss]?.mean == 0.13)
   }
 
   @Test func everyRowBelongsToAMethod() {

@@ -134,6 +134,42 @@ struct StudyRunnerTests {
     #expect(results.rows[0].spread(.usageEntropy) == nil && results.rows[1].spread(.usageEntropy) != nil)
   }
 
+  /// Training losses are of the last epoch, whatever is logged of steps, and belong to runs that have ended.
+  @Test func trainingLossIsThatOfTheLastEpoch() throws {
+    let bench = Bench()
+    let id = "a.seed-0"
+    let metrics = bench.directory.run(id) + "/metrics.jsonl"
+    let lines = [
+      #"{"split":"train","cross_entropy":2.5,"error":0.9}"#, #"{"split":"step","cross_entropy":1.5}"#,
+      #"{"split":"train","cross_entropy":0.75,"error":0.3}"#, #"{"split":"validation","cross_entropy":1.25}"#,
+    ]
+    bench.temporary.write("study/runs/\(id)/metrics.jsonl", Array(lines.joined(separator: "\n").utf8))
+    #expect(try bench.directory.figures(of: id) == nil)
+    let test = #"{"split":"test","cross_entropy":0.875,"error":0.25,"usage_entropy":2}"#
+    try Data((lines + [test, ""]).joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: metrics))
+    #expect(
+      try bench.directory.figures(of: id) == [
+        .error: 0.25, .loss: 0.875, .trainingLoss: 0.75, .usageEntropy: 2,
+      ])
+  }
+
+  @Test func trainingLossIsAColumnWhereAStudyHasIt() throws {
+    let bench = Bench()
+    var study = try sweep()
+    let without = try bench.run(study)
+    #expect(!without.markdown.contains("training loss") && !without.csv.contains("training_cross_entropy"))
+    study.metrics = StudyMetric.allCases
+    study.isSweep = false
+    study.claims = [StudyClaim("Sweep", "lower", .trainingLoss, smaller: "gate-softmax", larger: "gate-none")]
+    let with = try bench.run(study)
+    #expect(with.markdown.contains("| test loss | training loss |"))
+    #expect(StudyMetric.trainingLoss.publishedHeading == "published loss")
+    let losses = try with.rows.map { try #require($0.spread(.trainingLoss)).mean }
+    #expect(losses.allSatisfy { $0 > 0 } && losses[0] != with.rows[0].spread(.loss)?.mean)
+    let difference = try #require(with.verdicts.first?.comparison).difference
+    #expect(abs(difference - (losses[1] - losses[0])) < 1e-12)
+  }
+
   @Test(arguments: [3, 9, 15, 20])
   func aStoppedStudyGoesOnWhereItWas(_ asks: Int) throws {
     let whole = Bench()
@@ -172,10 +208,27 @@ struct StudyRunnerTests {
     let results = try bench.run(study)
     #expect(results.rows[0].figures.count == 2 && results.rows[0].failures.isEmpty)
     #expect(results.rows[1].figures.isEmpty && results.rows[1].failures.count == 2)
-    #expect(results.best?.name == "learning-rate-0.003")
+    #expect(results.best?.name == "learning-rate-0.003" && results.failure == nil)
     #expect(results.markdown.contains("## Runs that did not finish"))
     try bench.run(study)
     #expect(try bench.sessions("learning-rate-1e38.seed-0") == 1)
+  }
+
+  @Test func whatSeesTheLabelsIsMarkedAndNeverTheBest() throws {
+    let bench = Bench()
+    let classes = settings(["expert-classes": "0,1,2,3/4,5,6/7,8,9"])
+    let results = try bench.run(
+      Study.sweep(base: small + classes, grids: ["gate=softmax,peeking,classes"], seeds: 2))
+    #expect(results.rows.map(\.isOracle) == [false, true, true])
+    let errors = try results.rows.map { try #require($0.validationError).mean }
+    #expect(errors[2] < errors[0] && results.best?.name == "gate-softmax")
+    #expect(results.markdown.contains("gate=peeking (sees labels)"))
+    #expect(results.markdown.contains("What \"sees labels\" chooses its experts by the label"))
+    #expect(!results.markdown.contains("gate=softmax (sees labels)"))
+    let csv = results.csv.split(separator: "\n")
+    #expect(csv.map { $0.hasPrefix("sees labels,") } == [false, false, true, true])
+    let alone = try bench.run(Study.sweep(base: small, grids: ["gate=peeking"], seeds: 2))
+    #expect(alone.best == nil)
   }
 
   @Test func runsStartFromTheChosenSettingsOfOthers() throws {
@@ -208,6 +261,9 @@ struct StudyRunnerTests {
     #expect(results.rows.map(\.failures.count) == [2, 2, 2, 2])
     #expect(results.rows[3].failures[0].contains("diverged"))
     #expect(results.verdicts.map(\.word) == [.notTested])
+    // Four rows, one of them a conditional evaluation, with two seeds each.
+    #expect(results.failure?.code == .diverged)
+    #expect(results.failure?.message.hasPrefix("none of the 8 runs finished; the first is attentive") == true)
   }
 
   @Test func outputFilesCanBeRead() throws {

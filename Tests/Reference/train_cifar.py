@@ -43,29 +43,39 @@ def normalised(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - MEAN) / DEVIATION
 
 
-def entropy(p: torch.Tensor) -> float:
-    """In bits."""
-    return -sum(x * math.log2(x) for x in p.tolist() if x > 0)
+def entropy(p: torch.Tensor) -> torch.Tensor:
+    """Of the distributions along the last dimension, in bits."""
+    return -torch.xlogy(p, p).sum(dim=-1) / math.log(2)
 
 
 @torch.no_grad()
 def evaluate(model: Mixture, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Test figures; mutual_information is I(E;Y) of the arg-max expert and that expert's own answer."""
     model.eval()
-    wrong, outside, gates = 0, 0, []
+    wrong, outside, loss, gates = 0, 0, 0.0, []
+    chosen = torch.zeros(len(model.experts), 100, dtype=torch.float64)
     for first in range(0, len(images), 1000):
         x, y = normalised(images[first : first + 1000]), labels[first : first + 1000]
         p = F.softmax(model.gate(x), dim=1)
         answers = torch.stack([F.softmax(expert(x), dim=1) for expert in model.experts], dim=1)
-        best = torch.einsum("be,bec->bc", p, answers).topk(5, dim=1).indices
+        mixture = torch.einsum("be,bec->bc", p, answers)
+        best = mixture.topk(5, dim=1).indices
         wrong += int((best[:, 0] != y).sum())
         outside += int((best != y[:, None]).all(dim=1).sum())
+        loss -= float(mixture.gather(1, y[:, None]).log().sum())
+        expert = p.argmax(dim=1)
+        own = answers[torch.arange(len(y)), expert].argmax(dim=1)
+        chosen.index_put_((expert, own), torch.ones(len(y), dtype=torch.float64), accumulate=True)
         gates.append(p)
-    p = torch.cat(gates).double()
+    p, joint = torch.cat(gates).double(), chosen / len(images)
+    information = entropy(joint.sum(dim=1)) + entropy(joint.sum(dim=0)) - entropy(joint.flatten())
     return {
         "test_error": wrong / len(images),
         "top5_error": outside / len(images),
-        "sample_entropy": sum(entropy(row) for row in p[:2000]) / min(2000, len(p)),
-        "usage_entropy": entropy(p.mean(dim=0)),
+        "test_loss": loss / len(images),
+        "mutual_information": float(information),
+        "sample_entropy": float(entropy(p).mean()),
+        "usage_entropy": float(entropy(p.mean(dim=0))),
     }
 
 

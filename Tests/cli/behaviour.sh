@@ -117,6 +117,14 @@ subset_in_run() {
   says "train-samples 200 differs"
 }
 check "data: a run on the first samples of every class" subset_in_run
+
+few_samples() {
+  exits_with 0 run_alone "$moe_dist" train --dataset synthetic --model mnist --train-samples 7 --test-samples 10 \
+    --validation-fraction 0 --max-steps 1 --progress none --run-dir "$scratch/few"
+  mentions 'train-samples 7 leaves classes 7 to 9 of synthetic without a sample'
+  if mentions 'test-samples 10 leaves'; then return 1; fi
+}
+check "data: fewer samples than classes are said" few_samples
 check "64: a refused export or run leaves no directory" nothing_was_made
 
 # ---- 65: malformed data --------------------------------------------------------------------------------------
@@ -183,6 +191,31 @@ missing_data() {
   says "$scratch/no-data"
 }
 check "66: missing data" missing_data
+
+# A directory that is not there is no reason to take the data from elsewhere, or to train on a built-in task.
+missing_data_directory() {
+  local options
+  for options in "" "--dataset fashion-mnist" "--dataset mnist" "--dataset idx"; do
+    # shellcheck disable=SC2086  # an option and its value
+    exits_with 66 run_alone "$moe_dist" train --max-steps 1 $options --data-dir "$scratch/nowhere" --run-dir "$scratch/never"
+    says "--data-dir $scratch/nowhere: there is no such directory"
+  done
+  exits_with 66 run_alone "$moe_dist" data verify mnist --data-dir "$scratch/nowhere"
+  says "nowhere"
+  # What a built-in task is trained on lies nowhere.
+  exits_with 0 train --data-dir "$scratch/nowhere" --max-steps 0 --run-dir "$scratch/built-in"
+  nothing_was_made
+}
+check "66: a data directory that is not there" missing_data_directory
+
+moved_data() {
+  python3 "$here/make_idx.py" "$scratch/idx-moved"
+  train --dataset idx --data-dir "$scratch/idx-moved" --max-steps 1 --run-dir "$scratch/run-moved"
+  mkdir "$scratch/elsewhere"
+  mv "$scratch/idx-moved" "$scratch/elsewhere/idx"
+  MOE_DIST_DATA=$scratch/elsewhere exits_with 0 run_alone "$moe_dist" evaluate "$scratch/run-moved"
+}
+check "evaluate finds data that were moved to a usual place" moved_data
 missing_run() { exits_with 66 run_alone "$moe_dist" evaluate "$scratch/no-such-run" && says no-such-run; }
 check "66: evaluate a run that is not there" missing_run
 missing_config() {
@@ -289,6 +322,7 @@ stopped_and_resumed() {
   kill "-$2" "$launcher"
   ends_with 75 10 "$began"
   equal "state" "$(state "$run")" stopped
+  equal "reason" "$(json_field "$run/status.json" reason)" "asked to stop by a signal; continue with --resume auto"
   step=$(json_field "$run/status.json" step)
   ((step > 0)) || { echo "stopped at step $step"; return 1; }
   train_run "$name" 1 --epochs 100000 --log-every 1 --resume auto --max-steps $((step + 7))
@@ -300,11 +334,34 @@ check "75: SIGUSR1 to one rank" stopped_and_resumed 1 USR1 usr1-1
 check "75: SIGTERM to one rank" stopped_and_resumed 1 TERM term-1
 $local_only || check "75: SIGUSR1 to mpirun, three ranks" stopped_and_resumed 3 USR1 usr1-3
 
+# A killed process cannot say so; the lock that it no longer holds does.
+killed_alone() {
+  local tries=0
+  start 1 killed-alone --checkpoint-every-steps 5
+  until [[ -s $run/latest ]]; do ((tries++ < 100)) || { echo "no checkpoint"; return 1; }; sleep 0.1; done
+  exits_with 0 run_alone "$moe_dist" evaluate "$run"
+  if mentions interrupted; then return 1; fi
+  kill -9 "$launcher"
+  wait "$background" || true
+  equal "state in the file" "$(state "$run")" running
+  exits_with 0 run_alone "$moe_dist" evaluate "$run"
+  mentions "NOTE: .*/killed-alone was interrupted: .*checkpoint-"
+  exits_with 0 run_alone "$moe_dist" report "$run"
+  grep -q "Interrupted: its process was killed" "$run/report.html"
+  exits_with 0 run_alone "$moe_dist" train --resume auto --run-dir "$run" --progress none \
+    --max-steps $(($(json_field "$run/status.json" step) + 1))
+  mentions "NOTE: .*/killed-alone was interrupted: .*goes on from checkpoint-"
+  equal "state after the resume" "$(state "$run")" finished
+}
+check "a killed run is called interrupted" killed_alone
+
 max_time() {
   local began=$EPOCHREALTIME
   exits_with 75 train_run in-time 1 --epochs 100000 --max-time 2
   took_less_than 8 "$began"
   equal "state" "$(state "$scratch/in-time")" stopped
+  equal "reason" "$(json_field "$scratch/in-time/status.json" reason)" \
+    "the time given by --max-time is over; continue with --resume auto"
 }
 check "75: --max-time" max_time
 
@@ -374,6 +431,34 @@ else
   done
   check "81: a stalled rank is noticed" stalled
 fi
+
+init_from_directory() {
+  local file
+  file=$(checkpoint_of "$scratch/base")
+  train_run from-file 1 --init-from "$file" --max-steps 3
+  train_run from-run 1 --init-from "$scratch/base" --max-steps 3
+  equal_bytes from-file from-run
+  grep -qx "init-from: $file" "$scratch/from-run/config.yaml"
+  mkdir "$scratch/no-run"
+  exits_with 66 train --init-from "$scratch/no-run" --run-dir "$scratch/never"
+  says "$scratch/no-run has no checkpoint"
+  nothing_was_made
+}
+check "--init-from takes a run directory" init_from_directory
+
+# The checkpoint whose epoch has the smallest validation error gives that error again.
+best_checkpoint() {
+  local least
+  train_run epochs 1 --epochs 4 --checkpoint-every 1 --validation-fraction 0.2 --learning-rate 0.02
+  least=$(grep '"split":"validation"' "$scratch/epochs/metrics.jsonl" \
+    | python3 -c 'import json, sys; print(min(json.loads(line)["error"] for line in sys.stdin))')
+  exits_with 0 run_alone "$moe_dist" evaluate "$scratch/epochs" --checkpoint best --split validation --json
+  equal "validation error" "$(json_field "$scratch/out" error)" "$least"
+  mentions "^checkpoint-.* has the smallest validation error of 4: $least"
+  exits_with 66 run_alone "$moe_dist" evaluate "$scratch/base" --checkpoint best
+  says "no validation error by which"
+}
+check "evaluate --checkpoint best" best_checkpoint
 
 # ---- Configuration -------------------------------------------------------------------------------------------
 

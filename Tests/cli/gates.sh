@@ -141,6 +141,27 @@ for loss in kl labels; do
   check "distillation with $loss" distils "$loss"
 done
 
+# What the help calls the source run's is the source run's, and everything that differs is called something else.
+help_of_distill() {
+  local source=$scratch/attentive-expectation-importance-1
+  run_alone "$moe_dist" distill --help >"$scratch/help"
+  on 1 "$moe_dist" distill "$source" --quiet --progress none --max-steps 0 --run-dir "$scratch/distilled-as-is"
+  python3 - "$scratch/help" "$source/config.yaml" "$scratch/distilled-as-is/config.yaml" <<'PYTHON'
+import re, sys
+words = " ".join(open(sys.argv[1]).read().split())
+options = re.findall(r" --([a-z0-9-]+)(?:/--no-[a-z-]+)? (?:(?! --[a-z]).)*?\(default: ([^)]*)\)", words)
+ours, theirs = ([dict(line.rstrip().split(": ", 1) for line in open(name)) for name in sys.argv[2:]])
+inherited = {key for key, text in options if text == "that of RUN"}
+assert {"dataset", "experts", "batch-size", "epochs", "seed", "learning-rate", "block-rows"} <= inherited, inherited
+stated = dict(options)
+assert stated["gate"] == "softmax" and stated["freeze"] == "experts" and stated["importance"] == "0", stated
+for key in set(ours) | set(theirs):
+    same = ours.get(key) == theirs.get(key)
+    assert same or key not in inherited, f"{key}: {ours.get(key)} in the run, {theirs.get(key)} in the distilled one"
+PYTHON
+}
+check "the help of distill states what it takes from the run" help_of_distill
+
 # ---- Evaluation and prediction -------------------------------------------------------------------------------
 
 evaluates_alike() {

@@ -115,6 +115,23 @@ bad_requests() {
 }
 check "64: requests that cannot be" bad_requests
 
+sees_labels() {
+  run_alone "$moe_dist" sweep "${tiny[@]}" --seeds 1 --grid gate=softmax,peeking --out "$scratch/oracle"
+  equal "best" "$(json_field "$scratch/oracle/results.json" best)" gate-softmax
+  grep -qF "| gate=peeking (sees labels) |" "$scratch/oracle/results.md"
+}
+check "sweep: what sees the labels is marked and never the best" sees_labels
+
+all_diverged() {
+  local words=("${tiny[@]}" --set epochs=20 --seeds 2 --grid "learning-rate=1e30,1e31" --out "$scratch/diverged")
+  exits_with 80 run_alone "$moe_dist" sweep "${words[@]}"
+  says "none of the 4 runs finished; the first is .*not finite"
+  equal "lines" "$(wc -l <"$scratch/diverged/results.csv")" 3
+  # Said again by a call that trains nothing.
+  exits_with 80 run_alone "$moe_dist" sweep "${words[@]}"
+}
+check "80: a sweep whose runs all diverged" all_diverged
+
 changed_settings() {
   exits_with 64 sweep one 1 --set weight-decay=0.1
   says "weight-decay 0, not 0.1"

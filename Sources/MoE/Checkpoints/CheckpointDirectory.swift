@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The checkpoints of a run directory.
 ///
 /// Only regular files whose names are a ``CheckpointName`` are ever opened or removed; links are not followed, so that
@@ -28,6 +30,22 @@ public struct CheckpointDirectory: Sendable {
     if text.last == "\n" { text.removeLast() }
     guard let name = CheckpointName(fileName: text) else { return nil }
     return try list().contains(name) ? name : nil
+  }
+
+  /// The file that a path means: itself, or the newest checkpoint where it is a run directory.
+  ///
+  /// - Throws: ``Failure`` for a directory without a checkpoint.
+  public static func file(at path: String) throws(Failure) -> String {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
+    let directory = CheckpointDirectory(path)
+    var newest = try directory.latest()
+    if newest == nil { newest = try directory.list().last }
+    guard let name = newest else {
+      throw Failure(
+        .notFound, "directory \(path) has no checkpoint; name a run directory that has one, or a file")
+    }
+    return directory.path(of: name)
   }
 
   /// Opens the newest checkpoint that is whole, every checksum verified.

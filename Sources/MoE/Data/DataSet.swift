@@ -61,7 +61,7 @@ public struct DataSet: Sendable {
   /// Where the files were found; empty for a built-in task.
   public let location: String
   /// Warnings about the data, one line each.
-  public let notes: [String]
+  public internal(set) var notes: [String]
 
   public init(
     name: String, classes: Int, classNames: [String], train: ImageSet, test: ImageSet, mean: [Double],

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a data set is trained with unless the user says otherwise.
 public struct DataSetDefaults: Equatable, Sendable {
   public let experts: Int
@@ -79,14 +81,30 @@ extension DataSetSource {
   ///
   /// Of N samples for C classes every class has ⌊N/C⌋, and each of the lowest N mod C classes one more; they keep
   /// their order and are counted from 0. Computed means and deviations, and fingerprints, are those of the whole files.
-  /// - Throws: what ``read(_:)`` throws, and `Failure(.usage, …)` where a class has fewer samples.
+  /// - Throws: what ``read(_:)`` throws, `Failure(.usage, …)` where a class has fewer samples, and `Failure(.notFound, …)`
+  ///   where the data directory that was chosen does not exist.
   public func load(_ options: DataOptions) throws(Failure) -> DataSet {
+    if let directory = options.dataDirectory, !isBuiltIn, !isDirectory(directory) {
+      throw Failure(
+        .notFound,
+        "--data-dir \(directory): there is no such directory; name the one that has the files of \(name), or leave it out "
+          + "for the usual places")
+    }
     var data = try read(options)
+    data.notes += [
+      ImageSet.note(options.trainSamples, of: data, option: "--train-samples"),
+      ImageSet.note(options.testSamples, of: data, option: "--test-samples"),
+    ].compactMap { $0 }
     data.train = try data.train.first(options.trainSamples, of: data, option: "--train-samples")
     data.test = try data.test.first(options.testSamples, of: data, option: "--test-samples")
     if options.augment { data.augmentation = augmentation }
     return data
   }
+}
+
+private func isDirectory(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// The one list of data sets: a new one is a file with its source, and a line here.

@@ -38,6 +38,15 @@ extension ImageSet {
     return selecting(taken)
   }
 
+  /// A word about a count that leaves classes without a sample; nil where every class has one.
+  static func note(_ count: Int?, of data: DataSet, option: String) -> String? {
+    guard let count, count < data.classes else { return nil }
+    let last = data.classes - 1
+    return
+      "\(option) \(count) leaves \(count == last ? "class" : "classes \(count) to") \(last) of \(data.name) without a "
+      + "sample; \(data.classes) give every class one"
+  }
+
   /// Samples of two sets as one: those of `self`, then those of `other`, each where its map has a class.
   ///
   /// - Parameters:

@@ -70,6 +70,25 @@ public final class RunDirectory {
   /// Whether something is at a path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Whether a process writes the run. Where that cannot be known, one is taken to.
+  static func isHeld(_ path: String) -> Bool {
+    let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
+    guard lock >= 0 else { return errno != ENOENT }
+    defer { close(lock) }
+    return flock(lock, LOCK_SH | LOCK_NB) != 0
+  }
+
+  /// What is to be said of a run whose process ended without a word; nil where it did not.
+  ///
+  /// - Throws: ``Failure`` for a `status.json` that cannot be read.
+  public static func interruption(of path: String) throws(Failure) -> String? {
+    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20),
+      let status = try? JSONValue(parsing: bytes), status["state"]?.stringValue == RunState.running.rawValue,
+      !isHeld(path)
+    else { return nil }
+    return "NOTE: \(path) was interrupted: its process was killed, or its host failed"
+  }
+
   /// The first free name of the form `runs/<dataset>-<gate>-<date>-<n>`, n from 1.
   ///
   /// - Parameter date: year, month and day, e.g. `2024-05-17`.

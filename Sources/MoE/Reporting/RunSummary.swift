@@ -10,13 +10,16 @@ public enum RunState: String, CaseIterable, Sendable {
   case diverged
   /// No phase was completed within the watchdog's limit.
   case stalled
+  /// `running` where no process holds the run: it was killed, or its host failed. In no file, since nobody was left to
+  /// write it.
+  case interrupted
 
   /// The exit code of a process that ends in this state, where no failure has one of its own.
   public var exitCode: ExitCode {
     switch self {
     case .running, .failed: .internalError
     case .finished: .finished
-    case .stopped: .stoppedEarly
+    case .stopped, .interrupted: .stoppedEarly
     case .diverged: .diverged
     case .stalled: .stalled
     }

@@ -93,6 +93,9 @@ extension Study {
 package enum Caveats {
   package static let batchNorm =
     "The published figures were evaluated with BatchNorm in training mode; ours use the running statistics."
+  package static let lossOfTraining =
+    "The paper does not say what its losses are of. They are of the size of our training losses, not of our test losses, "
+    + "and stand beside the former, by which the claim of a lower loss is judged."
   package static let query =
     "The published attentive query of FashionMNIST had a ReLU; ours, as in the paper's text, has none."
   package static let oneRun = "The published mean of the original mixture is one run."

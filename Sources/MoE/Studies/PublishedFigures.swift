@@ -8,13 +8,13 @@ private func about(_ mean: Double, _ deviation: Double? = nil) -> Spread {
 
 private func row(
   _ method: String, at setting: StudySetting? = nil, error: Spread? = nil, topFive: Spread? = nil,
-  loss: Spread? = nil, information: Spread? = nil, sample: Spread? = nil, usage: Spread? = nil,
+  trainingLoss: Spread? = nil, information: Spread? = nil, sample: Spread? = nil, usage: Spread? = nil,
   selected: StudyFigures = [:]
 ) -> PublishedRow {
   var means: [StudyMetric: Spread] = [:]
   means[.error] = error
   means[.topFiveError] = topFive
-  means[.loss] = loss
+  means[.trainingLoss] = trainingLoss
   means[.mutualInformation] = information
   means[.sampleEntropy] = sample
   means[.usageEntropy] = usage
@@ -111,7 +111,8 @@ package enum PublishedFigures {
     row("small-attentive-similarity", error: about(0.499)),
   ]
 
-  /// The preliminary experiment: error, loss, I(E;Y), H_s, H_u.
+  /// The preliminary experiment: error, loss, I(E;Y), H_s, H_u. The losses are held against training losses, see
+  /// ``Caveats/lossOfTraining``.
   package static let preliminary: [PublishedRow] = [
     figures("mnist-1", 0.09, 0.13, 1.51, 0.24, 1.91),
     figures("mnist-3", 0.12, 0.19, 1.56, 0.24, 1.91),
@@ -128,7 +129,7 @@ package enum PublishedFigures {
     _ usage: Double
   ) -> PublishedRow {
     row(
-      method, error: about(error), loss: about(loss), information: about(information), sample: about(sample),
-      usage: about(usage))
+      method, error: about(error), trainingLoss: about(loss), information: about(information),
+      sample: about(sample), usage: about(usage))
   }
 }

@@ -95,6 +95,8 @@ public struct Study: Sendable {
   package var common: [StudySetting]
   /// Settings that the user gave, over those of the methods.
   package var overrides: [StudySetting] = []
+  /// The columns of its tables.
+  package var metrics = StudyMetric.ofTestSet
   package var claims: [StudyClaim] = []
   package var published: [PublishedRow] = []
   package var caveats: [String] = []

@@ -57,6 +57,13 @@ public struct StudyDirectory: Sendable {
     return nil
   }
 
+  /// The figures of the test set, and the training loss of the last epoch; nil before the run has ended.
+  package func figures(of id: String) throws(Failure) -> StudyFigures? {
+    guard var figures = try figures(of: id, split: "test") else { return nil }
+    figures[.trainingLoss] = try self.figures(of: id, split: "train")?[.loss]
+    return figures
+  }
+
   /// The figures of the arg-max expert alone.
   package func conditionalFigures(of id: String) throws(Failure) -> StudyFigures? {
     try Self.json("\(run(id))/conditional.json").map { StudyFigures($0) }

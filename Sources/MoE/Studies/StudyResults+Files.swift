@@ -20,7 +20,7 @@ extension StudyResults {
   /// A line per row of the tables; the same bytes however many ranks ran the study.
   package var csv: String {
     var heading = ["label", "group", "method", "setting", "runs", "failed", "validation_error_mean"]
-    for metric in StudyMetric.allCases {
+    for metric in study.metrics {
       heading += ["mean", "std", "published_mean", "published_std", "published_selected"].map {
         "\(metric.rawValue)_\($0)"
       }
@@ -29,10 +29,10 @@ extension StudyResults {
     var text = heading.joined(separator: ",") + "\n"
     for row in rows {
       var cells = [
-        study.isQuick ? "QUICK" : "", row.group, row.name, row.settingText,
+        marks(row), row.group, row.name, row.settingText,
         "\(row.figures.count)", "\(row.failures.count)", number(row.validationError?.mean),
       ]
-      for metric in StudyMetric.allCases {
+      for metric in study.metrics {
         let ours = row.spread(metric)
         let theirs = row.published?.means[metric]
         cells += [
@@ -44,6 +44,12 @@ extension StudyResults {
       text += cells.map(quoted).joined(separator: ",") + "\n"
     }
     return text
+  }
+
+  /// What keeps its figures from being results.
+  private func marks(_ row: StudyRow) -> String {
+    [study.isQuick ? "QUICK" : nil, row.isOracle ? "sees labels" : nil].compactMap { $0 }.joined(
+      separator: "; ")
   }
 
   private func number(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
@@ -70,6 +76,7 @@ extension StudyResults {
   private func rowJSON(_ row: StudyRow) -> JSONValue {
     [
       "group": .string(row.group), "method": .string(row.name), "label": .string(row.label),
+      "oracle": .bool(row.isOracle),
       "settings": settingsJSON(row.settings),
       "seeds": .array(
         row.figures.keys.sorted().map { seed in

@@ -7,7 +7,11 @@ extension StudyResults {
     }
     text +=
       "Test figures, mean ± standard deviation (n − 1) over \(study.seeds) seeds; loss: cross-entropy in nats; I(E;Y), H_s and "
-      + "H_u in bits.\n\n"
+      + "H_u in bits."
+    if study.metrics.contains(.trainingLoss) {
+      text += " Training loss: that of the last epoch, each batch before its step."
+    }
+    text += "\n\n"
     var groups: [String] = []
     for row in rows where !groups.contains(row.group) { groups.append(row.group) }
     for group in groups { text += section(group) }
@@ -23,7 +27,15 @@ extension StudyResults {
   }
 
   /// What belongs under the tables.
-  var caveats: [String] { study.caveats + (study.isComparable ? study.publishedCaveats : []) }
+  var caveats: [String] {
+    let oracles =
+      rows.contains(where: \.isOracle)
+      ? [
+        "What \"sees labels\" chooses its experts by the label of the sample, in the test, too: no figure of it is that of "
+          + "a model in use\(study.isSweep ? ", and it is never the best setting" : "")."
+      ] : []
+    return oracles + study.caveats + (study.isComparable ? study.publishedCaveats : [])
+  }
 
   private func section(_ group: String) -> String {
     let own = rows.filter { $0.group == group }
@@ -47,7 +59,7 @@ extension StudyResults {
   }
 
   private func table(_ rows: [StudyRow]) -> String {
-    let metrics = StudyMetric.allCases.filter { metric in rows.contains { $0.spread(metric) != nil } }
+    let metrics = study.metrics.filter { metric in rows.contains { $0.spread(metric) != nil } }
     let hasSelected = rows.contains { !($0.published?.selected.isEmpty ?? true) }
     let publishedMetrics = metrics.filter { metric in rows.contains { $0.published?.means[metric] != nil } }
     let hasSettings = !study.isSweep && rows.contains { !$0.settingText.isEmpty }
@@ -55,13 +67,13 @@ extension StudyResults {
     if study.isSweep { heading.append("validation error") }
     heading += metrics.map(\.heading)
     if study.isComparable {
-      heading += publishedMetrics.map { "published \($0.heading)" }
+      heading += publishedMetrics.map(\.publishedHeading)
       if hasSelected { heading.append("published selected: error / I / H_s / H_u") }
       heading.append("error within 2 published std")
     }
     var lines = [heading, heading.map { _ in "---" }]
     for row in rows {
-      var cells = [row.label]
+      var cells = [row.title]
       if hasSettings { cells.append(row.settingText) }
       cells.append("\(row.figures.count)")
       if study.isSweep { cells.append(spreadText(row.validationError)) }

@@ -9,7 +9,7 @@ package struct StudyRow: Equatable, Sendable {
   package let sourceSettings: [StudySetting]
   /// How many settings it was chosen from.
   package let choices: Int
-  /// Test figures of the runs that finished, by number of seed.
+  /// Figures of the runs that finished, by number of seed.
   package let figures: [Int: StudyFigures]
   /// Mean over seeds; nil without validation samples.
   package let validationError: Spread?
@@ -21,6 +21,8 @@ package struct StudyRow: Equatable, Sendable {
   /// Whether the mean test error is within two published standard deviations of the published mean; nil where there is
   /// nothing to compare with.
   package let isWithinTwo: Bool?
+  /// Whether experts are chosen by the labels, also those of the test set.
+  package var isOracle = false
 
   /// `importance=0.2`, or `from importance=0.2` for a method that starts from another's runs.
   package var settingText: String {
@@ -28,6 +30,9 @@ package struct StudyRow: Equatable, Sendable {
     return [parts[0].isEmpty ? "" : "from " + parts[0], parts[1]].filter { !$0.isEmpty }.joined(
       separator: "; ")
   }
+
+  /// What tables call it.
+  package var title: String { isOracle ? label + " (sees labels)" : label }
 
   /// A metric over seeds; nil where no run has it.
   package func spread(_ metric: StudyMetric) -> Spread? {
@@ -42,6 +47,8 @@ public struct StudyResults: Sendable {
   package let verdicts: [StudyVerdict]
   /// The best row of a sweep by validation error; nil where it is none or has no validation samples.
   package let best: StudyRow?
+  /// Why there is no figure at all; nil where a run finished.
+  public let failure: Failure?
   package let command: [String]
   package let versions: [String: String]
   package let fingerprints: [String: String]
@@ -65,12 +72,21 @@ public struct StudyResults: Sendable {
       else { return nil }
       return StudyVerdict(claim, smaller: smaller.figures, larger: larger.figures)
     }
-    let tried = rows.map { row in
+    // What sees the labels of the validation samples cannot be chosen by its errors on them.
+    let eligible = rows.filter { !$0.isOracle }
+    let tried = eligible.map { row in
       StudySelection.Candidate(
         settings: row.settings, errors: row.candidates.first?.errors ?? [],
         runs: row.candidates.first?.runs ?? 0)
     }
-    best = study.isSweep ? StudySelection.choose(tried).map { rows[$0] } : nil
+    let failed = rows.flatMap(\.failures)
+    failure =
+      rows.contains { !$0.figures.isEmpty }
+      ? nil
+      : failed.first.map { first in
+        Failure(.diverged, "none of the \(failed.count) runs finished; the first is \(first)")
+      }
+    best = study.isSweep ? StudySelection.choose(tried).map { eligible[$0] } : nil
   }
 }
 
@@ -88,7 +104,7 @@ extension StudyRunner {
         try row(
           method, name: method.name, label: method.label, own.filter { $0.candidate == chosen }, candidates,
           chosen
-        ) { try self.directory.figures(of: $0, split: "test") })
+        ) { try self.directory.figures(of: $0) })
       guard method.isEvaluatedConditionally else { continue }
       rows.append(
         try row(
@@ -121,12 +137,14 @@ extension StudyRunner {
     if study.isComparable, let ours, let theirs = published?.means[.error], let deviation = theirs.deviation {
       isWithinTwo = abs(ours.mean - theirs.mean) <= 2 * deviation
     }
+    let isOracle = try runs.contains { try $0.configuration(source: $0.source).gate.design.isOracle }
     return StudyRow(
       group: method.group, name: name, label: label, settings: method.candidates[chosen],
       sourceSettings: try sourceSettings(method),
       choices: method.candidates.count, figures: figures,
       validationError: Spread(candidates[chosen].errors), failures: failures, candidates: candidates,
-      published: study.isComparable ? published : nil, isWithinTwo: isWithinTwo)
+      published: study.isComparable ? published : nil, isWithinTwo: isWithinTwo,
+      isOracle: isOracle)
   }
 
   private func sourceSettings(_ method: StudyMethod) throws -> [StudySetting] {

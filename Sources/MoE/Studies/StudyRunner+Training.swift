@@ -19,6 +19,7 @@ extension StudyRunner {
     }
     var configuration = try run.configuration(source: source)
     configuration.runDirectory = path
+    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
     let key = Self.dataKey(configuration)
     let data = try dataSets[key] ?? host.load(configuration)
     dataSets[key] = data

@@ -104,8 +104,8 @@ public enum ConfigurationSchema {
       "block-rows", \.blockRows, .values, in: 1...1_048_576,
       "Rows per block, the unit in which a batch is divided among ranks."),
     .path(
-      "init-from", \.initFrom, .start, "FILE", default: "none",
-      "Start from the weights of a safetensors file."),
+      "init-from", \.initFrom, .start, "FILE|RUN", default: "none",
+      "Start from the weights of a safetensors file, or of a run directory's newest checkpoint."),
     .onOff("init-partial", \.initPartial, .start, "Let the file of --init-from lack tensors."),
     .choice("init-only", \.initOnly, .start, "Which tensors to take from the file of --init-from."),
     .path(

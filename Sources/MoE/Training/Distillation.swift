@@ -13,6 +13,20 @@ public enum Distillation {
     "epochs", "data-dir", "train-images", "train-labels", "test-images", "test-labels",
   ]
 
+  /// What a setting is where it is not given, in words.
+  public static func defaultText(_ setting: Setting) -> String {
+    switch setting.key {
+    case "gate": GateKind.softmax.rawValue
+    case "freeze": Freeze.experts.rawValue
+    case "distill-from": "the checkpoint of RUN"
+    default: isInherited(setting) ? "that of RUN" : setting.defaultText
+    }
+  }
+
+  private static func isInherited(_ setting: Setting) -> Bool {
+    (setting.effect == .values && !dropped.contains(setting.key)) || inherited.contains(setting.key)
+  }
+
   /// The source run's settings, without those of its gate, and with its checkpoint to start from.
   ///
   /// - Parameters:
@@ -30,7 +44,7 @@ public enum Distillation {
           + "with --gate attentive")
     }
     var entries: [(key: String, text: String)] = ConfigurationSchema.settings.compactMap { setting in
-      guard setting.effect == .values, !dropped.contains(setting.key) else { return nil }
+      guard setting.effect == .values, isInherited(setting) else { return nil }
       return setting.text(source).map { (setting.key, $0) }
     }
     for entry in run.entries where inherited.contains(entry.key) { entries.append((entry.key, entry.text)) }

@@ -142,10 +142,8 @@ public final class Trainer {
         let outcome = try trainStep(batch, word: raised)
         raised = max(raised, outcome.raised)
         if position.rowsDone == samples.count { break }
-        if outcome.word > 0 {
-          stopped = stopReason
-          break epochs
-        }
+        stopped = StopWord(outcome.word).reason
+        if stopped != nil { break epochs }
         let every = configuration.checkpointEverySteps
         if every > 0, position.step % every == 0, position.step < totalSteps, try save() { saved = position }
       }
@@ -153,9 +151,10 @@ public final class Trainer {
       try endEpoch()
       let due = configuration.checkpointEvery > 0 && position.epoch % configuration.checkpointEvery == 0
       if due, position.step < totalSteps, try save() { saved = position }
-      if try agreeToStop(raised), position.step < totalSteps {
-        stopped = stopReason
-        break
+      let agreed = try agreeToStop(raised)
+      if position.step < totalSteps {
+        stopped = agreed.reason
+        if stopped != nil { break }
       }
     }
     if saved != position { try save(final: true) }
@@ -163,9 +162,6 @@ public final class Trainer {
     try writeStatus(stopped == nil ? .finished : .stopped, reason: stopped)
     return try summary(stopped)
   }
-
-  private let stopReason =
-    "asked to stop, or the time given by --max-time is over; continue with --resume auto"
 
   private func status(_ state: RunState, reason: String? = nil) -> RunStatus {
     RunStatus(
@@ -216,7 +212,7 @@ public final class Trainer {
     let adam = AdamStep(
       step: position.step + 1, learningRate: configuration.learningRate,
       weightDecay: configuration.weightDecay)
-    let word: Float = wantsToStop ? 1 : isRoot ? raised : 0
+    let word = max(stopWord.rawValue, isRoot ? raised : 0)
     let begin = PhaseClock.now()
     let images = ImageView(
       data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
@@ -251,17 +247,17 @@ public final class Trainer {
     ])
   }
 
-  private var wantsToStop: Bool {
-    if observer.stopRequested { return true }
-    guard let limit = configuration.maxTime else { return false }
-    return isRoot && PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds
+  private var stopWord: StopWord {
+    if observer.stopRequested { return .signal }
+    guard isRoot, let limit = configuration.maxTime else { return .none }
+    return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : .none
   }
 
   private var lastSaveSeconds = 0.0
 
   /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
-  private func agreeToStop(_ raised: Float) throws -> Bool {
-    try communicator.allReduceMax(wantsToStop || (isRoot && raised > 0) ? 1 : 0) > 0
+  private func agreeToStop(_ raised: Float) throws -> StopWord {
+    StopWord(Float(try communicator.allReduceMax(Int(max(stopWord.rawValue, isRoot ? raised : 0)))))
   }
 
   // MARK: Epochs

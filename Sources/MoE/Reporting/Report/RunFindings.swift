@@ -18,7 +18,9 @@ struct RunFindings {
     if let words = run.status?.reason { reason = ": \(words)" }
     switch run.status?.state {
     case .finished: return "Finished after \(far)."
-    case .running: return "Not finished: running, or ended without a word, after \(far)."
+    case .running: return "Running, after \(far)."
+    case .interrupted:
+      return "Interrupted: its process was killed, or its host failed. The last that it wrote is of \(far)."
     case .stopped: return "Stopped after \(far)\(reason)."
     case .failed: return "Failed after \(far)\(reason)."
     case .diverged: return "Diverged after \(far)\(reason)."

@@ -19,7 +19,7 @@ extension RunRecord {
     }
     sessions = try Self.sessions(directory + "/run.json")
     lines = try Self.lines(directory + "/metrics.jsonl")
-    status = try Self.status(directory + "/status.json")
+    status = try Self.status(directory + "/status.json", isHeld: RunDirectory.isHeld(directory))
     summary = try Self.summary(directory + "/summary.json")
     hardTable = try Self.table(directory + "/expert_class.csv") { text in
       Int(text).flatMap { (0...1 << 32).contains($0) ? $0 : nil }
@@ -69,14 +69,15 @@ extension RunRecord {
     return found
   }
 
-  private static func status(_ file: String) throws(Failure) -> Status? {
+  private static func status(_ file: String, isHeld: Bool) throws(Failure) -> Status? {
     guard let reader = try FieldReader(file: file, limit: 1 << 20) else { return nil }
     let state = try reader.required("state")
     guard let known = RunState(rawValue: try state.text) else {
       throw state.wrong("one of " + RunState.allCases.map(\.rawValue).joined(separator: ", "))
     }
     return Status(
-      state: known, epoch: try reader["epoch"]?.count ?? 0, step: try reader["step"]?.count ?? 0,
+      state: known == .running && !isHeld ? .interrupted : known, epoch: try reader["epoch"]?.count ?? 0,
+      step: try reader["step"]?.count ?? 0,
       reason: try reader["reason"]?.text)
   }
 

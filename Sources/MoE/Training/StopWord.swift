@@ -1,0 +1,19 @@
+/// What a rank has to say about stopping: the word that travels with a step. Of several the largest counts.
+enum StopWord: Float {
+  case none
+  /// The time that was given is over.
+  case time
+  /// A signal asked for it.
+  case signal
+
+  init(_ word: Float) { self = StopWord(rawValue: word) ?? .none }
+
+  /// Why the run stops; nil where it goes on.
+  var reason: String? {
+    switch self {
+    case .none: nil
+    case .time: "the time given by --max-time is over; continue with --resume auto"
+    case .signal: "asked to stop by a signal; continue with --resume auto"
+    }
+  }
+}
