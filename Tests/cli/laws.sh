@@ -52,6 +52,27 @@ for rule in "${rules[@]}"; do
   done
 done
 
+# A copy of the gate on every rank, and several threads on a rank, do the same additions elsewhere.
+for rule in "${rules[@]}"; do
+  check "$rule with a replicated gate on one rank gives the same bytes" \
+    repeats "$rule-replicated-1" 1 "$rule" "$rule-1" --gate-placement replicated
+  check "$rule on three threads gives the same bytes" repeats "$rule-threads-1" 1 "$rule" "$rule-1" --threads 3
+  for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+    $long || [[ $ranks == [235] ]] || continue
+    check "$rule with a replicated gate on $ranks ranks gives the same bytes" \
+      repeats "$rule-replicated-$ranks" "$ranks" "$rule" "$rule-1" --gate-placement replicated
+  done
+done
+
+# Adam's moments are spread over the ranks of a replicated gate until a checkpoint; blocks of 37 rows are no whole vectors.
+replicated_stop() {
+  trained odd-whole 1 expectation --block-rows 37
+  trained odd-half "$other" expectation --block-rows 37 --max-steps 11 --gate-placement replicated --threads 2
+  trained odd-half 1 expectation --block-rows 37 --max-steps 30 --resume auto
+  equal_bytes odd-half odd-whole
+}
+check "a replicated gate stops on $other ranks and goes on alone" replicated_stop
+
 another_seed_matters() { trained seed-4 1 top-1 --seed 4 && different_bytes seed-4 top-1-1; }
 check "another seed gives other bytes" another_seed_matters
 
