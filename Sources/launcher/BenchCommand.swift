@@ -12,7 +12,7 @@ struct BenchCommand: ParsableCommand {
       and ninetieth percentile, of the slowest rank. For example: mpirun -np 2 moe-dist bench --dataset mnist --save c.json
       """)
 
-  @OptionGroup var settings: SettingOptions
+  @OptionGroup var settings: SettingOptions<TrainingDefaults>
 
   @Option(
     help: ArgumentHelp(

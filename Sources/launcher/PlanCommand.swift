@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand {
       this core, about a second; 'moe-dist bench --save FILE' measures once and for the links, too.
       """)
 
-  @OptionGroup var settings: SettingOptions
+  @OptionGroup var settings: SettingOptions<TrainingDefaults>
 
   @Option(
     help: ArgumentHelp(
