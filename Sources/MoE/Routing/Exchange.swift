@@ -92,6 +92,9 @@ package final class Exchange {
   package func dispatch(
     _ plan: RoutingPlan, to arrival: Arrival, rowBytes: Int, write: (Int, UnsafeMutableRawPointer) -> Void
   ) throws -> UnsafeRawPointer {
+    if plan.rowsOfRank == nil, placement.expertsOfRank.allSatisfy({ !$0.isEmpty }) {
+      return try dispatchAll(plan.rows, arrival.rows, rowBytes: rowBytes, write: write)
+    }
     let outgoing = Partition(counts: (0..<placement.ranks).map { plan.rowCount(ofRank: $0) })
     let target = send.reserve(outgoing.total * rowBytes)
     for rank in 0..<placement.ranks {
@@ -108,6 +111,20 @@ package final class Exchange {
     return UnsafeRawPointer(arrived)
   }
 
+  /// Every rank gets every row, so that the shard is written once and not for each of them.
+  private func dispatchAll(
+    _ rows: Int, _ shards: Partition, rowBytes: Int, write: (Int, UnsafeMutableRawPointer) -> Void
+  ) throws -> UnsafeRawPointer {
+    let shard = send.reserve(rows * rowBytes)
+    for row in 0..<rows { write(row, shard + row * rowBytes) }
+    let arrived = receive.reserve(shards.total * rowBytes)
+    try communicator.allGather(
+      UnsafeRawBufferPointer(start: shard, count: rows * rowBytes),
+      into: UnsafeMutableRawBufferPointer(start: arrived, count: shards.total * rowBytes), shards,
+      rowBytes: rowBytes)
+    return UnsafeRawPointer(arrived)
+  }
+
   // MARK: Answers
 
   /// Brings the answers of all experts, [features][rows of the expert], into the shard's slots, [slots · features][rows].
@@ -119,6 +136,10 @@ package final class Exchange {
       buffer.update(from: column, count: count)
     }
     let shard = try carry(owner, arrivalCounts(arrival), planCounts(plan))
+    guard plan.rowsOfExpert != nil else {
+      eachLine(plan, slots, shard) { line, buffer in line.update(from: buffer, count: plan.rows) }
+      return
+    }
     eachPair(plan, slots, shard) { slot, buffer in slot.pointee = buffer.pointee }
   }
 
@@ -128,8 +149,11 @@ package final class Exchange {
   ) throws {
     let count = (0..<placement.ranks).reduce(0) { $0 + plan.pairs(ofRank: $1) } * features
     let shard = send.reserve(count * 4)
-    eachPair(plan, slots, shard.assumingMemoryBound(to: Float.self)) { slot, buffer in
-      buffer.pointee = slot.pointee
+    let values = shard.assumingMemoryBound(to: Float.self)
+    if plan.rowsOfExpert == nil {
+      eachLine(plan, slots, values) { line, buffer in buffer.update(from: line, count: plan.rows) }
+    } else {
+      eachPair(plan, slots, values) { slot, buffer in buffer.pointee = slot.pointee }
     }
     let owner = try carry(shard, planCounts(plan), arrivalCounts(arrival))
     eachRun(arrival, gradients, owner) { column, buffer, count in
@@ -173,7 +197,23 @@ package final class Exchange {
     }
   }
 
-  /// Visits the shard's side of the answers in the order of the wire: owner, expert, feature, row.
+  /// Visits the shard's side of a dense plan's answers, whole lines of all rows, in the order of the wire: owner, expert,
+  /// feature.
+  private func eachLine(
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
+  ) {
+    var next = buffer
+    for rank in 0..<placement.ranks {
+      for expert in placement.expertsOfRank[rank] {
+        for f in 0..<features {
+          visit(slots[expert * features + f], next)
+          next += plan.rows
+        }
+      }
+    }
+  }
+
+  /// Visits the shard's side of the answers, pair by pair, in the order of the wire: owner, expert, feature, row.
   @inline(__always)
   private func eachPair(
     _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
@@ -182,13 +222,6 @@ package final class Exchange {
     for rank in 0..<placement.ranks {
       for expert in placement.expertsOfRank[rank] {
         guard let rows = plan.rowsOfExpert?[expert], let places = plan.slotsOfExpert?[expert] else {
-          for f in 0..<features {
-            let line = slots[expert * features + f]
-            for row in 0..<plan.rows {
-              visit(line + row, next)
-              next += 1
-            }
-          }
           continue
         }
         for f in 0..<features {
