@@ -148,8 +148,10 @@ help_of_distill() {
   on 1 "$moe_dist" distill "$source" --quiet --progress none --max-steps 0 --run-dir "$scratch/distilled-as-is"
   python3 - "$scratch/help" "$source/config.yaml" "$scratch/distilled-as-is/config.yaml" <<'PYTHON'
 import re, sys
-words = " ".join(open(sys.argv[1]).read().split())
-options = re.findall(r" --([a-z0-9-]+)(?:/--no-[a-z-]+)? (?:(?! --[a-z]).)*?\(default: ([^)]*)\)", words)
+# An option's entry begins a line; its text may name others.
+parts = re.split(r"^  --([a-z-]+)", open(sys.argv[1]).read(), flags=re.MULTILINE)
+entries = [(key, " ".join(text.split())) for key, text in zip(parts[1::2], parts[2::2])]
+options = [(key, text.split("(default: ")[1].split(")")[0]) for key, text in entries if "(default: " in text]
 ours, theirs = ([dict(line.rstrip().split(": ", 1) for line in open(name)) for name in sys.argv[2:]])
 inherited = {key for key, text in options if text == "that of RUN"}
 assert {"dataset", "experts", "batch-size", "epochs", "seed", "learning-rate", "block-rows"} <= inherited, inherited
