@@ -38,8 +38,9 @@ struct CostModelTests {
     func sample(_ calls: Double, _ units: Double) -> LinearCost.Sample {
       .init(calls: calls, units: units, seconds: given.seconds(calls: calls, units: units))
     }
-    for (a, b) in [((1.0, 64.0), (4.0, 512.0)), ((5, 640), (5, 2560))] {
-      let found = LinearCost(small: sample(a.0, a.1), large: sample(b.0, b.1))
+    let pairs: [[Double]] = [[1, 64, 4, 512], [5, 640, 5, 2560]]
+    for pair in pairs {
+      let found = LinearCost(small: sample(pair[0], pair[1]), large: sample(pair[2], pair[3]))
       #expect(abs(found.perCall / given.perCall - 1) < 1e-9)
       #expect(abs(found.perUnit / given.perUnit - 1) < 1e-9)
     }
@@ -68,24 +69,26 @@ struct CostModelTests {
   }
 
   @Test func automaticPlacementIsTheBestOfAll() throws {
-    for gate in [(0.0, 0.0), (1, 2), (7, 1), (0.3, 0.4), (40, 90)] {
+    let gates: [[Double]] = [[0, 0], [1, 2], [7, 1], [0.3, 0.4], [40, 90]]
+    for gate in gates {
       for overlaps in [true, false] {
         let load = PlacementLoad(
-          gateForward: gate.0, gateBackward: gate.1, expertForward: 1.1, expertBackward: 2.3,
+          gateForward: gate[0], gateBackward: gate[1], expertForward: 1.1, expertBackward: 2.3,
           overlaps: overlaps)
         for experts in 1...7 {
           for ranks in 1...4 {
-            let best = counts(experts, ranks).map {
-              load.span(first: $0[0], other: $0.dropFirst().max() ?? 0)
+            let spans = counts(experts, ranks).map { (counts: [Int]) -> Double in
+              load.span(first: counts[0], other: counts.dropFirst().max() ?? 0)
             }
-            .min()!
+            let best = try #require(spans.min())
             let placement = try ExpertPlacement("auto", experts: experts, ranks: ranks, load: load)
             let found = placement.expertsOfRank.map(\.count)
             #expect(found.reduce(0, +) == experts)
             #expect(placement.owners == placement.owners.sorted())
-            #expect(
-              abs(load.span(first: found[0], other: found.dropFirst().max() ?? 0) - best) < 1e-12,
-              "\(experts) experts, \(ranks) ranks, gate \(gate), overlaps \(overlaps): \(found)")
+            let span = load.span(first: found[0], other: found.dropFirst().max() ?? 0)
+            let words: Comment =
+              "\(experts) experts, \(ranks) ranks, gate \(gate), overlaps \(overlaps): \(found)"
+            #expect(abs(span - best) < 1e-12, words)
           }
         }
       }
@@ -93,16 +96,20 @@ struct CostModelTests {
   }
 
   @Test func theBoundIsThatOfTheBestPlacement() {
-    for gate in [0.0, 0.5, 3, 20] {
+    let gates: [Double] = [0, 0.5, 3, 20]
+    for gate in gates {
       let load = PlacementLoad(
         gateForward: gate, gateBackward: 2 * gate, expertForward: 1, expertBackward: 2, overlaps: true)
       for experts in 1...7 {
         for ranks in 1...4 {
-          let least = counts(experts, ranks).map { counts in
-            max(3 * gate + 3 * Double(counts[0]), 3 * Double(counts.dropFirst().max() ?? 0))
-          }.min()!
+          let largest = counts(experts, ranks).map { (counts: [Int]) -> Double in
+            let first = gate + Double(counts[0])
+            return 3 * max(first, Double(counts.dropFirst().max() ?? 0))
+          }
+          let least = largest.min() ?? 0
+          let whole = 3 * (gate + Double(experts))
           let bound = load.bound(experts: experts, ranks: ranks)
-          #expect(abs(bound - 3 * (gate + Double(experts)) / least) < 1e-12)
+          #expect(abs(bound * least - whole) < 1e-9)
         }
       }
     }
@@ -115,10 +122,13 @@ struct CostModelTests {
   }
 
   /// The figures that are published for the paper's networks, of forward FLOPs: N = 2 and N → ∞, and top-1 for N → ∞.
-  @Test(arguments: [
-    ("mnist", 1.86, 2.16, 1.23), ("fashion-mnist", 1.13, 1.13, 1.03), ("cifar-100", 1.96, 2.58, 1.08),
-  ])
-  func publishedBounds(_ dataset: String, _ two: Double, _ many: Double, _ topOne: Double) throws {
+  @Test(arguments: ["mnist", "fashion-mnist", "cifar-100"])
+  func publishedBounds(_ dataset: String) throws {
+    let published: [String: [Double]] = [
+      "mnist": [1.86, 2.16, 1.23], "fashion-mnist": [1.13, 1.13, 1.03], "cifar-100": [1.96, 2.58, 1.08],
+    ]
+    let figures = try #require(published[dataset])
+    let (two, many, topOne) = (figures[0], figures[1], figures[2])
     func forward(_ outline: ModelOutline) -> PlacementLoad {
       let load = outline.flopLoad
       return PlacementLoad(
@@ -126,8 +136,10 @@ struct CostModelTests {
         overlaps: load.overlaps)
     }
     let dense = try outline(dataset)
-    #expect(abs(forward(dense).bound(experts: dense.experts, ranks: 2) - two) < 0.011)
-    #expect(abs(forward(dense).bound(experts: dense.experts, ranks: 1000) - many) < 0.011)
+    let onTwo = forward(dense).bound(experts: dense.experts, ranks: 2)
+    let onMany = forward(dense).bound(experts: dense.experts, ranks: 1000)
+    #expect(abs(onTwo - two) < 0.011)
+    #expect(abs(onMany - many) < 0.011)
     let sparse = try outline(dataset, ["combine": "top-k", "top-k": "1"])
     let load = forward(sparse)
     // One expert per row: all rows' work is that of one whole expert, spread over ranks without end.
@@ -173,13 +185,15 @@ struct CostModelTests {
   @Test func withoutLinksOneRankTakesItsFlops() throws {
     let outline = try outline("mnist")
     let found = try plan(outline, ranks: 1).choices[0].prediction
-    let flops = outline.gateFlops + 5 * outline.expertFlops
-    #expect(abs(found.step / (1e-11 * 512 * Double(flops)) - 1) < 1e-9)
+    let flops = Double(outline.gateFlops + 5 * outline.expertFlops)
+    let expected = 1e-11 * 512 * flops
+    #expect(abs(found.step / expected - 1) < 1e-9)
     #expect(found.first[Phase.waiting.index] == 0)
   }
 
   @Test func everyRankIsBusyOrWaitsForTheSameTime() throws {
-    for settings in [[:], ["combine": "top-k"], ["gate": "attentive"]] {
+    let all: [[String: String]] = [[:], ["combine": "top-k"], ["gate": "attentive"]]
+    for settings in all {
       let outline = try outline("mnist", settings)
       for ranks in [2, 3, 9] {
         for choice in try plan(outline, ranks: ranks).choices {
@@ -198,7 +212,8 @@ struct CostModelTests {
     // Four blocks on four ranks: a quarter of the gate each, and two of five experts on the fullest.
     let gate = Double(outline.gateFlops) / 4
     let whole = Double(outline.gateFlops + 5 * outline.expertFlops)
-    #expect(abs(replicated.speedUp - whole / (gate + 2 * Double(outline.expertFlops))) < 1e-9)
+    let expected = whole / (gate + 2 * Double(outline.expertFlops))
+    #expect(abs(replicated.speedUp - expected) < 1e-9)
     #expect(plan.recommended.gate == .replicated)
     #expect(try self.plan(outline, ranks: 1000).text.contains("computed by 4 ranks"))
   }
@@ -244,7 +259,8 @@ struct CostModelTests {
     // The gate's output layer grows with the experts, and its costs with it.
     let more = try outline("mnist", ["experts": "50"])
     let fitted = try costs.fitted(to: more)
-    let expected = costs.gateForward.perUnit * Double(more.gateFlops) / Double(try outline("mnist").gateFlops)
+    let growth = Double(more.gateFlops) / Double(try outline("mnist").gateFlops)
+    let expected = costs.gateForward.perUnit * growth
     #expect(abs(fitted.gateForward.perUnit / expected - 1) < 1e-12)
   }
 
@@ -262,14 +278,18 @@ struct CostModelTests {
     #expect(rows(.balanced) == Array(repeating: 160, count: 6))
     #expect(rows(.hotExpert) == [560, 80, 80, 80, 80, 80])
     #expect(rows(.rotating, step: 2) == [80, 80, 560, 80, 80, 80])
-    #expect(rows(.idleExpert)[0] == 0 && rows(.idleExpert).reduce(0, +) == 960)
-    #expect(rows(.idleRank)[4...] == [0, 0] && rows(.idleRank)[0..<4] == [240, 240, 240, 240])
-    #expect(rows(.hotRank)[4] + rows(.hotRank)[5] == 720 + 80)
+    #expect(rows(.idleExpert)[0] == 0)
+    #expect(rows(.idleExpert).reduce(0, +) == 960)
+    #expect(rows(.idleRank) == [240, 240, 240, 240, 0, 0])
+    let hot = rows(.hotRank)[4...].reduce(0, +)
+    #expect(hot == 800)
     for workload in Workload.allCases {
       let shards = (0..<3).map { workload.shard(of: $0, ranks: 3, rows: 960) }
       #expect(shards.first?.lowerBound == 0 && shards.last?.upperBound == 960)
-      #expect(zip(shards, shards.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
-      #expect(shards.map(\.count) == (workload == .ragged ? [160, 320, 480] : [320, 320, 320]))
+      #expect(shards[0].upperBound == shards[1].lowerBound)
+      #expect(shards[1].upperBound == shards[2].lowerBound)
+      let sizes: [Int] = workload == .ragged ? [160, 320, 480] : [320, 320, 320]
+      #expect(shards.map(\.count) == sizes)
     }
   }
 

@@ -113,10 +113,13 @@ private func options(_ directory: String?, _ environment: [String: String] = [:]
   @Test func saysWhenTheChosenDirectoryWasNotTaken() throws {
     let directory = TemporaryDirectory()
     writeSet(in: directory, "root/idx")
-    let data = try idxPair.load(
-      options(directory.path + "/typo", ["MOE_DIST_DATA": directory.path + "/root"]))
+    directory.write("other/notes.txt", [])
+    let root = ["MOE_DIST_DATA": directory.path + "/root"]
+    let data = try idxPair.load(options(directory.path + "/other", root))
     #expect(data.location == directory.path + "/root/idx")
-    #expect(data.notes.count == 1 && data.notes[0].contains(directory.path + "/typo"))
+    #expect(data.notes.count == 1 && data.notes[0].contains(directory.path + "/other"))
+    let (found, _) = failure { _ = try idxPair.load(options(directory.path + "/typo", root)) }
+    #expect(found?.code == .notFound && found?.message.contains(directory.path + "/typo") == true)
   }
 
   // MARK: Known sets

@@ -41,7 +41,7 @@ extension BenchmarkResult {
     [
       "hosts": .array(place.hosts.map { .string($0) }), "ranks": .integer(place.hosts.count),
       "cores": .array(place.cores.map { .integer($0) }),
-      "bindings": .array(place.bindings.map { .string($0) }), "threads": 1,
+      "bindings": .array(place.bindings.map { .string($0) }), "threads": .integer(outline.threads),
       "blas_kernels": .array(place.kernels.map { .string($0) }), "versions": JSONValue(place.versions),
       "vectors": .string(place.instructionSet),
     ]

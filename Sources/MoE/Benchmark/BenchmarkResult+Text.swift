@@ -20,11 +20,11 @@ extension BenchmarkResult {
       "host \(host): \(ranks.count) rank\(ranks.count == 1 ? "" : "s") on \(place.cores[ranks[0]]) cores, bound to "
         + ranks.map { place.bindings[$0] }.joined(separator: " | ")
     }.joined(separator: "; ")
-    text += "; 1 thread per rank\n"
+    text += "; \(outline.threads) thread\(outline.threads == 1 ? "" : "s") per rank\n"
     text += place.versions.sorted { $0.key < $1.key }.filter { $0.key != "moe-dist" }
       .map { "\($0.key) \($0.value)" }.joined(separator: "; ")
     text += "; OpenBLAS kernel \(Set(place.kernels).sorted().joined(separator: " and "))\n"
-    text += "model \(outline.model), gate \(outline.gateKind.rawValue), \(outline.experts) experts, "
+    text += "model \(outline.model), gate \(outline.gateKind.rawValue) (\(outline.gatePlacement.rawValue)), \(outline.experts) experts, "
     text += "\(outline.slots) per row, batch \(outline.batchRows), blocks of \(outline.blockRows)\n"
     if place.isOversubscribed {
       text +=
