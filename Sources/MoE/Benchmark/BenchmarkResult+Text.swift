@@ -24,7 +24,8 @@ extension BenchmarkResult {
     text += place.versions.sorted { $0.key < $1.key }.filter { $0.key != "moe-dist" }
       .map { "\($0.key) \($0.value)" }.joined(separator: "; ")
     text += "; OpenBLAS kernel \(Set(place.kernels).sorted().joined(separator: " and "))\n"
-    text += "model \(outline.model), gate \(outline.gateKind.rawValue) (\(outline.gatePlacement.rawValue)), \(outline.experts) experts, "
+    text += "model \(outline.model), gate \(outline.gateKind.rawValue) (\(outline.gatePlacement.rawValue)), "
+    text += "\(outline.experts) experts, "
     text += "\(outline.slots) per row, batch \(outline.batchRows), blocks of \(outline.blockRows)\n"
     if place.isOversubscribed {
       text +=

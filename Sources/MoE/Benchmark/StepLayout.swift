@@ -75,7 +75,8 @@ struct StepLayout {
         gateRows: min(gateBlocks * outline.blockRows, outline.batchRows),
         expertCalls: min(Double(count), pairs), pairs: pairs,
         tiledRows: outline.isDense ? arrived : pairs, arrived: arrived,
-        dispatchedBytes: (Double(shard) * (outline.isDense ? 1 : copies) + arrived) * Double(outline.rowBytes),
+        dispatchedBytes: (Double(shard) * (outline.isDense ? 1 : copies) + arrived)
+          * Double(outline.rowBytes),
         answerValues: (pairs + Double(shard * outline.slots)) * Double(outline.answerWidth))
     }
     first = rank(n, blocks: blocks / ranks, isRoot: true)
