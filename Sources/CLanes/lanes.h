@@ -226,28 +226,26 @@ LANES lanes_f lanes_load_bytes(const uint8_t *_Nonnull p, float scale, float shi
 #define LANES_INTERLEAVE_HIGH(a, b) \
   __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
+// One of four equal rounds that transpose a square of 16 × 16: rows i and i + 8 of a become rows 2i and 2i + 1 of b.
+#define LANES_INTERLEAVE(a, b)                                                                        \
+  for (int i = 0; i < 8; i++) {                                                                       \
+    b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);  \
+    b[2 * i + 1] =                                                                                    \
+        __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);   \
+  }
+#define LANES_TRANSPOSE(a, b) \
+  LANES_INTERLEAVE(a, b)      \
+  LANES_INTERLEAVE(b, a)      \
+  LANES_INTERLEAVE(a, b)      \
+  LANES_INTERLEAVE(b, a)
+
 // Sixteen bytes of sixteen rows become sixteen vectors of sixteen lanes, lane = row: out[i·16 + lane] = float of
-// rows[lane][offset + i]. Interleaving the halves four times transposes a 16 × 16 square.
+// rows[lane][offset + i].
 LANES void lanes_transpose_bytes(
     const uint8_t *_Nonnull const *_Nonnull rows, int64_t offset, float scale, float shift, float *_Nonnull out) {
   lanes_b a[16], b[16];
   for (int i = 0; i < 16; i++) memcpy(&a[i], rows[i] + offset, 16);
-  for (int i = 0; i < 8; i++) {
-    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
-    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
-    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
-    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
-    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
-  }
+  LANES_TRANSPOSE(a, b)
   for (int i = 0; i < 16; i++) lanes_store(out + 16 * i, lanes_from_bytes(a[i], scale, shift));
 }
 
@@ -257,21 +255,6 @@ LANES void lanes_transpose_floats(
     const float *_Nonnull rows, int64_t stride, int32_t count, float *_Nonnull out, int64_t outStride) {
   lanes_f a[16], b[16];
   for (int i = 0; i < 16; i++) a[i] = lanes_load(rows + (i < count ? i : count - 1) * stride);
-  for (int i = 0; i < 8; i++) {
-    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
-    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
-    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);
-    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]);
-  }
-  for (int i = 0; i < 8; i++) {
-    a[2 * i] = LANES_INTERLEAVE_LOW(b[i], b[i + 8]);
-    a[2 * i + 1] = LANES_INTERLEAVE_HIGH(b[i], b[i + 8]);
-  }
+  LANES_TRANSPOSE(a, b)
   for (int i = 0; i < 16; i++) lanes_store(out + i * outStride, a[i]);
 }

@@ -25,6 +25,21 @@ public enum BlockTree {
     }
     return nodes(0..<count)
   }
+
+  /// How a node is summed with a stack: per block, how often the two topmost sums are replaced by theirs, the lower one
+  /// being the left summand, once the block's vector is on it.
+  public static func additions(_ node: Range<Int>) -> [Int] {
+    guard node.count > 1 else { return node.map { _ in 0 } }
+    let middle = middle(node)
+    var list = additions(node.lowerBound..<middle) + additions(middle..<node.upperBound)
+    list[list.count - 1] += 1
+    return list
+  }
+
+  /// The sum of vectors, one per block, all of the same length; empty where there is none.
+  public static func sum(_ vectors: [[Double]]) -> [Double] {
+    vectors.isEmpty ? [] : Dist.sum(0..<vectors.count) { vectors[$0.lowerBound] }
+  }
 }
 
 extension Communicator {

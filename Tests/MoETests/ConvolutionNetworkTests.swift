@@ -39,7 +39,7 @@ struct ConvolutionNetworkTests {
       self.spec = spec
       self.blockRows = blockRows
       network = Network(
-        spec, prefix: "net", training: true, blocks: (count + blockRows - 1) / blockRows)
+        spec, prefix: "net", training: true)
       var values = KernelTests.Values(state: seed)
       for place in network.parameters.places {
         let target = network.parameters.values + place.offset
@@ -71,7 +71,7 @@ struct ConvolutionNetworkTests {
       self.blocks = blocks
       // Exactly what the network says it needs, and the gradients of the outputs.
       let perBlock =
-        spec.workspaceBytes(rows: blockRows)
+        spec.workspaceBytes(rows: blockRows, blocks: blocks.count)
         + Workspace.bytes(floats: FeatureMap.count(features: spec.outputs, rows: blockRows))
       workspace = Workspace(capacity: blocks.count * perBlock)
     }
@@ -238,19 +238,19 @@ struct ConvolutionNetworkTests {
       var counts: [[Double]] = []
       private let whole = WholeBatch()
 
-      func place(ofBlocks blocks: Int) -> (first: Int, count: Int) { whole.place(ofBlocks: blocks) }
+      func nodes(ofBlocks blocks: Int) -> [BlockNode] { whole.nodes(ofBlocks: blocks) }
       func combine(_ perBlock: [[Double]], length: Int) -> [Double] {
         counts.append(perBlock.compactMap(\.last))
         return whole.combine(perBlock, length: length)
       }
-      func total(_ nodes: [TreeSum.Node], count: Int, into gradients: Floats) {
+      func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) {
         whole.total(nodes, count: count, into: gradients)
       }
     }
     let seen = Seen()
     let spec = ConvolutionNetworkTests.specs[3]
     let fixture = Fixture(spec, rows: 37, blockRows: 16, seed: 9)
-    let network = Network(spec, prefix: "net", training: true, blocks: 3, sums: seen)
+    let network = Network(spec, prefix: "net", training: true, sums: seen)
     network.parameters.values.update(from: fixture.network.parameters.values, count: network.parameters.count)
     let found = fixture.outputs(try network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
     // Values per channel: rows × 6 × 6 positions.

@@ -80,7 +80,9 @@ struct DenseProductTests {
       }
     }
     let around = (0..<3).map { layer.buffer[$0] } + (0..<3).map { layer.weights[inputs * outputs + $0] }
-    DenseProduct.weightGradient(layer.gradient, layer.x, into: layer.weights, in: layer.workspace)
+    DenseProduct.weightGradient(
+      [.init(gradient: layer.gradient, input: layer.x)], additions: [0], into: layer.weights,
+      in: layer.workspace)
     for o in 0..<outputs {
       for i in 0..<inputs {
         let plain = chain(rows) {

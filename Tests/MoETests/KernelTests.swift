@@ -214,55 +214,6 @@ struct KernelTests {
     }
   }
 
-  @Test(arguments: 1...9)
-  func treeSumIsTheRecursiveSum(blocks: Int) {
-    var values = Values(state: UInt64(blocks) * 31)
-    let vectors = (0..<blocks).map { _ in (0..<21).map { _ in values.next() } }
-    func node(_ low: Int, _ high: Int) -> [Float] {
-      if high - low == 1 { return vectors[low] }
-      var half = 1
-      while half * 2 < high - low { half *= 2 }
-      return zip(node(low, low + half), node(low + half, high)).map { $0 + $1 }
-    }
-    let tree = TreeSum(count: 21)
-    for _ in 0..<2 {
-      for (block, vector) in vectors.enumerated() {
-        let buffer = tree.nextBlock()
-        buffer.update(from: vector, count: 21)
-        tree.push(buffer, block: block)
-      }
-      let found = tree.finish(count: blocks)
-      #expect(found.map(\.blocks) == [0..<blocks])
-      #expect(found.map { node in (0..<21).map { node.sum[$0] } } == [node(0, blocks)])
-    }
-    #expect(tree.finish(count: 0).isEmpty)
-  }
-
-  /// A run of blocks becomes the nodes of the whole tree that lie within it, with their sums.
-  @Test(arguments: 1...9)
-  func treeSumOfARunIsItsNodes(blocks: Int) {
-    let tree = TreeSum(count: 1)
-    for first in 0..<blocks {
-      for end in first + 1...blocks {
-        for block in first..<end {
-          let buffer = tree.nextBlock()
-          buffer[0] = Float(1 << block)
-          tree.push(buffer, block: block)
-        }
-        func within(_ low: Int, _ high: Int) -> [Range<Int>] {
-          if high <= first || end <= low { return [] }
-          if first <= low && high <= end { return [low..<high] }
-          var half = 1
-          while half * 2 < high - low { half *= 2 }
-          return within(low, low + half) + within(low + half, high)
-        }
-        let found = tree.finish(count: blocks)
-        #expect(found.map(\.blocks) == within(0, blocks))
-        for node in found { #expect(node.sum[0] == Float(node.blocks.reduce(0) { $0 + 1 << $1 })) }
-      }
-    }
-  }
-
   /// torch.optim.Adam's formulas in double precision, three steps.
   @Test func adamFollowsItsFormulas() {
     let count = 48

@@ -10,7 +10,9 @@ struct DenseProducts: Sendable {
 
   static let own = DenseProducts(
     name: "own", forward: { DenseProduct.forward($0, outputs: $1, $2, into: $3, in: $4) },
-    weightGradient: { DenseProduct.weightGradient($0, $1, into: $2, in: $3) },
+    weightGradient: {
+      DenseProduct.weightGradient([.init(gradient: $0, input: $1)], additions: [0], into: $2, in: $3)
+    },
     inputGradient: { DenseProduct.inputGradient($0, $1, into: $2, in: $3) })
 
   /// Over the same memory without the padding between features.

@@ -66,16 +66,15 @@ package final class AttentiveGate: Gate {
   init(_ request: GateRequest) {
     let spec = request.family.gateTrunk(input: request.input)
     width = spec.outputs
-    // Per block: Q, q̃ and their gradients.
+    // Per block: Q, q̃ and their gradients, and that of the trunk's output.
     trunk = GateNetwork(
-      spec, request, further: [width, width, width, width],
-      scratch: DenseProduct.layerWorkspaceBytes(inputs: width, outputs: width, rows: request.blockRows))
+      spec, request, further: [width, width, width, width, width],
+      scratch: DenseProduct.layerWorkspaceBytes(
+        inputs: width, outputs: width, rows: request.blockRows, blocks: GateNetwork.blocks(request)))
     attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
     query = attention.offset(of: "attention.query.weight")
     key = attention.offset(of: "attention.key.weight")
-    gradients =
-      request.training
-      ? BlockGradients(attention, blocks: GateNetwork.blocks(request), sums: request.sums) : nil
+    gradients = request.training ? BlockGradients(attention, sums: request.sums) : nil
   }
 
   package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
@@ -95,21 +94,29 @@ package final class AttentiveGate: Gate {
   /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
   package func backward(_ gradient: FeatureMap) throws {
     guard let gradients else { preconditionFailure("a frozen gate has no gradients") }
-    let blocks = queries.count
+    var keys: [DenseProduct.BlockOfRows] = []
+    var inputs: [DenseProduct.BlockOfRows] = []
     try trunk.backward { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)
-      let target = gradients.next()
-      DenseProduct.weightGradient(queries[index], block, into: target + key, in: trunk.workspace)
+      keys.append(.init(gradient: queries[index], input: block))
       let q = trunk.workspace.map(features: width, rows: output.rows)
       DenseProduct.forward(
         attention.values + key, outputs: width, block, into: q, in: trunk.workspace)
-      DenseProduct.weightGradient(q, output, into: target + query, in: trunk.workspace)
-      DenseProduct.inputGradient(attention.values + query, q, into: block, in: trunk.workspace)
-      gradients.push(target, block: index, of: blocks)
+      inputs.append(.init(gradient: q, input: output))
+      let hidden = trunk.workspace.map(features: width, rows: output.rows)
+      DenseProduct.inputGradient(attention.values + query, q, into: hidden, in: trunk.workspace)
       attentionWork.backwardFlops += output.rows * 8 * width * width
-      return block
+      return hidden
     }
-    try gradients.finish(blocks: blocks)
+    let nodes = gradients.nodes(blocks: queries.count)
+    for sum in nodes {
+      for (blocks, weight) in [(keys, key), (inputs, query)] {
+        DenseProduct.weightGradient(
+          Array(blocks[sum.node.here]), additions: sum.node.additions, into: sum.sum + weight,
+          in: trunk.workspace)
+      }
+    }
+    try gradients.finish(nodes)
     queries = []
   }
 }

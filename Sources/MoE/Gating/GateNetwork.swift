@@ -11,14 +11,13 @@ final class GateNetwork {
   init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int], scratch: Int = 0) {
     let blocks = GateNetwork.blocks(request)
     network = Network(
-      spec, prefix: "gate", training: request.training, blocks: blocks, sums: request.sums,
-      team: request.team)
+      spec, prefix: "gate", training: request.training, sums: request.sums, team: request.team)
     threads = request.team.threads
     let maps = ([spec.outputs] + further).reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
     }
     workspace = Workspace(
-      capacity: blocks * (spec.workspaceBytes(rows: request.blockRows) + maps) + scratch)
+      capacity: blocks * (spec.workspaceBytes(rows: request.blockRows, blocks: blocks) + maps) + scratch)
   }
 
   /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise those that are

@@ -20,9 +20,9 @@ package final class ReplicatedBlocks: BlockSums {
     count = batch.count
   }
 
-  package func place(ofBlocks blocks: Int) -> (first: Int, count: Int) {
+  package func nodes(ofBlocks blocks: Int) -> [BlockNode] {
     precondition(blocks == self.blocks.count, "a rank works on the blocks of its shard")
-    return (self.blocks.lowerBound, count)
+    return BlockNode.nodes(within: self.blocks, count: count)
   }
 
   package func combine(_ perBlock: [[Double]], length: Int) throws -> [Double] {
@@ -31,7 +31,7 @@ package final class ReplicatedBlocks: BlockSums {
 
   // MARK: Gradients
 
-  package func total(_ nodes: [TreeSum.Node], count floats: Int, into gradients: Floats) throws {
+  package func total(_ nodes: [NodeSum], count floats: Int, into gradients: Floats) throws {
     let shares = shares(floats)
     let me = communicator.rank
     let mine = shares[me]
@@ -63,7 +63,7 @@ package final class ReplicatedBlocks: BlockSums {
             UnsafeRawBufferPointer(bytes(node.sum, shares[rank])), to: rank, tag: tag))
       }
     }
-    for node in nodes { known[node.blocks] = node.sum + mine.lowerBound }
+    for node in nodes { known[node.node.blocks] = node.sum + mine.lowerBound }
     for operation in operations { try operation.wait() }
     sum(0..<count, known, into: gradients + mine.lowerBound, floats: mine.count)
   }

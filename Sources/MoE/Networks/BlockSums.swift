@@ -1,11 +1,47 @@
-/// How what the blocks of a batch add up to is summed over the whole batch, wherever its blocks are worked on.
+/// A node of the tree along which the blocks of a batch are summed, whose blocks are all worked on in one place.
 ///
-/// Every sum goes along the tree of ``TreeSum``, so that its bits follow from the number of blocks alone.
+/// The tree is that of `Dist.BlockTree`: it follows from the number of blocks alone, and so do the bits of its sums.
+package struct BlockNode: Equatable {
+  /// Numbered in the batch.
+  package let blocks: Range<Int>
+  /// The same numbered among those of the place.
+  package let here: Range<Int>
+  /// Per block, how often the two topmost sums on a stack are replaced by theirs once its own is on it.
+  package let additions: [Int]
+
+  package init(blocks: Range<Int>, here: Range<Int>, additions: [Int]) {
+    self.blocks = blocks
+    self.here = here
+    self.additions = additions
+  }
+}
+
+/// The sum of gradients over a node.
+package struct NodeSum {
+  package let node: BlockNode
+  package let sum: Floats
+
+  /// Sums vectors along the tree into that of the node's first block.
+  ///
+  /// - Parameter vectors: one per block of this place; used up.
+  package func add(_ vectors: [Floats], count: Int) {
+    var stack: [Floats] = []
+    for (block, additions) in zip(node.here, node.additions) {
+      stack.append(vectors[block])
+      for _ in 0..<additions {
+        let right = stack.removeLast()
+        MoE.add(right, to: stack[stack.count - 1], count: count)
+      }
+    }
+  }
+}
+
+/// How what the blocks of a batch add up to is summed over the whole batch, wherever its blocks are worked on.
 package protocol BlockSums: AnyObject {
-  /// Where the blocks of this place stand in the batch.
+  /// The nodes that the blocks of this place make up, as few as the tree allows, ascending.
   ///
   /// - Parameter blocks: how many are worked on here.
-  func place(ofBlocks blocks: Int) -> (first: Int, count: Int)
+  func nodes(ofBlocks blocks: Int) -> [BlockNode]
 
   /// The sum of vectors of `length` that this place's blocks counted, over the whole batch, the same everywhere.
   func combine(_ perBlock: [[Double]], length: Int) throws -> [Double]
@@ -13,81 +49,7 @@ package protocol BlockSums: AnyObject {
   /// Writes the sum of gradients over the whole batch, of the parameters that this place updates.
   ///
   /// - Parameters:
-  ///   - nodes: the sums of this place's blocks; one of them may lie in `gradients` itself.
+  ///   - nodes: the sums of this place's nodes; the first may lie in `gradients` itself.
   ///   - count: floats of a vector.
-  func total(_ nodes: [TreeSum.Node], count: Int, into gradients: Floats) throws
-}
-
-/// All blocks in one place.
-package final class WholeBatch: BlockSums {
-  package init() {}
-
-  package func place(ofBlocks blocks: Int) -> (first: Int, count: Int) { (0, blocks) }
-
-  package func combine(_ perBlock: [[Double]], length: Int) -> [Double] {
-    perBlock.isEmpty ? Array(repeating: 0, count: length) : treeSum(perBlock)
-  }
-
-  package func total(_ nodes: [TreeSum.Node], count: Int, into gradients: Floats) {
-    guard let node = nodes.first else {
-      gradients.update(repeating: 0, count: count)
-      return
-    }
-    if node.sum != gradients { gradients.update(from: node.sum, count: count) }
-  }
-}
-
-/// The gradients of one network's parameters, block by block, on their way to the sum over the batch.
-final class BlockGradients {
-  private let gradients: Floats
-  private let count: Int
-  private let tree: TreeSum?
-  private let sums: any BlockSums
-  private var pushed: [Floats] = []
-  private var isFirst = true
-
-  /// - Parameter blocks: the most that are worked on here; a single one writes its gradients where the sum will be.
-  init(_ parameters: Parameters, blocks: Int, sums: any BlockSums) {
-    guard let training = parameters.training else {
-      preconditionFailure("only parameters in training have gradients")
-    }
-    gradients = training.gradients
-    count = parameters.trainedCount
-    tree = blocks > 1 ? TreeSum(count: parameters.trainedCount) : nil
-    self.sums = sums
-  }
-
-  /// Where the next block's gradients go: those of the first to the place of the sum, which saves a copy of it.
-  func next() -> Floats {
-    defer { isFirst = false }
-    return isFirst ? gradients : tree?.nextBlock() ?? gradients
-  }
-
-  /// Takes a block's gradients; blocks come in ascending order.
-  ///
-  /// - Parameters:
-  ///   - block: its number among the blocks of this place.
-  ///   - blocks: how many there are.
-  func push(_ target: Floats, block: Int, of blocks: Int) {
-    let first = sums.place(ofBlocks: blocks).first
-    if let tree {
-      tree.push(target, block: first + block)
-    } else {
-      pushed.append(target)
-    }
-  }
-
-  /// Sums over the batch.
-  ///
-  /// - Parameter blocks: how many were pushed.
-  func finish(blocks: Int) throws {
-    let (first, count) = sums.place(ofBlocks: blocks)
-    precondition(tree != nil || pushed.count <= 1, "several blocks are summed along a tree")
-    let nodes =
-      tree?.finish(count: count)
-      ?? pushed.map { TreeSum.Node(blocks: first..<first + 1, sum: $0) }
-    pushed = []
-    isFirst = true
-    try sums.total(nodes, count: self.count, into: gradients)
-  }
+  func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) throws
 }

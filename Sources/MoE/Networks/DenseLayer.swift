@@ -10,13 +10,6 @@ struct DenseLayer {
       values + weight, outputs: outputs, x, bias: values + bias, rectify: rectify, into: y, in: workspace)
   }
 
-  func parameterGradients(
-    _ gradient: FeatureMap, input: FeatureMap, into gradients: Floats, in workspace: Workspace
-  ) {
-    DenseProduct.weightGradient(gradient, input, into: gradients + weight, in: workspace)
-    biasGradient(gradient, into: gradients + bias)
-  }
-
   /// - Parameter input: the layer's input where it is another layer's rectified output: the gradient is that before its
   ///   ReLU.
   func inputGradient(

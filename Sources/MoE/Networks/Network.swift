@@ -6,7 +6,7 @@ package enum NetworkMode { case training, evaluation }
 /// One network: its parameters and its forward and backward passes over batches cut in blocks.
 ///
 /// An expert sees its rows as one block. The gate sees the batch as blocks of a fixed number of rows, so that its bits do
-/// not depend on which rank works on which block. What is summed over blocks goes along the tree of ``TreeSum``.
+/// not depend on which rank works on which block. What is summed over blocks goes along a tree, see ``BlockSums``.
 package final class Network {
   package let spec: NetworkSpec
   package let parameters: Parameters
@@ -23,11 +23,10 @@ package final class Network {
 
   /// - Parameters:
   ///   - training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
-  ///   - blocks: the most blocks of a batch that are worked on here in training.
   ///   - sums: how sums over blocks become those of the whole batch.
   ///   - team: works on the blocks.
   package init(
-    _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false, blocks: Int = 1,
+    _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false,
     sums: any BlockSums = WholeBatch(), team: ThreadTeam = .alone()
   ) {
     precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
@@ -37,7 +36,6 @@ package final class Network {
     self.parameters = parameters
     self.sums = sums
     self.team = team
-    gradients = training ? BlockGradients(parameters, blocks: blocks, sums: sums) : nil
     convolutions =
       spec.hasStem
       ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters, team: team))
@@ -48,6 +46,10 @@ package final class Network {
         weight: parameters.offset(of: "\(prefix).\(name).weight"),
         bias: parameters.offset(of: "\(prefix).\(name).bias"))
     }
+    // A stack writes the gradients of its convolutions, whose tensors come first, block by block.
+    gradients =
+      training
+      ? BlockGradients(parameters, blockFloats: spec.hasStem ? 0 : layers[0].weight, sums: sums) : nil
   }
 
   private enum Convolutions {
@@ -77,7 +79,10 @@ package final class Network {
 
   /// Runs the network over all blocks; the passes live in the workspace.
   package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
-    let pieces = blocks.map { workspace.piece(spec.workspaceBytes(rows: $0.rows)) }
+    let rows = blocks.map(\.rows).max() ?? 0
+    let pieces = blocks.map { _ in
+      workspace.piece(spec.workspaceBytes(rows: rows, blocks: blocks.count))
+    }
     if case .stem(let stem) = convolutions { try stem.prepare(blocks, mode: mode, sums) }
     return try forward(blocks, mode: mode, in: pieces)
   }
@@ -152,44 +157,35 @@ package final class Network {
     guard let training = parameters.training, let gradients else {
       preconditionFailure("only a network in training has gradients")
     }
+    let nodes = gradients.nodes(blocks: passes.count)
+    var found = [BlockBackward?](repeating: nil, count: passes.count)
+    let isSingle = passes.count == 1
+    team.fill(&found) { index in
+      let pass = passes[index]
+      var block = denseBackward(pass, outputs[index], hidden: hidden?[index])
+      // A single block's maps are still in the cache, where the stem's images would take their place.
+      if isSingle { sumDense(passes, [block], nodes) }
+      if case .stem(let stem) = convolutions, case .stem(let which) = pass.convolutions {
+        block.stemSums = stem.backward(
+          pass.tiles, activation: pass.activations[0], gradient: block.gradients[0], which: which)
+      }
+      return block
+    }
+    let blocks = found.compactMap { $0 }
+    if !isSingle { sumDense(passes, blocks, nodes) }
     switch convolutions {
     case .stem(let stem):
-      var perBlock = [[Double]](repeating: [], count: passes.count)
-      // As many blocks at a time as there are threads, so that few buffers are between the caches.
-      for first in stride(from: 0, to: passes.count, by: team.threads) {
-        let wave = first..<min(first + team.threads, passes.count)
-        let targets = wave.map { _ in gradients.next() }
-        var sums = [[Double]?](repeating: nil, count: wave.count)
-        team.fill(&sums) { index in
-          let pass = passes[first + index]
-          let gradient = denseBackward(
-            pass, outputs[first + index], hidden: hidden?[first + index], into: targets[index])
-          guard case .stem(let which) = pass.convolutions else { return [] }
-          return stem.backward(
-            pass.tiles, activation: pass.activations[0], gradient: gradient, which: which)
-        }
-        for (index, block) in wave.enumerated() {
-          perBlock[block] = sums[index] ?? []
-          gradients.push(targets[index], block: block, of: passes.count)
-        }
-      }
-      try gradients.finish(blocks: passes.count)
+      try gradients.finish(nodes)
       stem.writeGradients(
-        try sums.combine(perBlock, length: stem.sumCount), into: training.gradients)
+        try sums.combine(blocks.map(\.stemSums), length: stem.sumCount), into: training.gradients)
     case .stack(let stack):
-      let targets = passes.map { _ in gradients.next() }
-      var convolved = [FeatureMap?](repeating: nil, count: passes.count)
-      team.fill(&convolved) { block in
-        denseBackward(passes[block], outputs[block], hidden: hidden?[block], into: targets[block])
-      }
+      let targets = gradients.blockTargets(nodes)
       try stack.backward(
         passes.compactMap { pass in
           if case .stack(let stages) = pass.convolutions { stages } else { nil }
-        }, gradients: convolved.compactMap { $0 }, into: targets, in: passes.map(\.workspace))
-      for (index, target) in targets.enumerated() {
-        gradients.push(target, block: index, of: passes.count)
-      }
-      try gradients.finish(blocks: passes.count)
+        }, gradients: blocks.map { $0.gradients[0] }, into: targets, in: passes.map(\.workspace))
+      gradients.addBlocks(nodes, targets)
+      try gradients.finish(nodes)
       stack.writeNormGradients(into: training.gradients)
     }
     work.backwardFlops += passes.reduce(0) { $0 + $1.tiles.rows } * spec.backwardFlops
@@ -200,25 +196,61 @@ package final class Network {
     parameters.training?.gradients.update(repeating: 0, count: parameters.trainedCount)
   }
 
-  /// The dense layers' gradients of a block.
-  ///
-  /// - Returns: the gradient of the convolutions' output, not yet that before its ReLU.
+  /// What a block's backward pass through the dense layers gives.
+  private struct BlockBackward {
+    /// The gradients of ``Pass/activations``: before the ReLU, but for the convolutions' output.
+    var gradients: [FeatureMap]
+    /// Of every layer.
+    var biases: [Floats] = []
+    /// Of a stem.
+    var stemSums: [Double] = []
+  }
+
   private func denseBackward(
-    _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?, into gradients: Floats
-  ) -> FeatureMap {
+    _ pass: Pass, _ outputGradient: FeatureMap, hidden: FeatureMap?
+  ) -> BlockBackward {
     let workspace = pass.workspace
     var gradient = outputGradient
-    for index in layers.indices.reversed() {
+    var result = BlockBackward(gradients: [outputGradient])
+    for (index, layer) in layers.enumerated().reversed() {
+      let bias = workspace.floats(layer.outputs)
+      biasGradient(gradient, into: bias)
+      result.biases.insert(bias, at: 0)
       let input = pass.activations[index]
-      layers[index].parameterGradients(gradient, input: input, into: gradients, in: workspace)
       let inputGradient = workspace.map(features: input.features, rows: input.rows)
-      layers[index].inputGradient(
+      layer.inputGradient(
         gradient, rectifiedBy: index > 0 ? input : nil, values: parameters.values, into: inputGradient,
         in: workspace)
       if index == layers.count - 1, let hidden { add(hidden, to: inputGradient) }
       gradient = inputGradient
+      result.gradients.insert(gradient, at: 0)
     }
-    return gradient
+    return result
+  }
+
+  /// The gradients of the dense layers' tensors over every node; threads take their shares of each layer's columns.
+  private func sumDense(
+    _ passes: [Pass], _ blocks: [BlockBackward], _ nodes: [NodeSum]
+  ) {
+    let shares = min(team.threads, passes.count)
+    team.run(shares) { share in
+      for sum in nodes {
+        for (index, layer) in layers.enumerated() {
+          DenseProduct.weightGradient(
+            sum.node.here.map {
+              .init(gradient: blocks[$0].gradients[index + 1], input: passes[$0].activations[index])
+            }, additions: sum.node.additions, share: (share, of: shares), into: sum.sum + layer.weight,
+            in: passes[share].workspace)
+        }
+      }
+    }
+    for sum in nodes {
+      for (index, layer) in layers.enumerated() {
+        let biases = blocks.map { $0.biases[index] }
+        sum.add(biases, count: layer.outputs)
+        (sum.sum + layer.bias).update(from: biases[sum.node.here.lowerBound], count: layer.outputs)
+      }
+    }
   }
 }
 

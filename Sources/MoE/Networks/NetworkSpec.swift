@@ -112,15 +112,21 @@ public struct NetworkSpec: Equatable, Sendable {
   public var backwardFlops: Int { 2 * forwardFlops - (stages.first?.flops ?? 0) }
 
   /// Bytes that the activations and their gradients take for a block of so many rows, and what is scratch beside them.
-  package func workspaceBytes(rows: Int) -> Int { mapBytes(rows: rows) + scratchBytes(rows: rows) }
+  ///
+  /// - Parameter blocks: those that are worked on together, of at most so many rows each.
+  package func workspaceBytes(rows: Int, blocks: Int = 1) -> Int {
+    mapBytes(rows: rows) + scratchBytes(rows: rows, blocks: blocks)
+  }
 
-  /// Bytes of the scratch memory of a dense layer's products and of a convolution stage.
-  package func scratchBytes(rows: Int) -> Int {
+  /// Bytes of the scratch memory of a dense layer's products, of the bias gradients and of a convolution stage.
+  package func scratchBytes(rows: Int, blocks: Int = 1) -> Int {
     let products = dense.map {
-      DenseProduct.layerWorkspaceBytes(inputs: $0.inputs, outputs: $0.outputs, rows: rows)
+      DenseProduct.layerWorkspaceBytes(
+        inputs: $0.inputs, outputs: $0.outputs, rows: rows, blocks: blocks)
     }
     let stage = hasStem ? 0 : stages.indices.map { stages[$0].scratchBytes(inputGradient: $0 > 0) }.max() ?? 0
-    return (products.max() ?? 0) + stage
+    let biases = dense.reduce(0) { $0 + Workspace.bytes(floats: $1.outputs) }
+    return (products.max() ?? 0) + biases + stage
   }
 
   private func mapBytes(rows: Int) -> Int {
