@@ -8,13 +8,13 @@ public final class Trainer {
   let communicator: any Communicator
   /// Where checkpoints and records go; nil: nothing is kept.
   private let run: RunDirectory?
-  private let observer: any TrainingObserver
+  let observer: any TrainingObserver
   private let resumedFrom: String?
   /// The model and its counters.
   package let session: ModelSession
   let split: ValidationSplit
-  private var position = RunPosition()
-  private var sums: MetricsAccumulator
+  var position = RunPosition()
+  var sums: MetricsAccumulator
   private var epochSeconds = 0.0
   private var epochRowsTimed = 0
   private var bytesBefore = 0
@@ -23,15 +23,15 @@ public final class Trainer {
   private var epochLines: [MetricsRecord] = []
   private var epochSteps = 0
   private var samplesTrained = 0
-  private var lastCheckpoint: String?
-  private var failedSaves = 0
-  private let directory: String?
+  var lastCheckpoint: String?
+  var failedSaves = 0
+  let directory: String?
   let hosts: [String]
   /// What the placement was chosen with; nil where it was given, or had no choice.
   private let costModel: StepModel?
   private var began = RunPosition()
   /// SHA-256 of the run that is distilled.
-  private var teacher: String?
+  var teacher: String?
   private let start = PhaseClock.now()
 
   /// - Parameters:
@@ -92,31 +92,13 @@ public final class Trainer {
     began = position
   }
 
-  private func restore(_ path: String, teacher source: CheckpointFile?) throws {
-    let file = try CheckpointFile(path: path)
-    try TrainingState.checkData(file, data)
-    guard file.metadata["teacher"] == source?.contentChecksum else {
-      throw Failure(
-        .badData,
-        "\(path): its gate learns from the run with the checksum \(file.metadata["teacher"] ?? "none"), but "
-          + "--distill-from \(source?.path ?? "was not given and so") has \(source?.contentChecksum ?? "none")"
-      )
-    }
-    if let source { try TrainingState.teach(session.parts, from: source) }
-    position = try TrainingState.position(file.metadata, file: path)
-    try TrainingState.load(file, into: session.parts, moments: true)
-    if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
-      sums = try MetricsAccumulator(text: text, file: path)
-    }
-  }
-
   /// The rank of every expert.
   public var owners: [Int] { session.parts.placement.owners }
 
   /// Where the run stands.
   public var currentPosition: RunPosition { position }
 
-  private var isRoot: Bool { communicator.rank == 0 }
+  var isRoot: Bool { communicator.rank == 0 }
   var stepsPerEpoch: Int {
     (split.train.count + configuration.batchSize - 1) / configuration.batchSize
   }
@@ -169,7 +151,7 @@ public final class Trainer {
       stepsExecuted: position.step - began.step, resumedFrom: resumedFrom)
   }
 
-  private func writeStatus(_ state: RunState, reason: String? = nil) throws {
+  func writeStatus(_ state: RunState, reason: String? = nil) throws {
     try run?.write(status: status(state, reason: reason))
   }
 
@@ -253,7 +235,7 @@ public final class Trainer {
     return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : .none
   }
 
-  private var lastSaveSeconds = 0.0
+  var lastSaveSeconds = 0.0
 
   /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
   private func agreeToStop(_ raised: Float) throws -> StopWord {
@@ -321,42 +303,5 @@ public final class Trainer {
     line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
     line.denseFlops = metrics.rows * experts * perRow
     return line
-  }
-
-  // MARK: Checkpoints
-
-  /// Writes a checkpoint; a failure is a warning while training goes on, and an error at the end or the third time.
-  @discardableResult
-  private func save(final: Bool = false) throws -> Bool {
-    guard let directory else { return false }
-    let parts = session.parts
-    try communicator.agree(
-      TrainingState.nonFinite(parts).map {
-        Failure(
-          .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
-      })
-    try parts.gatherMoments()
-    let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
-    let begin = PhaseClock.now()
-    do {
-      _ = try session.clock.measure(.checkpoint) {
-        try CheckpointWriter.write(
-          directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
-          metadata: TrainingState.metadata(
-            configuration: configuration, data: data, position: position, sums: sums, teacher: teacher),
-          over: communicator)
-      }
-    } catch let failure as Failure {
-      failedSaves += 1
-      if final || failedSaves >= 3 { throw AgreedError(failure) }
-      if isRoot { observer.note("checkpoint \(name) was not written: \(failure); training goes on") }
-      return false
-    }
-    failedSaves = 0
-    lastSaveSeconds = PhaseClock.now() - begin
-    lastCheckpoint = name
-    if isRoot { observer.checkpointWritten(name) }
-    try writeStatus(.running)
-    return true
   }
 }
