@@ -14,11 +14,7 @@ struct BenchCommand: ParsableCommand {
 
   @OptionGroup var settings: SettingOptions<TrainingDefaults>
 
-  @Option(
-    help: ArgumentHelp(
-      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE")
-  )
-  var config: [String] = []
+  @OptionGroup var files: ConfigurationFiles
 
   @Option(
     help: ArgumentHelp(
@@ -67,7 +63,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func makeRequest(_ environment: [String: String]) throws -> BenchmarkRequest {
-    let configuration = try settings.resolve(config)
+    let configuration = try settings.resolve(files.layers)
     var request = BenchmarkRequest(
       configuration: configuration, size: try DataLoading.size(configuration, environment))
     _ = try ModelOutline(configuration, size: request.size)
@@ -121,9 +117,9 @@ enum Words {
 }
 
 extension SettingOptions {
-  /// The configuration of YAML files and the command line, for commands that train nothing.
-  func resolve(_ files: [String]) throws -> Configuration {
-    try Configuration.resolve(files.map { try ConfigurationLayer(file: $0) } + [layer]).configuration
+  /// The configuration of files and the command line, for commands that train nothing.
+  func resolve(_ files: [ConfigurationLayer]) throws -> Configuration {
+    try Configuration.resolve(files + [layer]).configuration
   }
 }
 

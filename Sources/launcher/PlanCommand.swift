@@ -14,11 +14,7 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var settings: SettingOptions<TrainingDefaults>
 
-  @Option(
-    help: ArgumentHelp(
-      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE")
-  )
-  var config: [String] = []
+  @OptionGroup var files: ConfigurationFiles
 
   @Option(help: ArgumentHelp("Ranks, from 1 to 1000000.", valueName: "N"))
   var ranks = 2
@@ -59,8 +55,8 @@ struct PlanCommand: ParsableCommand {
 
   private func output(_ environment: [String: String]) throws -> String {
     try check()
-    let files = against.map { ["\($0)/config.yaml"] } ?? []
-    let configuration = try settings.resolve(files + config)
+    let ofRun = try against.map { try ConfigurationLayer(file: "\($0)/config.yaml") }
+    let configuration = try settings.resolve([ofRun].compactMap { $0 } + files.layers)
     let size = try DataLoading.size(configuration, environment)
     let outline = try ModelOutline(configuration, size: size)
     let file = try costs.map { path in try CostFile(path: path) }

@@ -16,11 +16,7 @@ struct TrainCommand: ParsableCommand {
 struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   @OptionGroup var settings: SettingOptions<Defaults>
 
-  @Option(
-    help: ArgumentHelp(
-      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE")
-  )
-  var config: [String] = []
+  @OptionGroup var files: ConfigurationFiles
 
   @Option(
     help: ArgumentHelp(
@@ -70,12 +66,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
 
   private func prepare(base: [ConfigurationLayer], _ environment: [String: String]) throws -> Preparation {
     var layers = base
-    layers += try config.map { path in
-      guard let bytes = FileManager.default.contents(atPath: path) else {
-        throw Failure(.notFound, "cannot read configuration \(path); give an existing file to --config")
-      }
-      return try ConfigurationLayer(yaml: String(decoding: bytes, as: UTF8.self), file: path)
-    }
+    layers += try files.layers
     layers.append(settings.layer)
     var notes: [String] = []
     let checkpoint = try resumedCheckpoint(&notes, layers)

@@ -96,7 +96,8 @@ struct ConfigurationYAMLTests {
   }
 
   @Test func aMissingFileIsNotFound() {
-    #expect(throws: Failure(.notFound, "configuration file /nowhere/a.yaml not found")) {
+    #expect(throws: Failure(.notFound, "configuration file /nowhere/a.yaml not found; give one that exists"))
+    {
       try ConfigurationLayer(file: "/nowhere/a.yaml")
     }
   }

@@ -23,7 +23,10 @@ public struct ModelOutline {
   /// - Throws: ``Failure`` with the exit code for wrong usage where the model does not fit the data.
   public init(_ configuration: Configuration, size: DataSetSize) throws(Failure) {
     guard let family = NetworkFamily.named(configuration.model) else {
-      throw Failure(.usage, "unknown model '\(configuration.model)'")
+      throw Failure(
+        .usage,
+        "unknown model '\(configuration.model)'; known are "
+          + NetworkFamily.all.map(\.name).joined(separator: ", "))
     }
     if let reason = family.misfit(size.shape) {
       throw Failure(
@@ -122,6 +125,7 @@ public struct ModelOutline {
     guard gate, gateComputes else { return bytes }
     let spec = gateRequest.family.gate(input: input, experts: experts)
     bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
-    return bytes + (trainsGate ? blocks : 1) * spec.workspaceBytes(rows: blockRows)
+    let kept = trainsGate ? blocks : 1
+    return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept)
   }
 }

@@ -22,44 +22,42 @@ package enum PeakRate {
   /// Enough chains to hide the latency of an instruction on two ports, as many as sixteen registers hold.
   @inline(never)
   private static func sixChains(_ count: Int, _ factor: Float, _ term: Float) -> Float {
-    let x = lanes_splat(factor)
-    let y = lanes_splat(term)
-    var (a, b, c) = (lanes_splat(1), lanes_splat(2), lanes_splat(3))
-    var (d, e, f) = (lanes_splat(4), lanes_splat(5), lanes_splat(6))
-    for _ in 0..<count {
-      a = lanes_fma(a, x, y)
-      b = lanes_fma(b, x, y)
-      c = lanes_fma(c, x, y)
-      d = lanes_fma(d, x, y)
-      e = lanes_fma(e, x, y)
-      f = lanes_fma(f, x, y)
-    }
-    return (a + b + c + d + e + f)[0]
+    let (x, y) = (lanes_splat(factor), lanes_splat(term))
+    var chains = SixChains()
+    for _ in 0..<count { chains.multiplyAdd(x, y) }
+    return chains.sum
   }
 
   /// The same for thirty-two registers of sixteen lanes.
   @inline(never)
   private static func twelveChains(_ count: Int, _ factor: Float, _ term: Float) -> Float {
-    let x = lanes_splat(factor)
-    let y = lanes_splat(term)
-    var (a, b, c) = (lanes_splat(1), lanes_splat(2), lanes_splat(3))
-    var (d, e, f) = (lanes_splat(4), lanes_splat(5), lanes_splat(6))
-    var (g, h, i) = (lanes_splat(7), lanes_splat(8), lanes_splat(9))
-    var (j, k, l) = (lanes_splat(10), lanes_splat(11), lanes_splat(12))
+    let (x, y) = (lanes_splat(factor), lanes_splat(term))
+    var (chains, others) = (SixChains(), SixChains())
     for _ in 0..<count {
+      chains.multiplyAdd(x, y)
+      others.multiplyAdd(x, y)
+    }
+    return chains.sum + others.sum
+  }
+
+  private struct SixChains {
+    private var a = lanes_splat(1)
+    private var b = lanes_splat(2)
+    private var c = lanes_splat(3)
+    private var d = lanes_splat(4)
+    private var e = lanes_splat(5)
+    private var f = lanes_splat(6)
+
+    @inline(__always)
+    mutating func multiplyAdd(_ x: SIMD16<Float>, _ y: SIMD16<Float>) {
       a = lanes_fma(a, x, y)
       b = lanes_fma(b, x, y)
       c = lanes_fma(c, x, y)
       d = lanes_fma(d, x, y)
       e = lanes_fma(e, x, y)
       f = lanes_fma(f, x, y)
-      g = lanes_fma(g, x, y)
-      h = lanes_fma(h, x, y)
-      i = lanes_fma(i, x, y)
-      j = lanes_fma(j, x, y)
-      k = lanes_fma(k, x, y)
-      l = lanes_fma(l, x, y)
     }
-    return (a + b + c + d + e + f + g + h + i + j + k + l)[0]
+
+    var sum: Float { (a + b + c + d + e + f)[0] }
   }
 }

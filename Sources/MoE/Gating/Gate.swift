@@ -23,11 +23,11 @@ package struct GateRequest {
   package let classes: Int
   package let blockRows: Int
   /// The most blocks of a batch that one place works on in training.
-  package let batchBlocks: Int
+  package var batchBlocks: Int
   /// How sums over blocks become those of the whole batch.
-  package let sums: any BlockSums
+  package var sums: any BlockSums
   /// Works on the blocks.
-  package let team: ThreadTeam
+  package var team: ThreadTeam
   /// Whether the gate's tensors are trained.
   package var training: Bool
   /// The expert of every class, where the user gave one.

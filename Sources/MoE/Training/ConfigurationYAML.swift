@@ -69,7 +69,9 @@ extension ConfigurationLayer {
   /// - Throws: ``Failure``: not found, not readable, or not what a configuration may be.
   public init(file: String, ifMissing: ConfigurationLayer? = nil) throws(Failure) {
     guard let bytes = try SafeFile.read(file, limit: 16 * Self.largestFile) else {
-      guard let ifMissing else { throw Failure(.notFound, "configuration file \(file) not found") }
+      guard let ifMissing else {
+        throw Failure(.notFound, "configuration file \(file) not found; give one that exists")
+      }
       self = ifMissing
       return
     }

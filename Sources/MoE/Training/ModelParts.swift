@@ -30,50 +30,37 @@ package final class ModelParts {
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
     load: PlacementLoad? = nil
   ) throws {
-    guard let family = NetworkFamily.named(configuration.model) else {
-      throw Failure(
-        .usage,
-        "unknown model '\(configuration.model)'; known are "
-          + NetworkFamily.all.map(\.name).joined(separator: ", "))
-    }
-    let shape = data.train.shape
-    if let reason = family.misfit(shape) {
-      throw Failure(
-        .usage,
-        "model '\(family.name)' does not fit data set '\(data.name)': \(reason); choose another --model")
-    }
+    let outline = try ModelOutline(configuration, size: DataSetSize(data))
+    let team = ThreadTeam(threads: configuration.threads)
+    let replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator) : nil
     let design = configuration.gateDesign
-    if let objection = design.objection(to: family) { throw Failure(.usage, objection) }
-    self.family = family
-    input = shape
-    classes = data.classes
+    let trained = training && configuration.trainsExperts
+    let blocks = outline.blocks
+    var request = outline.gateRequest
+    request.training = training && configuration.trainsGate
+    request.team = team
+    if let replicas {
+      request.sums = replicas
+      request.batchBlocks = (blocks + communicator.size - 1) / communicator.size
+    }
+    let rule = StepRule(configuration, gate: request, training: training)
+    let spec = outline.expertSpec
+    family = request.family
+    input = outline.input
+    classes = outline.classes
     rank = communicator.rank
-    hasGate = configuration.gate != .none
-    trainsGate = training && configuration.trainsGate
-    trainsExperts = training && configuration.trainsExperts
-    let count = configuration.modelExperts
-    let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
-    let blocks = BatchBlocks(
-      rows: configuration.batchSize, blockRows: configuration.blockRows, ranks: communicator.size)
-    team = ThreadTeam(threads: configuration.threads)
-    replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator) : nil
-    let request = GateRequest(
-      family: family, input: shape, experts: count, classes: data.classes,
-      blockRows: configuration.blockRows,
-      batchBlocks: replicas == nil
-        ? blocks.count : (blocks.count + communicator.size - 1) / communicator.size,
-      sums: replicas ?? WholeBatch(), team: team, training: trainsGate,
-      expertOfClass: try lists?.expertOfClass(classes: data.classes, dataset: data.name))
+    hasGate = outline.hasGate
+    trainsGate = request.training
+    trainsExperts = trained
     gateRequest = request
     gateSize = design.size(request)
-    expertSpec = family.expert(input: shape, classes: data.classes)
-    let rule = StepRule(configuration, gate: request, training: training)
-    let outline = try ModelOutline(configuration, size: DataSetSize(data))
+    expertSpec = spec
+    self.team = team
+    self.replicas = replicas
     placement = try ExpertPlacement(
-      configuration.placement, experts: count, ranks: communicator.size, load: load ?? outline.flopLoad)
+      configuration.placement, experts: outline.experts, ranks: communicator.size,
+      load: load ?? outline.flopLoad)
     gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
-    let spec = expertSpec
-    let trained = trainsExperts
     experts = placement.expertsOfRank[communicator.rank].map {
       Network(
         spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0)

@@ -69,21 +69,16 @@ extension Step {
     }
   }
 
+  /// Brings parts of a map of rank 0 to the shards, and rank 0's word to all.
   func deliver(_ whole: FeatureMap?, into part: FeatureMap, _ batch: Batch, word: Float) throws -> Float {
     try clock.meet()
     return try clock.measure(.combine) { try channel.scatter(whole, into: part, batch.blocks, word: word) }
   }
 
-  /// Brings rank 0's messages to the shards, and its word to all. A replicated gate's messages are where they are wanted,
-  /// so that the word travels alone.
-  func deliverMessage(_ whole: FeatureMap?, into part: FeatureMap, _ batch: Batch, word: Float) throws
-    -> Float
-  {
-    guard parts.replicas != nil else { return try deliver(whole, into: part, batch, word: word) }
-    let nothing = FeatureMap(base: part.base, features: 0, rows: part.rows)
-    return try deliver(
-      communicator.rank == 0 ? FeatureMap(base: part.base, features: 0, rows: batch.blocks.rows) : nil,
-      into: nothing, batch, word: word)
+  /// Brings rank 0's word to all; a replicated gate's messages are where they are wanted.
+  func deliverWord(_ batch: Batch, word: Float) throws -> Float {
+    try deliver(
+      rootMap(0, batch.blocks), into: workspace.map(features: 0, rows: batch.labels.count), batch, word: word)
   }
 
   /// The scores of all shards on rank 0; nil elsewhere.

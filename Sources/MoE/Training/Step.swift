@@ -119,12 +119,17 @@ package final class Step {
         into: wholeMessage ?? message)
     }
 
+    func deliverMessage() throws -> Float {
+      parts.replicas == nil
+        ? try deliver(wholeMessage, into: message, batch, word: word) : try deliverWord(batch, word: word)
+    }
+
     // 3. Selection turns scores into (row, expert) pairs, for routing where scores do not wait for answers.
     let scores = workspace.map(features: experts, rows: shard.count)
     var table: SlotTable?
     var said = Float(0)
     if rule.routing != .all {
-      said = try deliverMessage(wholeMessage, into: message, batch, word: word)
+      said = try deliverMessage()
       let nothing = workspace.map(features: 0, rows: shard.count)
       table = try select(
         ShardRows(message: message, answers: nothing, layout: rule.mixture.layout, labels: batch.labels),
@@ -154,7 +159,7 @@ package final class Step {
     let shardRows = ShardRows(
       message: message, answers: slots, layout: rule.mixture.layout, labels: batch.labels)
     if rule.routing == .all {
-      said = try deliverMessage(wholeMessage, into: message, batch, word: word)
+      said = try deliverMessage()
       table = try select(shardRows, into: scores)
     }
     bank.countSelected(table, rows: shard.count)
