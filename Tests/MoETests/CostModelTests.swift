@@ -218,6 +218,25 @@ struct CostModelTests {
     #expect(try self.plan(outline, ranks: 1000).text.contains("computed by 4 ranks"))
   }
 
+  /// With messages that cost α whatever their size, four ranks gather in two rounds and reduce in a ring of 2 · 3 messages.
+  /// BatchNorm in every convolution is a vector per pass; a first convolution gathers its gradient, normalised or not.
+  @Test(arguments: [("mnist", 0, 1), ("fashion-mnist", 1, 1), ("cifar-100", 2, 2)])
+  func aReplicatedGatePaysForItsSums(dataset: String, forward: Int, backward: Int) throws {
+    let alpha = 1e-3
+    let outline = try outline(dataset)
+    #expect(outline.gateSpec.convolutions.filter(\.batchNorm).count == forward)
+    let message = MessageCost(latency: alpha, bandwidth: .infinity)
+    let links = Links(within: message, between: message, ranksPerHost: nil)
+    func phases(_ links: Links) -> [Double] {
+      StepModel(outline, flopCosts(outline), links).predict(ranks: 4, gate: .replicated).first
+    }
+    let difference = zip(phases(links), phases(free)).map { $0 - $1 }
+    let blocks = min(outline.blocks, 4)
+    #expect(abs(difference[Phase.gate.index] - alpha * Double(2 * forward)) < 1e-9)
+    #expect(
+      abs(difference[Phase.gateBackward.index] - alpha * Double(2 * backward + 2 * (blocks - 1))) < 1e-9)
+  }
+
   @Test func slowLinksKeepTheModelOnOneRank() throws {
     let slow = MessageCost(latency: 1, bandwidth: 1e3)
     let outline = try outline("mnist")

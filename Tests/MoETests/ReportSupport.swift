@@ -112,6 +112,7 @@ final class FakeRun {
         )
       }, steps: 12, samples: 1200)
     timing.stepSeconds = [0.1]
+    timing.prediction = .init(phases: Phase.allCases.map { _ in 0 }, step: 0.09)
     try write(
       "summary.json",
       RunSummary(status: status, metrics: [], timing: timing, account: Self.account, runDirectory: path).json

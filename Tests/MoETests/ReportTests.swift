@@ -39,6 +39,8 @@ struct ReportTests {
     #expect(
       sentences.contains(
         "In training the experts did 25.0 % of the FLOPs of dense experts; with the gate 62.5 %."))
+    #expect(
+      page.text.contains("A step on rank 0 took 100.00 ms (median); the cost model predicted 90.00 ms."))
     #expect(page.named("h1").map(\.text) == ["run"])
     #expect(page.named("pre").map(\.text) == ["moe-dist train --config \(run.path)/config.yaml"])
   }

@@ -52,6 +52,14 @@ public struct Links: Equatable, Sendable {
     return here * within.latency(bytes: 0) + max(0, all - here) * between.latency(bytes: 0)
   }
 
+  /// What every rank gives goes to all, so many bytes of each: ⌈log₂ N⌉ rounds, β·bytes·(N − 1) over the slowest link.
+  package func allGather(bytes: Double, ranks: Int) -> Double {
+    guard ranks > 1 else { return 0 }
+    let link = onHost(ranks) < ranks ? between : within
+    let latency = link.latency(bytes: bytes)
+    return barrier(ranks: ranks) + Double(ranks - 1) * (link.seconds(bytes: bytes) - latency)
+  }
+
   /// A sum over ranks that all get: a ring, 2(N − 1)·α + 2·β·bytes·(N − 1)/N, over its slowest link.
   package func allReduce(bytes: Double, ranks: Int) -> Double {
     guard ranks > 1 else { return 0 }

@@ -64,6 +64,8 @@ public struct ModelOutline {
   public var hasGate: Bool { gateKind != .none }
   /// Whether the gate has tensors, and so work of its own.
   package var gateComputes: Bool { !gateSize.tensors.isEmpty }
+  /// The gate's network, of an attentive gate but for its last layer.
+  package var gateSpec: NetworkSpec { gateRequest.family.gate(input: input, experts: experts) }
   /// Blocks of a batch, K.
   public var blocks: Int { (batchRows + blockRows - 1) / blockRows }
   /// Whether every expert takes every row.
@@ -123,7 +125,7 @@ public struct ModelOutline {
         rule, experts: experts, pixels: input.pixels, batchRows: rows, blockRows: blockRows)
     }
     guard gate, gateComputes else { return bytes }
-    let spec = gateRequest.family.gate(input: input, experts: experts)
+    let spec = gateSpec
     bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
     let kept = trainsGate ? blocks : 1
     return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept)

@@ -148,8 +148,15 @@ package struct StepModel {
       barriers += 1
     }
     if layout.gate == .replicated, outline.trainsGate, outline.gateComputes {
-      seconds[Phase.gateBackward.index] = links.allReduce(
-        bytes: 4 * Double(outline.gateSize.parameterCount), ranks: layout.gateRanks)
+      let sums = outline.gateSpec.combinedSums
+      func combined(_ lengths: [Int]) -> Double {
+        lengths.reduce(0) { $0 + links.allGather(bytes: 8 * Double($1), ranks: ranks) }
+      }
+      seconds[Phase.gate.index] = combined(sums.forward)
+      seconds[Phase.gateBackward.index] =
+        combined(sums.backward)
+        + links.allReduce(
+          bytes: 4 * Double(outline.gateSize.parameterCount), ranks: layout.gateRanks)
     }
     seconds[Phase.waiting.index] = Double(barriers) * links.barrier(ranks: ranks)
     return seconds

@@ -43,6 +43,16 @@ public struct NetworkSpec: Equatable, Sendable {
     return list
   }
 
+  /// Lengths of the vectors of double precision that a step of training sums over the batch's blocks while it runs, see
+  /// ``BlockSums/combine(_:length:)``: BatchNorm's statistics, and in the backward pass what follows from them.
+  var combinedSums: (forward: [Int], backward: [Int]) {
+    let normalised = stages.filter(\.layer.batchNorm)
+    if hasStem {
+      return (normalised.map { _ in PatchMoments.sumCount + 1 }, stages.map { 10 * $0.filters })
+    }
+    return (normalised.map { 2 * $0.filters + 1 }, normalised.map { 2 * $0.filters })
+  }
+
   /// Features that the dense layers see, flattened channel by channel as PyTorch does.
   var convolvedFeatures: Int { stages.last?.features ?? 0 }
 

@@ -139,7 +139,9 @@ extension RunRecord {
     return Timing(
       steps: try reader.required("steps").count, samples: try reader.required("samples").count,
       loopSeconds: try reader.required("loop_seconds").amount,
-      samplesPerSecond: try reader.required("samples_per_second").amount, phases: phases, ranks: ranks)
+      samplesPerSecond: try reader.required("samples_per_second").amount,
+      stepSeconds: try reader["step_seconds_median"]?.amount,
+      predictedStepSeconds: try reader["predicted_step_seconds"]?.amount, phases: phases, ranks: ranks)
   }
 
   // MARK: - Lines

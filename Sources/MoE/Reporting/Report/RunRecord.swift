@@ -68,6 +68,9 @@ struct RunRecord {
     var samples: Int
     var loopSeconds: Double
     var samplesPerSecond: Double
+    /// Of a step on rank 0: the median, and what the cost model said before.
+    var stepSeconds: Double?
+    var predictedStepSeconds: Double?
     var phases: [Phase]
     var ranks: [Rank]
   }

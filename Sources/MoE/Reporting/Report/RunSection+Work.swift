@@ -51,11 +51,18 @@ extension RunSection {
     guard let timing = run.summary?.timing, let figure = figures.time else { return "" }
     let rate = countText(Int(min(timing.samplesPerSecond, 1e15)))
     let memory = timing.ranks.map { "rank \($0.rank) on \($0.host) \(bytesText($0.peakMemory))" }
+    func milliseconds(_ seconds: Double) -> String { "\(fixed(seconds * 1e3, 2)) ms" }
+    var step = ""
+    if let measured = timing.stepSeconds {
+      step = "A step on rank 0 took \(milliseconds(measured)) (median)"
+      step += timing.predictedStepSeconds.map { "; the cost model predicted \(milliseconds($0))." } ?? "."
+      step += " "
+    }
     return section(
       "Where the time went",
       "The last process: \(RunFindings.count(timing.steps, "step")), \(countText(timing.samples)) samples in "
         + "\(durationText(timing.loopSeconds)), \(rate) samples/s over \(RunFindings.count(timing.ranks.count, "rank")). "
-        + "Peak resident memory: \(memory.joined(separator: ", ")).")
+        + step + "Peak resident memory: \(memory.joined(separator: ", ")).")
       + ReportPage.grid([figure], id: id)
   }
 
