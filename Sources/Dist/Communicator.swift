@@ -31,12 +31,14 @@ public protocol Communicator: AnyObject {
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
     _ counts: Partition, rowBytes: Int, root: Int) throws(CommunicationError)
 
-  /// Collects `counts[r]` rows from every rank r on all ranks, in rank order.
+  /// Collects `counts[r]` rows from every rank r on all ranks, in rank order. What a rank sends may lie where it would
+  /// arrive, on all ranks or on none.
   func allGather(
     _ send: UnsafeRawBufferPointer, into receive: UnsafeMutableRawBufferPointer,
     _ counts: Partition, rowBytes: Int) throws(CommunicationError)
 
-  /// Sends `outgoing[r]` rows to every rank r and receives `incoming[r]` rows from it.
+  /// Sends `outgoing[r]` rows to every rank r and receives `incoming[r]` rows from it. The outgoing rows lie one behind
+  /// the other.
   func allToAll(
     _ send: UnsafeRawBufferPointer, _ outgoing: Partition,
     into receive: UnsafeMutableRawBufferPointer, _ incoming: Partition,

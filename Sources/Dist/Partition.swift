@@ -21,6 +21,22 @@ public struct Partition: Equatable, Sendable {
     self.total = total
   }
 
+  private init(counts: [Int], offsets: [Int], total: Int) {
+    self.counts = counts
+    self.offsets = offsets
+    self.total = total
+  }
+
+  /// The same places with a rank's rows left out of the exchange: they stay in the buffer as they are.
+  public func leavingOut(_ rank: Int) -> Partition {
+    var counts = counts
+    counts[rank] = 0
+    return Partition(counts: counts, offsets: offsets, total: total)
+  }
+
+  /// Rows that are exchanged with other ranks.
+  func rows(besides rank: Int) -> Int { counts.reduce(0, +) - counts[rank] }
+
   /// The rows of a rank.
   public subscript(rank: Int) -> Range<Int> { offsets[rank]..<offsets[rank] + counts[rank] }
 

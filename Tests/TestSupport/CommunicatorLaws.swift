@@ -11,6 +11,8 @@ public enum CommunicatorLaws {
     ("allGather gives everyone everything", allGather),
     ("allToAll transposes", allToAll),
     ("allToAll moves unequal counts, zero among them", unequalAllToAll),
+    ("allGather in place gives everyone everything", allGatherInPlace),
+    ("allToAll leaves what a rank keeps", partialAllToAll),
     ("messages go round a ring", ring),
     ("every rank's contribution counts once", powersOfTwo),
     ("block sums follow the fixed tree", blockSums),
@@ -57,6 +59,43 @@ public enum CommunicatorLaws {
   static func allGather(_ comm: any Communicator) throws -> [String] {
     let found = try comm.allGather([comm.rank * comm.rank, 7])
     return expect(found == (0..<comm.size).flatMap { [$0 * $0, 7] }, "allGather gave \(found)")
+  }
+
+  static func allGatherInPlace(_ comm: any Communicator) throws -> [String] {
+    // Rank r has r + 1 values 100 r + i.
+    let counts = Partition(counts: (0..<comm.size).map { $0 + 1 })
+    func values(_ rank: Int) -> [Int32] { (0...rank).map { Int32(100 * rank + $0) } }
+    var found = [Int32](repeating: -1, count: counts.total)
+    found.replaceSubrange(counts[comm.rank], with: values(comm.rank))
+    try found.withUnsafeMutableBytes { bytes in
+      let mine = counts[comm.rank].lowerBound * 4..<counts[comm.rank].upperBound * 4
+      try comm.allGather(UnsafeRawBufferPointer(rebasing: bytes[mine]), into: bytes, counts, rowBytes: 4)
+    }
+    return expect(found == (0..<comm.size).flatMap(values), "allGather in place gave \(found)")
+  }
+
+  static func partialAllToAll(_ comm: any Communicator) throws -> [String] {
+    // Rank s sends 1000 s + d to every other rank d, and keeps a value of its own in two places of two.
+    let two = Partition(counts: Array(repeating: 2, count: comm.size))
+    let others = Partition(counts: (0..<comm.size).map { $0 == comm.rank ? 0 : 2 })
+    let send = (0..<comm.size).filter { $0 != comm.rank }.flatMap { d in
+      Array(repeating: Int32(1000 * comm.rank + d), count: 2)
+    }
+    var found = [Int32](repeating: -7, count: two.total)
+    let before = comm.traffic
+    try send.withUnsafeBytes { out in
+      try found.withUnsafeMutableBytes {
+        try comm.allToAll(out, others, into: $0, two.leavingOut(comm.rank), rowBytes: 4)
+      }
+    }
+    let moved = comm.traffic.since(before)
+    let expected = (0..<comm.size).flatMap { s in
+      Array(repeating: s == comm.rank ? -7 : Int32(1000 * s + comm.rank), count: 2)
+    }
+    return expect(found == expected, "allToAll with rows that stay gave \(found), expected \(expected)")
+      + expect(
+        moved.bytesSent == 8 * (comm.size - 1) && moved.bytesReceived == 8 * (comm.size - 1),
+        "it counted \(moved)")
   }
 
   static func allToAll(_ comm: any Communicator) throws -> [String] {

@@ -87,8 +87,7 @@ public final class LocalCommunicator: Communicator {
     _ incoming: Partition, rowBytes: Int
   ) throws(CommunicationError) {
     count(
-      sent: (outgoing.total - outgoing.counts[rank]) * rowBytes,
-      received: (incoming.total - incoming.counts[rank]) * rowBytes)
+      sent: outgoing.rows(besides: rank) * rowBytes, received: incoming.rows(besides: rank) * rowBytes)
     let offer = LocalOffer(bytes: send, rows: outgoing.counts)
     try meet("allToAll", rowBytes: rowBytes, root: 0, offer) { (offers) throws(CommunicationError) in
       for r in 0..<self.size {

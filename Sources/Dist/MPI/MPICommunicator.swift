@@ -92,9 +92,10 @@ public final class MPICommunicator: Communicator {
     count(sent: mine * (size - 1), received: counts.total * rowBytes - mine)
     let type = try rowType(rowBytes)
     let (numbers, offsets) = wire(counts)
+    let place = receive.baseAddress.map { UnsafeRawPointer($0 + counts.offsets[rank] * rowBytes) }
+    let source = send.baseAddress == place ? UnsafeRawPointer(MPI_IN_PLACE) : send.baseAddress
     try check(
-      MPI_Allgatherv(
-        send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
+      MPI_Allgatherv(source, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
       "MPI_Allgatherv")
   }
 
@@ -106,8 +107,7 @@ public final class MPICommunicator: Communicator {
     checkSizes(send, outgoing.total, rowBytes)
     checkSizes(UnsafeRawBufferPointer(receive), incoming.total, rowBytes)
     count(
-      sent: (outgoing.total - outgoing.counts[rank]) * rowBytes,
-      received: (incoming.total - incoming.counts[rank]) * rowBytes)
+      sent: outgoing.rows(besides: rank) * rowBytes, received: incoming.rows(besides: rank) * rowBytes)
     let type = try rowType(rowBytes)
     let (sendCounts, sendOffsets) = wire(outgoing)
     let (receiveCounts, receiveOffsets) = wire(incoming)

@@ -95,29 +95,26 @@ package final class Exchange {
     if plan.rowsOfRank == nil, placement.expertsOfRank.allSatisfy({ !$0.isEmpty }) {
       return try dispatchAll(plan.rows, arrival.rows, rowBytes: rowBytes, write: write)
     }
-    let outgoing = Partition(counts: (0..<placement.ranks).map { plan.rowCount(ofRank: $0) })
-    let target = send.reserve(outgoing.total * rowBytes)
+    let transfer = transfer(
+      (0..<placement.ranks).map { plan.rowCount(ofRank: $0) }, arrival.rows, rowBytes: rowBytes)
     for rank in 0..<placement.ranks {
-      for index in 0..<outgoing.counts[rank] {
-        let row = plan.rowsOfRank.map { Int($0[rank][index]) } ?? index
-        write(row, target + (outgoing.offsets[rank] + index) * rowBytes)
+      let place = transfer.place(rank)
+      if let rows = plan.rowsOfRank?[rank] {
+        for index in rows.indices { write(Int(rows[index]), place + index * rowBytes) }
+      } else {
+        for row in 0..<plan.rowCount(ofRank: rank) { write(row, place + row * rowBytes) }
       }
     }
-    let arrived = receive.reserve(arrival.rows.total * rowBytes)
-    try communicator.allToAll(
-      UnsafeRawBufferPointer(start: target, count: outgoing.total * rowBytes), outgoing,
-      into: UnsafeMutableRawBufferPointer(start: arrived, count: arrival.rows.total * rowBytes), arrival.rows,
-      rowBytes: rowBytes)
-    return UnsafeRawPointer(arrived)
+    return UnsafeRawPointer(try carry(transfer))
   }
 
   /// Every rank gets every row, so that the shard is written once and not for each of them.
   private func dispatchAll(
     _ rows: Int, _ shards: Partition, rowBytes: Int, write: (Int, UnsafeMutableRawPointer) -> Void
   ) throws -> UnsafeRawPointer {
-    let shard = send.reserve(rows * rowBytes)
-    for row in 0..<rows { write(row, shard + row * rowBytes) }
     let arrived = receive.reserve(shards.total * rowBytes)
+    let shard = arrived + shards.offsets[communicator.rank] * rowBytes
+    for row in 0..<rows { write(row, shard + row * rowBytes) }
     try communicator.allGather(
       UnsafeRawBufferPointer(start: shard, count: rows * rowBytes),
       into: UnsafeMutableRawBufferPointer(start: arrived, count: shards.total * rowBytes), shards,
@@ -131,62 +128,96 @@ package final class Exchange {
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
-    let owner = send.reserve(arrival.counts.reduce(0) { $0 + $1.reduce(0, +) } * features * 4)
-    eachRun(arrival, answers, owner.assumingMemoryBound(to: Float.self)) { column, buffer, count in
-      buffer.update(from: column, count: count)
+    let incoming = Partition(counts: planCounts(plan))
+    let transfer = transfer(arrivalCounts(arrival), incoming, rowBytes: 4)
+    eachRun(arrival, answers, transfer.values) { column, buffer, count in
+      copyRun(column, to: buffer, count)
     }
-    let shard = try carry(owner, arrivalCounts(arrival), planCounts(plan))
+    let shard = try carry(transfer).assumingMemoryBound(to: Float.self)
+    func place(_ rank: Int) -> Floats { shard + incoming.offsets[rank] }
     guard plan.rowsOfExpert != nil else {
-      eachLine(plan, slots, shard) { line, buffer in line.update(from: buffer, count: plan.rows) }
+      eachLine(plan, slots, place) { line, buffer in line.update(from: buffer, count: plan.rows) }
       return
     }
-    eachPair(plan, slots, shard) { slot, buffer in slot.pointee = buffer.pointee }
+    eachPair(plan, slots, place) { slot, buffer in slot.pointee = buffer.pointee }
   }
 
   /// The adjoint of ``combine(_:from:_:into:)``: takes the slots' gradients to the experts.
   package func returnGradients(
     _ slots: FeatureMap, _ plan: RoutingPlan, to arrival: Arrival, into gradients: [FeatureMap]
   ) throws {
-    let count = (0..<placement.ranks).reduce(0) { $0 + plan.pairs(ofRank: $1) } * features
-    let shard = send.reserve(count * 4)
-    let values = shard.assumingMemoryBound(to: Float.self)
+    let incoming = Partition(counts: arrivalCounts(arrival))
+    let transfer = transfer(planCounts(plan), incoming, rowBytes: 4)
     if plan.rowsOfExpert == nil {
-      eachLine(plan, slots, values) { line, buffer in buffer.update(from: line, count: plan.rows) }
+      eachLine(plan, slots, transfer.values) { line, buffer in buffer.update(from: line, count: plan.rows) }
     } else {
-      eachPair(plan, slots, values) { slot, buffer in buffer.pointee = slot.pointee }
+      eachPair(plan, slots, transfer.values) { slot, buffer in buffer.pointee = slot.pointee }
     }
-    let owner = try carry(shard, planCounts(plan), arrivalCounts(arrival))
-    eachRun(arrival, gradients, owner) { column, buffer, count in
-      column.update(from: buffer, count: count)
+    let owner = try carry(transfer).assumingMemoryBound(to: Float.self)
+    func place(_ rank: Int) -> Floats { owner + incoming.offsets[rank] }
+    eachRun(arrival, gradients, place) { column, buffer, count in
+      copyRun(buffer, to: column, count)
     }
     for gradient in gradients { gradient.clearPadding() }
   }
 
-  private func arrivalCounts(_ arrival: Arrival) -> Partition {
-    Partition(counts: arrival.counts.map { $0.reduce(0, +) * features })
+  private func arrivalCounts(_ arrival: Arrival) -> [Int] {
+    arrival.counts.map { $0.reduce(0, +) * features }
   }
 
-  private func planCounts(_ plan: RoutingPlan) -> Partition {
-    Partition(counts: (0..<placement.ranks).map { plan.pairs(ofRank: $0) * features })
+  private func planCounts(_ plan: RoutingPlan) -> [Int] {
+    (0..<placement.ranks).map { plan.pairs(ofRank: $0) * features }
   }
 
-  private func carry(_ bytes: UnsafeMutableRawPointer, _ outgoing: Partition, _ incoming: Partition) throws
-    -> Floats
-  {
-    let arrived = receive.reserve(incoming.total * 4)
+  // MARK: Memory of an exchange
+
+  /// What a rank keeps is written where it would arrive; what goes to others lies one behind the other.
+  private struct Transfer {
+    let rank: Int
+    let outgoing: Partition
+    let incoming: Partition
+    let rowBytes: Int
+    let sent: UnsafeMutableRawPointer
+    let arrived: UnsafeMutableRawPointer
+
+    /// Where the rows for a rank are written.
+    func place(_ rank: Int) -> UnsafeMutableRawPointer {
+      rank == self.rank
+        ? arrived + incoming.offsets[rank] * rowBytes : sent + outgoing.offsets[rank] * rowBytes
+    }
+
+    func values(_ rank: Int) -> Floats { place(rank).assumingMemoryBound(to: Float.self) }
+  }
+
+  private func transfer(_ counts: [Int], _ incoming: Partition, rowBytes: Int) -> Transfer {
+    var counts = counts
+    counts[communicator.rank] = 0
+    let outgoing = Partition(counts: counts)
+    return Transfer(
+      rank: communicator.rank, outgoing: outgoing, incoming: incoming, rowBytes: rowBytes,
+      sent: send.reserve(outgoing.total * rowBytes), arrived: receive.reserve(incoming.total * rowBytes))
+  }
+
+  /// Exchanges what was written; the result is valid until the next exchange.
+  private func carry(_ transfer: Transfer) throws -> UnsafeMutableRawPointer {
+    let bytes = transfer.rowBytes
     try communicator.allToAll(
-      UnsafeRawBufferPointer(start: bytes, count: outgoing.total * 4), outgoing,
-      into: UnsafeMutableRawBufferPointer(start: arrived, count: incoming.total * 4), incoming, rowBytes: 4)
-    return arrived.assumingMemoryBound(to: Float.self)
+      UnsafeRawBufferPointer(start: transfer.sent, count: transfer.outgoing.total * bytes), transfer.outgoing,
+      into: UnsafeMutableRawBufferPointer(start: transfer.arrived, count: transfer.incoming.total * bytes),
+      transfer.incoming.leavingOut(transfer.rank), rowBytes: bytes)
+    return transfer.arrived
   }
 
   /// Visits an owner's side of the answers in the order of the wire: source, expert, feature, row.
+  ///
+  /// - Parameter place: where a source's values lie.
+  @inline(__always)
   private func eachRun(
-    _ arrival: Arrival, _ maps: [FeatureMap], _ buffer: Floats, _ visit: (Floats, Floats, Int) -> Void
+    _ arrival: Arrival, _ maps: [FeatureMap], _ place: (Int) -> Floats, _ visit: (Floats, Floats, Int) -> Void
   ) {
-    var next = buffer
     var columns = [Int](repeating: 0, count: maps.count)
-    for counts in arrival.counts {
+    for (source, counts) in arrival.counts.enumerated() {
+      var next = place(source)
       for local in maps.indices where counts[local] > 0 {
         for f in 0..<features {
           visit(maps[local][f] + columns[local], next, counts[local])
@@ -199,11 +230,13 @@ package final class Exchange {
 
   /// Visits the shard's side of a dense plan's answers, whole lines of all rows, in the order of the wire: owner, expert,
   /// feature.
+  ///
+  /// - Parameter place: where an owner's values lie.
   private func eachLine(
-    _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ place: (Int) -> Floats, _ visit: (Floats, Floats) -> Void
   ) {
-    var next = buffer
     for rank in 0..<placement.ranks {
+      var next = place(rank)
       for expert in placement.expertsOfRank[rank] {
         for f in 0..<features {
           visit(slots[expert * features + f], next)
@@ -214,24 +247,38 @@ package final class Exchange {
   }
 
   /// Visits the shard's side of the answers, pair by pair, in the order of the wire: owner, expert, feature, row.
+  ///
+  /// - Parameter place: where an owner's values lie.
   @inline(__always)
   private func eachPair(
-    _ plan: RoutingPlan, _ slots: FeatureMap, _ buffer: Floats, _ visit: (Floats, Floats) -> Void
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ place: (Int) -> Floats, _ visit: (Floats, Floats) -> Void
   ) {
-    var next = buffer
+    guard let rowsOfExpert = plan.rowsOfExpert, let slotsOfExpert = plan.slotsOfExpert else { return }
     for rank in 0..<placement.ranks {
+      var next = place(rank)
       for expert in placement.expertsOfRank[rank] {
-        guard let rows = plan.rowsOfExpert?[expert], let places = plan.slotsOfExpert?[expert] else {
-          continue
-        }
-        for f in 0..<features {
-          for (row, slot) in zip(rows, places) {
-            visit(slots[Int(slot) * features + f] + Int(row), next)
-            next += 1
+        rowsOfExpert[expert].withUnsafeBufferPointer { rows in
+          slotsOfExpert[expert].withUnsafeBufferPointer { places in
+            for f in 0..<features {
+              for pair in rows.indices {
+                visit(slots[Int(places[pair]) &* features &+ f] + Int(rows[pair]), next + pair)
+              }
+              next += rows.count
+            }
           }
         }
       }
     }
+  }
+}
+
+/// Copies values that do not overlap; with many experts a run is a few of them, fewer than a call of memcpy is worth.
+@inline(__always)
+private func copyRun(_ source: UnsafePointer<Float>, to target: Floats, _ count: Int) {
+  if count > laneCount {
+    target.update(from: source, count: count)
+  } else {
+    for i in 0..<count { target[i] = source[i] }
   }
 }
 
