@@ -82,10 +82,22 @@ predicted_in_a_run() {
   on 2 "$moe_dist" train "${small[@]}" --max-steps 20 --run-dir "$scratch/two"
   assert_json "$scratch/two/summary.json" '(d["timing"]["predicted_step_seconds"] is None) == ('"$(nproc)"' < 2)'
 }
+# The gate of FashionMNIST's model is 39 times an expert: half of it on each rank is much faster than all of it on one.
+advises_a_replicated_gate() {
+  (($(nproc) > 1)) || return 0
+  local advice='--gate-placement replicated should make a step 1\.[0-9] times as fast'
+  on 2 "$moe_dist" train --dataset synthetic --model fashion-mnist --batch-size 512 --dry-run >"$scratch/root" 2>&1
+  grep -qE -- "$advice" "$scratch/root"
+  on 2 "$moe_dist" train --dataset synthetic --model fashion-mnist --batch-size 512 --dry-run --gate-placement replicated \
+    >"$scratch/replicated" 2>&1
+  ! grep -qE -- "$advice" "$scratch/replicated"
+}
 if $local_only; then
   skip "train: placed by measured costs, predicted beside measured" "--local"
+  skip "train: advises a replicated gate" "--local"
 else
   check "train: placed by measured costs, predicted beside measured" predicted_in_a_run
+  check "train: advises a replicated gate" advises_a_replicated_gate
 fi
 
 refuses() {

@@ -21,11 +21,11 @@ public struct RunPlan: Equatable, Sendable {
   }
 
   public var ranks: [Rank]
-  /// The kernels that OpenBLAS chose.
   /// Of every rank.
   public var threads = 1
   /// Whether every rank has a copy of the gate.
   public var isGateReplicated = false
+  /// The kernels that OpenBLAS chose.
   public var blasKernel: String
   /// Trained parameters of the gate; nil for a single model.
   public var gateParameters: Int?
@@ -42,7 +42,7 @@ public struct RunPlan: Equatable, Sendable {
   public var bytesDispatched: Int
   public var bytesCombined: Int
   public var bytesReturned: Int
-  /// Settings without effect and warnings about the data, one sentence each.
+  /// Warnings about the data and advice, one sentence each.
   public var notes: [String]
 
   public init(

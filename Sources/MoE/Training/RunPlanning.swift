@@ -30,10 +30,22 @@ extension Trainer {
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
       bytesDispatched: Int(Double(configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
-      notes: data.notes + [configuration.oracleNote].compactMap { $0 })
+      notes: data.notes + [configuration.oracleNote, placementAdvice].compactMap { $0 })
     plan.threads = configuration.threads
     plan.isGateReplicated = parts.replicas != nil
     return plan
+  }
+
+  /// What the cost model says where a replicated gate would be much faster than the one on rank 0.
+  private var placementAdvice: String? {
+    let ranks = communicator.size
+    guard let costModel, ranks > 1, configuration.gatePlacement == .root else { return nil }
+    let first = session.parts.placement.expertsOfRank[0].count
+    let root = costModel.predict(ranks: ranks, gate: .root, expertsOnFirst: first).step
+    let ratio = root / costModel.predict(ranks: ranks, gate: .replicated).step
+    guard ratio > 1.25 else { return nil }
+    return
+      "--gate-placement replicated should make a step \(fixed(ratio, 1)) times as fast, with the same result"
   }
 }
 

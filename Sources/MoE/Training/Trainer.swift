@@ -28,7 +28,7 @@ public final class Trainer {
   let directory: String?
   let hosts: [String]
   /// What the placement was chosen with; nil where it was given, or had no choice.
-  private let costModel: StepModel?
+  let costModel: StepModel?
   private var began = RunPosition()
   /// SHA-256 of the run that is distilled.
   var teacher: String?
