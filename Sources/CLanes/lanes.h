@@ -227,11 +227,10 @@ LANES lanes_f lanes_load_bytes(const uint8_t *_Nonnull p, float scale, float shi
   __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
 // One of four equal rounds that transpose a square of 16 × 16: rows i and i + 8 of a become rows 2i and 2i + 1 of b.
-#define LANES_INTERLEAVE(a, b)                                                                        \
-  for (int i = 0; i < 8; i++) {                                                                       \
-    b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);  \
-    b[2 * i + 1] =                                                                                    \
-        __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);   \
+#define LANES_INTERLEAVE(a, b)                           \
+  for (int i = 0; i < 8; i++) {                          \
+    b[2 * i] = LANES_INTERLEAVE_LOW(a[i], a[i + 8]);      \
+    b[2 * i + 1] = LANES_INTERLEAVE_HIGH(a[i], a[i + 8]); \
   }
 #define LANES_TRANSPOSE(a, b) \
   LANES_INTERLEAVE(a, b)      \
