@@ -1,5 +1,30 @@
-// swift-tools-version:6.1
+// swift-tools-version:6.2
+import Foundation
 import PackageDescription
+
+// The kernels, one folder, are compiled once for every level of the processor; the program chooses when it starts. A
+// level is a link to the folder of the kernels, because a target has a folder of its own.
+#if arch(x86_64)
+  let levels: [(name: String, setting: String, flags: [String])] = [
+    ("KernelsV2", "KERNELS_V2", ["-Xcc", "-march=x86-64-v2"]),
+    ("KernelsV3", "KERNELS_V3", ["-Xcc", "-march=x86-64-v3"]),
+    ("KernelsV4", "KERNELS_V4", ["-Xcc", "-march=x86-64-v4"]),
+  ]
+#else
+  let levels: [(name: String, setting: String, flags: [String])] = [("KernelsBase", "KERNELS_BASE", [])]
+#endif
+
+for level in levels {
+  let folder = Context.packageDirectory + "/Sources/" + level.name
+  var isDirectory: ObjCBool = false
+  guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue
+  else {
+    fatalError(
+      "Sources/\(level.name) is not the link to Sources/Kernels that it should be: check out with symbolic links "
+        + "(git config core.symlinks true, then git checkout -- Sources), or copy the folder Sources/Kernels there"
+    )
+  }
+}
 
 let package = Package(
   name: "moe-dist",
@@ -21,7 +46,11 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CLanes"),
+
+    // MARK: Arithmetic: vector shims, the kernels' types, and the kernels once per level
+    .target(name: "CLanes"),
+    .target(name: "CProcessor"),
+    .target(name: "KernelInterface"),
 
     // MARK: Ranks, collectives, exchanges
     .target(name: "Dist", dependencies: ["COpenMPI"]),
@@ -30,9 +59,9 @@ let package = Package(
     .target(
       name: "MoE",
       dependencies: [
-        "Dist", "COpenBLAS", "CZlib", "CCrypto", "CLanes",
+        "Dist", "COpenBLAS", "CZlib", "CCrypto", "CProcessor", "KernelInterface",
         .product(name: "Yams", package: "Yams"),
-      ]),
+      ] + levels.map { .init(stringLiteral: $0.name) }),
 
     // MARK: The program
     .executableTarget(
@@ -43,18 +72,30 @@ let package = Package(
       ]),
 
     // MARK: Tests
-    .target(name: "TestSupport", dependencies: ["Dist", "MoE"], path: "Tests/TestSupport"),
+    .target(
+      name: "TestSupport", dependencies: ["Dist", "MoE", "KernelInterface"], path: "Tests/TestSupport"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
-    .testTarget(name: "MoETests", dependencies: ["Dist", "MoE", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "MoETests", dependencies: ["Dist", "MoE", "KernelInterface", "TestSupport"], exclude: ["Fixtures"]
+    ),
   ],
   swiftLanguageModes: [.v6]
 )
 
+// The flags of a level must stay its own: the program refuses to start where they did not. Optimised in debug builds
+// too, because a loop over vectors is hundreds of times slower without.
+package.targets += levels.map { level in
+  .target(
+    name: level.name, dependencies: ["CLanes", "KernelInterface"],
+    swiftSettings: [.define(level.setting), .unsafeFlags(["-O"] + level.flags)])
+}
+
 for target in package.targets where target.type != .system {
-  target.swiftSettings = [
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("ExistentialAny"),
-  ]
+  target.swiftSettings =
+    (target.swiftSettings ?? []) + [
+      .enableUpcomingFeature("InternalImportsByDefault"),
+      .enableUpcomingFeature("MemberImportVisibility"),
+      .enableUpcomingFeature("ExistentialAny"),
+    ]
 }

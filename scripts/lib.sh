@@ -76,21 +76,17 @@ install_packages() {
 install_requirements() {
   install_packages pkg-config libopenmpi-dev openmpi-bin libopenblas-dev zlib1g-dev libssl-dev \
     || die "the build needs these packages"
-  command -v swift >/dev/null || die "Swift 6.1 or newer is needed; see https://www.swift.org/install/linux/"
+  [[ -d $root/Sources/KernelsV3/ ]] \
+    || die "Sources/KernelsV3 is no link to Sources/Kernels: git config core.symlinks true, then git checkout -- Sources"
+  command -v swift >/dev/null || die "Swift 6.2 or newer is needed; see https://www.swift.org/install/linux/"
 }
 
 # ---- Build ---------------------------------------------------------------------------------------------------
 
-# Without an instruction set the same code is 1.5 to 9 times slower, so it is never left to the default.
-# For a cluster of different processors: MOE_DIST_MARCH=x86-64-v3.
-build_flags() { printf '%s\n' -c release -Xcc "-march=${MOE_DIST_MARCH:-native}"; }
-
-# build_release [OPTION...]: builds into .build and says how.
+# build_release [OPTION...]: builds into .build and says how. No flags: the program chooses its kernels by the processor.
 build_release() {
-  local flags
-  mapfile -t flags < <(build_flags)
-  say "swift build ${flags[*]} $*"
-  (cd "$root" && swift build "${flags[@]}" "$@") >&2
+  say "swift build -c release $*"
+  (cd "$root" && swift build -c release "$@") >&2
 }
 
 # ---- Ranks ---------------------------------------------------------------------------------------------------

@@ -51,11 +51,13 @@ struct BenchCommand: ParsableCommand {
         versions: [
           "moe-dist": Version.text, "OpenBLAS": MoE.BLAS.version,
           "MPI": Ranks.libraryVersion.split(separator: ",").first.map(String.init) ?? "unknown",
-        ], instructionSet: Doctor.instructionSet)
+        ], level: ProcessorLevel.current.name)
       let result = try Benchmark.run(request, place: place, over: comm)
       guard comm.rank == 0 else { return 0 }
       if let save, let costs = result.costs { try costs.write(to: save) }
-      if let advice = MoE.BLAS.kernelAdvice { Console.error("NOTE: \(advice)") }
+      if request.configuration.products == .openblas, let advice = MoE.BLAS.kernelAdvice {
+        Console.error("NOTE: \(advice)")
+      }
       Console.output(json ? result.json.text(pretty: true) + "\n" : result.text)
       return 0
     }

@@ -38,20 +38,38 @@ struct Doctor {
 
   let environment: [String: String]
 
-  static var instructionSet: String { Lanes.instructionSet }
+  /// How this program was compiled; the kernels' own flags are part of the package.
+  static var buildFlags: String {
+    #if DEBUG
+      "debug"
+    #else
+      "release"
+    #endif
+  }
 
   func lines(hosts: [String], kernels: [String]) -> [Line] {
     [
-      Line(mark: .ok, text: "moe-dist \(Version.text), vectors compiled for \(Doctor.instructionSet)"),
+      Line(mark: .ok, text: "moe-dist \(Version.text), \(Doctor.buildFlags) build"),
+      level,
       Line(mark: .ok, text: "\(Ranks.libraryVersion.split(separator: ",").first ?? "MPI")"),
       Line(
         mark: Set(kernels).count == 1 && MoE.BLAS.kernelAdvice == nil ? .ok : .warn,
         text: "\(MoE.BLAS.version), kernel \(Set(kernels).sorted().joined(separator: " and "))"
           + (Set(kernels).count == 1
             ? MoE.BLAS.kernelAdvice.map { ": \($0)" } ?? ""
-            : ": results depend on placement; set OPENBLAS_CORETYPE on every host")),
+            : ": with --products openblas results depend on placement; set OPENBLAS_CORETYPE on every host")),
       cores(hosts),
     ] + data() + [writing()]
+  }
+
+  private var level: Line {
+    let current = ProcessorLevel.current
+    let available = ProcessorLevel.available ?? current
+    let held = current < available ? ", held there by \(ProcessorLevel.variable)" : ""
+    return Line(
+      mark: .ok,
+      text:
+        "kernels of level \(current.words)\(held); processor and operating system offer \(available.words)")
   }
 
   private func cores(_ hosts: [String]) -> Line {

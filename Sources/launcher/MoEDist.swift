@@ -28,6 +28,10 @@ struct MoEDist: ParsableCommand {
     let environment = ProcessInfo.processInfo.environment
     do {
       var command = try parseAsRoot()
+      if let objection = ProcessorLevel.objection {
+        if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(objection)") }
+        Program.end(ExitCode.usage.rawValue, environment)
+      }
       try command.run()
     } catch {
       // Every rank parses the same words; rank 0 speaks for all.

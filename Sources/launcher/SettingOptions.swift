@@ -121,6 +121,9 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
   @Option(name: .customLong("block-rows"), help: Help<Defaults>.of("block-rows"))
   var blockRows: String?
 
+  @Option(name: .customLong("products"), help: Help<Defaults>.of("products"))
+  var products: String?
+
   @Option(name: .customLong("init-from"), help: Help<Defaults>.of("init-from"))
   var initFrom: String?
 
@@ -207,6 +210,7 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
       ("seed", seed),
       ("shuffle", shuffle.map { $0 ? "true" : "false" }),
       ("block-rows", blockRows),
+      ("products", products),
       ("init-from", initFrom),
       ("init-partial", initPartial.map { $0 ? "true" : "false" }),
       ("init-only", initOnly),

@@ -47,7 +47,7 @@ struct StudyOptions: ParsableArguments {
       let host = StudyHost(
         load: { try DataLoading.load($0, environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version],
-        buildFlags: Doctor.instructionSet, environment: environment, ranks: Ranks.count(in: environment),
+        buildFlags: Doctor.buildFlags, environment: environment, ranks: Ranks.count(in: environment),
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })
       return (try StudyRunner(study, in: directory, host: host), directory)
     }

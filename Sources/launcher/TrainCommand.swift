@@ -169,7 +169,9 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     let observer = ConsoleObserver(style: quiet ? .none : progress, quiet: quiet)
     if isRoot, !quiet {
       for note in prepared.notes { Console.error(note) }
-      if let advice = MoE.BLAS.kernelAdvice { Console.error("NOTE: \(advice)") }
+      if configuration.products == .openblas, let advice = MoE.BLAS.kernelAdvice {
+        Console.error("NOTE: \(advice)")
+      }
     }
     let watchdog = Watchdog(
       limit: configuration.watchdog, place: "rank \(comm.rank) on host \(comm.hostName)",
@@ -202,7 +204,8 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       return ExitCode.finished.rawValue
     }
     let kernels = try comm.allGather(text: MoE.BLAS.kernelName)
-    if isRoot { try begin(run, prepared, kernels, trainer, comm, environment) }
+    let levels = try comm.allGather(text: ProcessorLevel.current.name)
+    if isRoot { try begin(run, prepared, levels, kernels, trainer, comm, environment) }
     let summary = try trainer.train()
     if isRoot {
       Console.output(json ? summary.json.text(pretty: true) + "\n" : quiet ? "" : summary.text)
@@ -227,10 +230,12 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
 
   /// Writes what describes the run, on rank 0, and warns where ranks differ.
   private func begin(
-    _ run: RunDirectory?, _ prepared: Preparation, _ kernels: [String], _ trainer: Trainer,
+    _ run: RunDirectory?, _ prepared: Preparation, _ levels: [String], _ kernels: [String],
+    _ trainer: Trainer,
     _ comm: any Communicator, _ environment: [String: String]
   ) throws {
-    if Set(kernels).count > 1 {
+    let usesBLAS = trainer.configuration.products == .openblas
+    if usesBLAS, Set(kernels).count > 1 {
       Console.error(
         "NOTE: OpenBLAS uses different kernels on different ranks (\(kernels.joined(separator: ", "))); results then depend "
           + "on where experts live. Set OPENBLAS_CORETYPE to one of them on every host.")
@@ -243,8 +248,9 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       session: RunSession(
         started: Date().formatted(.iso8601), command: CommandLine.arguments,
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version, "mpi": Ranks.libraryVersion],
-        buildFlags: Doctor.instructionSet, hosts: plan.ranks.map(\.host),
-        threads: plan.threads, placement: trainer.owners, blasKernels: kernels,
+        buildFlags: Doctor.buildFlags, hosts: plan.ranks.map(\.host),
+        threads: plan.threads, placement: trainer.owners, levels: levels,
+        blasKernels: usesBLAS ? kernels : [],
         dataFingerprints: prepared.data.fingerprints,
         classNames: prepared.data.classNames, coarseClassNames: prepared.data.coarseNames ?? [],
         coarseClasses: prepared.data.coarseOfClass ?? [],

@@ -4,15 +4,15 @@ import Testing
 /// OpenBLAS falls back to kernels for old processors where it does not know the one at hand.
 struct BLASAdviceTests {
   @Test(arguments: [
-    ("Prescott", "AVX-512", "SkylakeX"), ("Nehalem", "AVX2 and FMA", "Haswell"),
+    ("Prescott", ProcessorLevel.v4, "SkylakeX"), ("Nehalem", .v3, "Haswell"),
   ])
-  func oldKernelsOnNewProcessorsAreNamed(kernel: String, instructions: String, better: String) throws {
-    let advice = try #require(BLAS.advice(kernel: kernel, instructionSet: instructions))
+  func oldKernelsOnNewProcessorsAreNamed(kernel: String, level: ProcessorLevel, better: String) throws {
+    let advice = try #require(BLAS.advice(kernel: kernel, level: level))
     #expect(advice.contains(kernel) && advice.contains("OPENBLAS_CORETYPE=\(better)"))
   }
 
-  @Test(arguments: [("SkylakeX", "AVX-512"), ("Haswell", "AVX2 and FMA"), ("Prescott", "baseline x86-64")])
-  func kernelsThatFitNeedNoAdvice(kernel: String, instructions: String) {
-    #expect(BLAS.advice(kernel: kernel, instructionSet: instructions) == nil)
+  @Test(arguments: [("SkylakeX", ProcessorLevel.v4), ("Haswell", .v3), ("Prescott", .v2)])
+  func kernelsThatFitNeedNoAdvice(kernel: String, level: ProcessorLevel) {
+    #expect(BLAS.advice(kernel: kernel, level: level) == nil)
   }
 }

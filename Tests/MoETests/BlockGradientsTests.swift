@@ -1,4 +1,5 @@
 import Dist
+import KernelInterface
 import MoE
 import Testing
 
@@ -118,10 +119,10 @@ struct BlockGradientsTests {
       }
     }
     let workspace = Workspace(
-      capacity: DenseProduct.layerWorkspaceBytes(
+      capacity: DenseProducts.own.layerWorkspaceBytes(
         inputs: size.inputs, outputs: size.outputs, rows: 48, blocks: blocks))
     for share in 0..<3 {
-      DenseProduct.weightGradient(
+      DenseProducts.own.weightGradient(
         maps.map { .init(gradient: $0.0, input: $0.1) }, additions: BlockTree.additions(0..<blocks),
         share: (share, of: 3), into: found, in: workspace)
     }

@@ -1,11 +1,12 @@
+import KernelInterface
 import MoE
 import Testing
 
 /// The law of the dense products: every element is one chain of multiply-adds over ascending k, whatever the shape.
 struct DenseProductTests {
-  /// One link of the chain: fused where the program was built with such instructions.
+  /// One link of the chain: fused where the kernels have such instructions.
   static func link(_ a: Float, _ b: Float, _ c: Float) -> Float {
-    ["AVX-512", "AVX2 and FMA"].contains(Lanes.instructionSet) ? c.addingProduct(a, b) : c + a * b
+    kernels.isFused ? c.addingProduct(a, b) : c + a * b
   }
 
   /// Σ_k a(k)·b(k), ascending.
@@ -37,7 +38,7 @@ struct DenseProductTests {
       inputGradient = KernelTests.map(inputs, rows)
       buffer = Floats.allocate(capacity: inputs * outputs + 6)
       workspace = Workspace(
-        capacity: DenseProduct.layerWorkspaceBytes(inputs: inputs, outputs: outputs, rows: rows))
+        capacity: DenseProducts.own.layerWorkspaceBytes(inputs: inputs, outputs: outputs, rows: rows))
       var values = KernelTests.Values(state: UInt64(inputs * 1_000_003 + outputs * 1009 + rows))
       DenseProductTests.fill(x, &values)
       DenseProductTests.fill(gradient, &values)
@@ -56,7 +57,7 @@ struct DenseProductTests {
   static func wrongElements(inputs: Int, outputs: Int, rows: Int) -> [Int] {
     let layer = Layer(inputs: inputs, outputs: outputs, rows: rows)
     var wrong = [0, 0, 0, 0]
-    DenseProduct.forward(layer.weights, outputs: outputs, layer.x, into: layer.h, in: layer.workspace)
+    DenseProducts.own.forward(layer.weights, outputs: outputs, layer.x, into: layer.h, in: layer.workspace)
     for o in 0..<outputs {
       for r in 0..<rows {
         let plain = chain(inputs) {
@@ -67,7 +68,7 @@ struct DenseProductTests {
         if layer.h[o][r] != plain { wrong[0] += 1 }
       }
     }
-    DenseProduct.inputGradient(
+    DenseProducts.own.inputGradient(
       layer.weights, layer.gradient, into: layer.inputGradient, in: layer.workspace)
     for i in 0..<inputs {
       for r in 0..<rows {
@@ -80,7 +81,7 @@ struct DenseProductTests {
       }
     }
     let around = (0..<3).map { layer.buffer[$0] } + (0..<3).map { layer.weights[inputs * outputs + $0] }
-    DenseProduct.weightGradient(
+    DenseProducts.own.weightGradient(
       [.init(gradient: layer.gradient, input: layer.x)], additions: [0], into: layer.weights,
       in: layer.workspace)
     for o in 0..<outputs {
@@ -123,7 +124,7 @@ struct DenseProductTests {
     let layer = Layer(inputs: 41, outputs: outputs, rows: 35)
     let bias = layer.buffer
     for rectify in [false, true] {
-      DenseProduct.forward(
+      DenseProducts.own.forward(
         layer.weights, outputs: outputs, layer.x, bias: bias, rectify: rectify, into: layer.h,
         in: layer.workspace)
       for o in 0..<outputs {
@@ -144,7 +145,7 @@ struct DenseProductTests {
   func inputGradientStopsWhereTheActivationIsNotPositive(inputs: Int) {
     let layer = Layer(inputs: inputs, outputs: 19, rows: 35)
     layer.x[0][3] = 0
-    DenseProduct.inputGradient(
+    DenseProducts.own.inputGradient(
       layer.weights, layer.gradient, rectifiedBy: layer.x, into: layer.inputGradient, in: layer.workspace)
     var stopped = 0
     for i in 0..<inputs {
@@ -173,8 +174,8 @@ struct DenseProductTests {
     var values = KernelTests.Values(state: UInt64(rows))
     DenseProductTests.fill(x, &values)
     let workspace = Workspace(
-      capacity: DenseProduct.workspaceBytes(depth: 27, columns: FeatureMap.columns(rows: rows)))
-    DenseProduct.gram(x, into: product, stride: stride, in: workspace)
+      capacity: DenseProducts.bytes(depth: 27, columns: FeatureMap.columns(rows: rows)))
+    PairProducts.gram(x, into: product, stride: stride, in: workspace)
     var wrong = 0
     for a in 0..<rows {
       for b in a..<rows {
@@ -192,15 +193,10 @@ struct DenseProductTests {
   /// The same sums within the error of single precision, by OpenBLAS.
   @Test func agreesWithOpenBLAS() {
     let layer = Layer(inputs: 70, outputs: 40, rows: 48)
-    let x = Floats.allocate(capacity: 70 * 48)
-    let h = Floats.allocate(capacity: 40 * 48)
-    defer {
-      x.deallocate()
-      h.deallocate()
-    }
-    for i in 0..<70 { (x + i * 48).update(from: layer.x[i], count: 48) }
-    DenseProduct.forward(layer.weights, outputs: 40, layer.x, into: layer.h, in: layer.workspace)
-    BLAS.product(layer.weights, x, rows: 40, depth: 70, columns: 48, into: h)
-    for o in 0..<40 { for r in 0..<48 { #expect(abs(layer.h[o][r] - h[o * 48 + r]) < 1e-5) } }
+    let h = KernelTests.map(40, 48)
+    defer { h.base.deallocate() }
+    DenseProducts.own.forward(layer.weights, outputs: 40, layer.x, into: layer.h, in: layer.workspace)
+    DenseProducts.openblas.forward(layer.weights, outputs: 40, layer.x, into: h, in: layer.workspace)
+    for o in 0..<40 { for r in 0..<48 { #expect(abs(layer.h[o][r] - h[o][r]) < 1e-5) } }
   }
 }

@@ -1,3 +1,4 @@
+import KernelInterface
 import MoE
 import Testing
 
@@ -86,7 +87,7 @@ struct KernelTests {
       gradient.base.deallocate()
       which.deallocate()
     }
-    convolvePoolRectify(images.tiles, shape, weights: weights, bias: bias, into: output, which: which)
+    kernels.convolvePoolRectify(images.tiles, shape, weights: weights, bias: bias, into: output, which: which)
     var sums = [Double](repeating: 0, count: 30)
     var largest = 0.0
     for r in 0..<rows {
@@ -107,8 +108,10 @@ struct KernelTests {
     }
     #expect(largest < 2e-6)
     var fast = [Double](repeating: 0, count: 30)
-    convolutionGradientSums(
-      images.tiles, shape, activation: output, gradient: gradient, which: which, into: &fast)
+    var memory = [Float](repeating: 0, count: 3 * 160)
+    kernels.convolutionGradientSums(
+      images.tiles, shape, activation: output, gradient: gradient, which: which, into: &fast,
+      memory: &memory)
     let scale = sums.map(abs).max() ?? 1
     for (a, b) in zip(fast, sums) { #expect(abs(a - b) < 2e-5 * max(scale, 1)) }
   }
@@ -118,9 +121,10 @@ struct KernelTests {
     let rows = 19
     let shape = ConvolutionShape(height: size.0, width: size.1, filters: 1)
     let images = Images(rows: rows, height: size.0, width: size.1, seed: 77)
-    var fast = [Double](repeating: 0, count: PatchMoments.sumCount)
-    addPatchMoments(images.tiles, shape, to: &fast)
-    var plain = [Double](repeating: 0, count: PatchMoments.sumCount)
+    var fast = [Double](repeating: 0, count: PatchSums.count)
+    var memory = [Float](repeating: 0, count: PatchSums.memoryFloats)
+    kernels.addPatchMoments(images.tiles, shape, to: &fast, memory: &memory)
+    var plain = [Double](repeating: 0, count: PatchSums.count)
     for image in images.rows {
       for y in 0..<shape.convolvedHeight {
         for x in 0..<shape.convolvedWidth {
@@ -179,7 +183,7 @@ struct KernelTests {
     var values = Values(state: 3)
     for f in 0..<6 { for r in 0..<rows { map[f][r] = 20 * values.next() } }
     for f in 0..<6 { for r in 0..<rows { gradient[f][r] = values.next() } }
-    logSoftmax(map, scale: 0.5, into: result)
+    kernels.logSoftmax(map, scale: 0.5, into: result)
     for r in 0..<rows {
       let z = (0..<6).map { Double(map[$0][r]) * 0.5 }
       let top = z.max() ?? 0
@@ -187,7 +191,7 @@ struct KernelTests {
       for f in 0..<6 { #expect(abs(Double(result[f][r]) - (z[f] - normaliser)) < 4e-6) }
     }
     let before = (0..<6).map { f in (0..<rows).map { Double(gradient[f][$0]) } }
-    logSoftmaxGradient(gradient, logProbabilities: result)
+    kernels.logSoftmaxGradient(gradient, logProbabilities: result)
     for r in 0..<rows {
       let sum = (0..<6).reduce(0) { $0 + before[$1][r] }
       for f in 0..<6 {
@@ -206,10 +210,10 @@ struct KernelTests {
     defer { for m in [map, single, result, alone] { m.base.deallocate() } }
     var values = Values(state: UInt64(rows))
     for f in 0..<4 { for r in 0..<rows { map[f][r] = 9 * values.next() } }
-    logSoftmax(map, scale: 1, into: result)
+    kernels.logSoftmax(map, scale: 1, into: result)
     for r in 0..<rows {
       for f in 0..<4 { single[f][0] = map[f][r] }
-      logSoftmax(single, scale: 1, into: alone)
+      kernels.logSoftmax(single, scale: 1, into: alone)
       for f in 0..<4 { #expect(alone[f][0].bitPattern == result[f][r].bitPattern) }
     }
   }
@@ -236,7 +240,7 @@ struct KernelTests {
         let second = (v[i] / (1 - pow(0.999, Double(t)))).squareRoot()
         w[i] -= 0.002 * first / (second + 1e-8)
       }
-      adam(
+      kernels.adam(
         AdamStep(step: t, learningRate: 0.002, weightDecay: 0.01), values: buffers[0], gradients: buffers[1],
         first: buffers[2], second: buffers[3], count: count)
     }

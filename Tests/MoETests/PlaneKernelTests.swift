@@ -1,3 +1,4 @@
+import KernelInterface
 import MoE
 import Testing
 
@@ -89,10 +90,10 @@ struct PlaneKernelTests {
     let stage = c.stage
     let x = Planes(stage.input, rows: c.rows, border: c.padding, seed: 11)
     let weights = PlaneKernelTests.floats(c.outputs * c.inputs * 9, seed: 12)
-    var packed = [Float](repeating: 0, count: packedWeightCount(inputs: c.inputs, outputs: c.outputs))
-    packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
+    var packed = [Float](repeating: 0, count: 9 * c.inputs * c.outputs)
+    kernels.packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
     let z = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
-    for tile in 0..<z.map.tiles { convolve(x.map, weights: packed, into: z.map, tile: tile) }
+    for tile in 0..<z.map.tiles { kernels.convolve(x.map, weights: packed, into: z.map, tile: tile) }
     let plain = x.rows.map {
       PlainNetwork.convolve(
         $0, stage, weights.map { Double($0) }, Array(repeating: 0, count: c.outputs))
@@ -101,7 +102,7 @@ struct PlaneKernelTests {
 
     let general = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
     for tile in 0..<z.map.tiles {
-      convolvePlain(x.map, kernel: 3, weights: weights, into: general.map, tile: tile)
+      kernels.convolvePlain(x.map, kernel: 3, weights: weights, into: general.map, tile: tile)
     }
     #expect(PlaneKernelTests.difference(general.read(), plain) < 2e-5)
   }
@@ -111,8 +112,8 @@ struct PlaneKernelTests {
     let stage = c.stage
     let x = Planes(stage.input, rows: c.rows, border: c.padding, seed: 21)
     let weights = PlaneKernelTests.floats(c.outputs * c.inputs * 9, seed: 22)
-    var packed = [Float](repeating: 0, count: packedWeightCount(inputs: c.inputs, outputs: c.outputs))
-    packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
+    var packed = [Float](repeating: 0, count: 9 * c.inputs * c.outputs)
+    kernels.packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
     let scale = PlaneKernelTests.floats(c.outputs, seed: 23)
     let shift = PlaneKernelTests.floats(c.outputs, seed: 24)
     let z = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
@@ -122,12 +123,12 @@ struct PlaneKernelTests {
     var which = [UInt8](repeating: 9, count: z.map.tiles * pooled * 16)
     var other = which
     for tile in 0..<z.map.tiles {
-      convolve(x.map, weights: packed, into: z.map, tile: tile)
-      convolveAndPool(
+      kernels.convolve(x.map, weights: packed, into: z.map, tile: tile)
+      kernels.convolveAndPool(
         x.map, weights: packed, scale: scale, shift: shift, into: fused.map, which: &which, tile: tile)
       other.withUnsafeMutableBufferPointer { choices in
         for channel in 0..<c.outputs {
-          scaleAndPool(
+          kernels.scaleAndPool(
             z.map, tile: tile, channel: channel, scale: scale[channel], shift: shift[channel],
             into: apart.map,
             which: choices.baseAddress! + (tile * c.outputs + channel) * stage.pooled.area * 16)
@@ -172,18 +173,19 @@ struct PlaneKernelTests {
     let tolerance = 2e-6 * Double(c.rows * stage.output.area).squareRoot() + 2e-6
     var fast = PlaneKernelTests.floats(weights.count, seed: 34)
     let before = fast
-    addWeightGradient(x.map, g.map, to: &fast)
+    var memory = [Float](repeating: 0, count: x.map.channels * 27 * laneCount)
+    kernels.addWeightGradient(x.map, g.map, to: &fast, memory: &memory)
     let added = zip(fast, before).map { Double($0) - Double($1) }
     #expect(PlaneKernelTests.difference([added], [ofWeights]) < tolerance)
     var plain = [Float](repeating: 0, count: weights.count)
-    addPlainWeightGradient(x.map, g.map, kernel: 3, to: &plain)
+    kernels.addPlainWeightGradient(x.map, g.map, kernel: 3, to: &plain)
     #expect(PlaneKernelTests.difference([plain.map { Double($0) }], [ofWeights]) < tolerance)
 
     guard c.padding == 1 else { return }
-    var packed = [Float](repeating: 0, count: packedWeightCount(inputs: c.outputs, outputs: c.inputs))
-    packInputGradientWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
+    var packed = [Float](repeating: 0, count: 9 * c.outputs * c.inputs)
+    kernels.packInputGradientWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
     let result = Planes(stage.input, rows: c.rows, border: 0, seed: nil)
-    for tile in 0..<g.map.tiles { convolve(g.map, weights: packed, into: result.map, tile: tile) }
+    for tile in 0..<g.map.tiles { kernels.convolve(g.map, weights: packed, into: result.map, tile: tile) }
     #expect(PlaneKernelTests.difference(result.read(), below) < 2e-5)
   }
 
@@ -194,7 +196,7 @@ struct PlaneKernelTests {
       var sum = 0.0
       var squares = 0.0
       for tile in 0..<z.map.tiles {
-        let part = planeMoments(z.map, tile: tile, channel: channel)
+        let part = kernels.planeMoments(z.map, tile: tile, channel: channel)
         sum += part.sum
         squares += part.squares
       }
@@ -212,10 +214,10 @@ struct PlaneKernelTests {
     let stage = Case(inputs: 3, outputs: 6, height: 6, width: 6, rows: 35).stage
     let x = Planes(stage.input, rows: 35, border: 1, seed: 51)
     let weights = PlaneKernelTests.floats(6 * 3 * 9, seed: 52)
-    var packed = [Float](repeating: 0, count: packedWeightCount(inputs: 3, outputs: 6))
-    packWeights(weights, inputs: 3, outputs: 6, into: &packed)
+    var packed = [Float](repeating: 0, count: 9 * 3 * 6)
+    kernels.packWeights(weights, inputs: 3, outputs: 6, into: &packed)
     let z = Planes(stage.output, rows: 35, border: 0, seed: nil)
-    for tile in 0..<3 { convolve(x.map, weights: packed, into: z.map, tile: tile) }
+    for tile in 0..<3 { kernels.convolve(x.map, weights: packed, into: z.map, tile: tile) }
     let all = z.read()
     for row in 0..<35 {
       let alone = Planes(stage.input, rows: 1, border: 1, seed: nil)
@@ -223,7 +225,7 @@ struct PlaneKernelTests {
         for y in 0..<6 { for i in 0..<6 { alone.place(0, c, y, i).pointee = x.place(row, c, y, i).pointee } }
       }
       let single = Planes(stage.output, rows: 1, border: 0, seed: nil)
-      convolve(alone.map, weights: packed, into: single.map, tile: 0)
+      kernels.convolve(alone.map, weights: packed, into: single.map, tile: 0)
       #expect(single.read()[0] == all[row])
     }
   }

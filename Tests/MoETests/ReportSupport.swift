@@ -88,7 +88,8 @@ final class FakeRun {
     try write("config.yaml", configuration)
     let session = RunSession(
       started: "2024-05-17T10:00:00Z", command: command, versions: ["moe-dist": "1"], buildFlags: "AVX2",
-      hosts: [host, host], placement: [0, 1, 1], blasKernels: ["Haswell"], dataFingerprints: ["test": "00ff"],
+      hosts: [host, host], placement: [0, 1, 1], levels: ["v3"], blasKernels: ["Haswell"],
+      dataFingerprints: ["test": "00ff"],
       classNames: classNames, environment: [:])
     try write("run.json", JSONValue.array([session.json]).text(pretty: true))
     var lines: [MetricsRecord] = []

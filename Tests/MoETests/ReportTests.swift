@@ -69,7 +69,7 @@ struct ReportTests {
     try run.fill()
     let session = RunSession(
       started: "", command: [], versions: [:], buildFlags: "", hosts: ["n"], placement: [0, 0, 0],
-      blasKernels: [], dataFingerprints: [:], classNames: ["a", "b", "c", "d"],
+      levels: [], blasKernels: [], dataFingerprints: [:], classNames: ["a", "b", "c", "d"],
       coarseClassNames: ["even", "odd"], coarseClasses: [0, 1, 0, 1], environment: [:])
     try run.write("run.json", JSONValue.array([session.json]).text())
     _ = try run.page()

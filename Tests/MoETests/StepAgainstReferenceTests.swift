@@ -1,4 +1,5 @@
 import Dist
+import KernelInterface
 import MoE
 import Testing
 

@@ -1,4 +1,5 @@
 public import Dist
+internal import KernelInterface
 import MoE
 
 /// The exchange as linear maps, on small whole numbers, so that every equation is exact.

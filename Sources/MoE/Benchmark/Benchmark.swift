@@ -35,18 +35,19 @@ public struct BenchmarkPlace: Equatable, Sendable {
   public var bindings: [String]
   public var kernels: [String]
   public var versions: [String: String]
-  public var instructionSet: String
+  /// The processor level in use on rank 0.
+  public var level: String
 
   public init(
     hosts: [String], cores: [Int], bindings: [String], kernels: [String], versions: [String: String],
-    instructionSet: String
+    level: String
   ) {
     self.hosts = hosts
     self.cores = cores
     self.bindings = bindings
     self.kernels = kernels
     self.versions = versions
-    self.instructionSet = instructionSet
+    self.level = level
   }
 
   /// Whether some host has more ranks than cores: its times are no measurement of anything but that.
@@ -132,7 +133,7 @@ public enum Benchmark {
       let measured = try MeasuredCosts.onRoot(configuration, size: request.size, over: communicator)
       result.costs = CostFile(
         costs: measured, messages: result.messages, ranks: ranks, isOversubscribed: place.isOversubscribed,
-        place: ["host": place.hosts[0], "blas_kernel": place.kernels[0], "vectors": place.instructionSet])
+        place: ["host": place.hosts[0], "blas_kernel": place.kernels[0], "level": place.level])
     }
     return result
   }

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 extension BenchmarkResult {
   /// All figures, in seconds, bytes and FLOP/s.
   public var json: JSONValue {
@@ -14,7 +16,7 @@ extension BenchmarkResult {
     ]
     if let peak {
       members.append(.init(key: "peak_flops_per_second", value: .number(peak)))
-      members.append(.init(key: "products", value: .array(products.map { $0.json(peak: peak) })))
+      members.append(.init(key: "products", value: .array(products.map(\.json))))
     }
     if !exchange.isEmpty {
       members.append(
@@ -43,22 +45,18 @@ extension BenchmarkResult {
       "cores": .array(place.cores.map { .integer($0) }),
       "bindings": .array(place.bindings.map { .string($0) }), "threads": .integer(outline.threads),
       "blas_kernels": .array(place.kernels.map { .string($0) }), "versions": JSONValue(place.versions),
-      "vectors": .string(place.instructionSet),
+      "level": .string(place.level),
     ]
   }
 }
 
 extension ProductBenchmark.Row {
-  /// FLOP/s of what the step uses.
-  var own: Double? { rates.first?.rate }
-  var openBLAS: Double? { rates.first { $0.kernels == DenseProducts.openBLAS.name }?.rate }
-
-  func json(peak: Double) -> JSONValue {
-    func share(_ rate: Double?) -> JSONValue { rate.map { .number($0 / peak) } ?? .null }
-    return [
+  var json: JSONValue {
+    [
       "network": .string(network), "layer": .string(layer), "pass": .string(pass), "shape": .string(shape),
-      "flops": .number(flops), "flops_per_second": JSONValue(own), "share_of_peak": share(own),
-      "openblas_flops_per_second": JSONValue(openBLAS), "openblas_share_of_peak": share(openBLAS),
+      "flops": .number(flops), "flops_per_second": .number(own.rate), "share_of_peak": .number(own.share),
+      "openblas_flops_per_second": JSONValue(openBLAS?.rate),
+      "openblas_share_of_peak": JSONValue(openBLAS?.share),
     ]
   }
 }

@@ -12,7 +12,7 @@ extension BenchmarkResult {
   }
 
   private var heading: String {
-    var text = "moe-dist \(Version.text), vectors \(place.instructionSet); "
+    var text = "moe-dist \(Version.text), level \(place.level); "
     let hosts = Dictionary(grouping: place.hosts.indices) { place.hosts[$0] }.sorted {
       $0.value[0] < $1.value[0]
     }
@@ -41,14 +41,16 @@ extension BenchmarkResult {
         "products", "layer", "pass", "shape", "own GFLOP/s", "of peak", "OpenBLAS GFLOP/s", "of peak",
       ])
     for row in products {
-      func cells(_ rate: Double?) -> [String] {
-        rate.map { [fixed($0 / 1e9, 1), fixed(100 * $0 / peak, 0) + " %"] } ?? ["-", "-"]
+      func cells(_ found: MeasuredRate?) -> [String] {
+        found.map { [fixed($0.rate / 1e9, 1), fixed(100 * $0.share, 0) + " %"] } ?? ["-", "-"]
       }
       table.add([row.network, row.layer, row.pass, row.shape] + cells(row.own) + cells(row.openBLAS))
     }
-    return "peak of the core, fused multiply-adds on registers: \(fixed(peak / 1e9, 1)) GFLOP/s\n"
+    return "peak of the core at level \(place.level), fused multiply-adds on registers: "
+      + "\(fixed(peak / 1e9, 1)) GFLOP/s\n"
       + table.text
-      + "shapes are outputs × inputs × rows; convolutions outputs × inputs · taps × positions, per image\n\n"
+      + "shapes are outputs × inputs × rows; convolutions outputs × inputs · taps × positions, per image; shares are of the peak "
+      + "at the same moment\n\n"
   }
 
   private var exchangeText: String {

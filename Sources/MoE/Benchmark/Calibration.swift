@@ -1,4 +1,5 @@
 internal import Dist
+internal import KernelInterface
 
 /// Measures the costs of a model's step on this core: two sizes of batch of the same step, on one rank.
 ///

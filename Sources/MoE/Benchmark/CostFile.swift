@@ -7,7 +7,7 @@ public struct CostFile: Equatable, Sendable {
   public var ranks: Int
   /// Whether they had fewer cores than ranks.
   public var isOversubscribed: Bool
-  /// Where: host, kernels, vectors.
+  /// Where: host, kernels, level.
   public var place: [String: String]
 
   public init(

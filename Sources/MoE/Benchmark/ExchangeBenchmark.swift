@@ -1,4 +1,5 @@
 package import Dist
+internal import KernelInterface
 
 /// The all-to-all exchange: what a message costs by its size, and what dispatch and combine take beside it.
 package struct ExchangeBenchmark {

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The sizes of a model and of its step, known without data, parameters or ranks: what plans and costs are made from.
 public struct ModelOutline {
   public let model: String
@@ -54,7 +56,7 @@ public struct ModelOutline {
     gateRequest = GateRequest(
       family: family, input: size.shape, experts: experts, classes: size.classes, blockRows: blockRows,
       batchBlocks: (batchRows + blockRows - 1) / blockRows, sums: WholeBatch(), team: .alone(),
-      training: trainsGate,
+      products: configuration.products, training: trainsGate,
       expertOfClass: try lists?.expertOfClass(classes: size.classes, dataset: configuration.dataset))
     gateSize = design.size(gateRequest)
     expertSpec = family.expert(input: size.shape, classes: size.classes)
@@ -119,7 +121,7 @@ public struct ModelOutline {
     bytes += ExpertBank.workspaceBytes(
       experts: count, spec: expertSpec, pixels: input.pixels, answerWidth: answerWidth,
       trainingRows: batchRows, trainingSlots: slots, evaluationRows: ModelSession.evaluationRows,
-      threads: threads)
+      threads: threads, products: gateRequest.products)
     for rows in [batchRows, ModelSession.evaluationRows] {
       bytes += Step.workspaceBytes(
         rule, experts: experts, pixels: input.pixels, batchRows: rows, blockRows: blockRows)
@@ -128,6 +130,6 @@ public struct ModelOutline {
     let spec = gateSpec
     bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
     let kept = trainsGate ? blocks : 1
-    return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept)
+    return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept, products: gateRequest.products)
   }
 }

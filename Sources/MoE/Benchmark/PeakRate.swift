@@ -1,63 +1,55 @@
-internal import CLanes
+internal import KernelInterface
 
-/// The most that this core computes: fused multiply-adds on registers alone.
+/// What this core computes at most: fused multiply-adds on registers alone, at the level in use.
 package enum PeakRate {
+  /// Rounds of one measurement, about a tenth of a millisecond.
+  private static let rounds = 20_000
+
+  /// FLOP/s, measured once.
+  package static func sample() -> Double {
+    let begin = PhaseClock.now()
+    let flops = kernels.multiplyAdds(rounds: rounds)
+    return Double(flops) / (PhaseClock.now() - begin)
+  }
+
   /// FLOP/s, the best of several repeats.
-  package static func measure(repeats: Int = 12) -> Double {
-    let isWide = Lanes.instructionSet == "AVX-512"
-    let count = 200_000
-    let chains = isWide ? 12 : 6
-    var best = Double.infinity
-    for _ in 0..<repeats {
+  package static func measure(repeats: Int = 24) -> Double {
+    (0..<repeats).reduce(0) { best, _ in max(best, sample()) }
+  }
+}
+
+/// A rate of work beside the core's peak at the same moment: on a machine that others use, only their ratio says much.
+package struct MeasuredRate: Equatable, Sendable {
+  /// FLOP/s, the median.
+  package let rate: Double
+  /// Of the peak, the median of pairs of neighbours in time.
+  package let share: Double
+
+  package init(rate: Double, share: Double) {
+    self.rate = rate
+    self.share = share
+  }
+
+  /// Measures a body that does so many FLOPs, for so many seconds.
+  package init(flops: Double, seconds: Double, _ body: () throws -> Void) rethrows {
+    try body()
+    let begin = PhaseClock.now()
+    try body()
+    // Rounds long enough for the clock, short enough that the peak is that of the same moment.
+    let calls = max(1, Int(4e-4 / max(PhaseClock.now() - begin, 1e-9)))
+    var rates: [Double] = []
+    var shares: [Double] = []
+    let start = PhaseClock.now()
+    var before = PeakRate.sample()
+    repeat {
       let begin = PhaseClock.now()
-      sink = isWide ? twelveChains(count, 0.999_999, 1e-6) : sixChains(count, 0.999_999, 1e-6)
-      best = min(best, PhaseClock.now() - begin)
-    }
-    return Double(2 * laneCount * chains * count) / best
-  }
-
-  /// Where results go, so that they are computed.
-  nonisolated(unsafe) private static var sink = Float(0)
-
-  /// Enough chains to hide the latency of an instruction on two ports, as many as sixteen registers hold.
-  @inline(never)
-  private static func sixChains(_ count: Int, _ factor: Float, _ term: Float) -> Float {
-    let (x, y) = (lanes_splat(factor), lanes_splat(term))
-    var chains = SixChains()
-    for _ in 0..<count { chains.multiplyAdd(x, y) }
-    return chains.sum
-  }
-
-  /// The same for thirty-two registers of sixteen lanes.
-  @inline(never)
-  private static func twelveChains(_ count: Int, _ factor: Float, _ term: Float) -> Float {
-    let (x, y) = (lanes_splat(factor), lanes_splat(term))
-    var (chains, others) = (SixChains(), SixChains())
-    for _ in 0..<count {
-      chains.multiplyAdd(x, y)
-      others.multiplyAdd(x, y)
-    }
-    return chains.sum + others.sum
-  }
-
-  private struct SixChains {
-    private var a = lanes_splat(1)
-    private var b = lanes_splat(2)
-    private var c = lanes_splat(3)
-    private var d = lanes_splat(4)
-    private var e = lanes_splat(5)
-    private var f = lanes_splat(6)
-
-    @inline(__always)
-    mutating func multiplyAdd(_ x: SIMD16<Float>, _ y: SIMD16<Float>) {
-      a = lanes_fma(a, x, y)
-      b = lanes_fma(b, x, y)
-      c = lanes_fma(c, x, y)
-      d = lanes_fma(d, x, y)
-      e = lanes_fma(e, x, y)
-      f = lanes_fma(f, x, y)
-    }
-
-    var sum: Float { (a + b + c + d + e + f)[0] }
+      for _ in 0..<calls { try body() }
+      let rate = flops * Double(calls) / (PhaseClock.now() - begin)
+      let after = PeakRate.sample()
+      rates.append(rate)
+      shares.append(2 * rate / (before + after))
+      before = after
+    } while rates.count < 9 || (PhaseClock.now() - start < seconds && rates.count < 10_000)
+    self.init(rate: Quantiles(rates).median, share: Quantiles(shares).median)
   }
 }

@@ -1,41 +1,4 @@
-/// A set of dense products that can be measured.
-struct DenseProducts: Sendable {
-  let name: String
-  /// H = W·X of [outputs][inputs] and [inputs][rows].
-  let forward: @Sendable (Floats, Int, FeatureMap, FeatureMap, Workspace) -> Void
-  /// dW = dH·Xᵀ.
-  let weightGradient: @Sendable (FeatureMap, FeatureMap, Floats, Workspace) -> Void
-  /// dX = Wᵀ·dH.
-  let inputGradient: @Sendable (Floats, FeatureMap, FeatureMap, Workspace) -> Void
-
-  static let own = DenseProducts(
-    name: "own", forward: { DenseProduct.forward($0, outputs: $1, $2, into: $3, in: $4) },
-    weightGradient: {
-      DenseProduct.weightGradient([.init(gradient: $0, input: $1)], additions: [0], into: $2, in: $3)
-    },
-    inputGradient: { DenseProduct.inputGradient($0, $1, into: $2, in: $3) })
-
-  /// Over the same memory without the padding between features.
-  static let openBLAS = DenseProducts(
-    name: "OpenBLAS",
-    forward: { weights, outputs, x, h, _ in
-      BLAS.product(
-        weights, x.base, rows: outputs, depth: x.features, columns: x.columns, into: h.base)
-    },
-    weightGradient: { gradient, x, weights, _ in
-      BLAS.product(
-        gradient.base, x.base, transposed: (false, true), rows: gradient.features, depth: x.columns,
-        columns: x.features, into: weights)
-    },
-    inputGradient: { weights, gradient, x, _ in
-      BLAS.product(
-        weights, gradient.base, transposed: (true, false), rows: x.features, depth: gradient.features,
-        columns: gradient.columns, into: x.base)
-    })
-
-  /// What is measured; the first is what the step uses.
-  static let all = [own, openBLAS]
-}
+internal import KernelInterface
 
 /// Matrix products in the shapes of a model's networks, as shares of the core's peak.
 package struct ProductBenchmark {
@@ -48,13 +11,9 @@ package struct ProductBenchmark {
     /// Outputs × inputs × rows.
     package let shape: String
     package let flops: Double
-    /// FLOP/s by name of the kernels; the step's come first.
-    package let rates: [(kernels: String, rate: Double)]
-
-    package static func == (a: Row, b: Row) -> Bool {
-      a.network == b.network && a.layer == b.layer && a.pass == b.pass && a.shape == b.shape
-        && a.flops == b.flops && a.rates.map(\.rate) == b.rates.map(\.rate)
-    }
+    /// What the step uses, and what it could use instead.
+    package let own: MeasuredRate
+    package let openBLAS: MeasuredRate?
   }
 
   private let outline: ModelOutline
@@ -92,7 +51,9 @@ package struct ProductBenchmark {
       capacity: Workspace.bytes(floats: 2 * FeatureMap.count(features: inputs, rows: rows))
         + Workspace.bytes(floats: FeatureMap.count(features: outputs, rows: rows))
         + 2 * Workspace.bytes(floats: inputs * outputs) + 1024
-        + DenseProduct.layerWorkspaceBytes(inputs: inputs, outputs: outputs, rows: rows))
+        + DenseProducts.allCases.map {
+          $0.layerWorkspaceBytes(inputs: inputs, outputs: outputs, rows: rows)
+        }.reduce(0, max))
     let x = workspace.map(features: inputs, rows: rows)
     let dx = workspace.map(features: inputs, rows: rows)
     let h = workspace.map(features: outputs, rows: rows)
@@ -103,16 +64,19 @@ package struct ProductBenchmark {
     fillWithNoise(h.base, outputs * h.stride)
     let flops = 2 * Double(inputs * outputs * rows)
     func row(_ pass: String, _ run: (DenseProducts) -> Void) -> Row {
-      Row(
+      func measured(_ products: DenseProducts) -> MeasuredRate {
+        MeasuredRate(flops: flops, seconds: seconds) { run(products) }
+      }
+      return Row(
         network: network, layer: layer, pass: pass, shape: "\(outputs)×\(inputs)×\(rows)", flops: flops,
-        rates: DenseProducts.all.map { products in
-          (products.name, flops / secondsPerCall(for: seconds) { run(products) })
-        })
+        own: measured(.own), openBLAS: measured(.openblas))
     }
     return [
-      row("forward") { $0.forward(weights, outputs, x, h, workspace) },
-      row("weight gradient") { $0.weightGradient(h, x, gradients, workspace) },
-      row("input gradient") { $0.inputGradient(weights, h, dx, workspace) },
+      row("forward") { $0.forward(weights, outputs: outputs, x, into: h, in: workspace) },
+      row("weight gradient") {
+        $0.weightGradient([.init(gradient: h, input: x)], additions: [0], into: gradients, in: workspace)
+      },
+      row("input gradient") { $0.inputGradient(weights, h, into: dx, in: workspace) },
     ]
   }
 
@@ -141,32 +105,31 @@ package struct ProductBenchmark {
       workspace.reset()
       return try network.forward([input], mode: .training, in: workspace)
     }
-    let forwardSeconds = try secondsPerCall(for: 2 * seconds) { _ = try forward() }
-    let both = try secondsPerCall(for: 2 * seconds) {
+    let forwardFlops = Double(rows * spec.forwardFlops)
+    let backwardFlops = Double(rows * spec.backwardFlops)
+    let ahead = try MeasuredRate(flops: forwardFlops, seconds: 2 * seconds) { _ = try forward() }
+    let both = try MeasuredRate(flops: forwardFlops + backwardFlops, seconds: 2 * seconds) {
       let passes = try forward()
       gradient.clear()
       for row in 0..<rows { gradient.base[row] = 1e-3 }
       try network.backward(passes, gradients: [gradient])
     }
-    let forwardFlops = Double(rows * spec.forwardFlops)
-    let backwardFlops = Double(rows * spec.backwardFlops)
     let shape = spec.stages.map { "\($0.filters)×\($0.inputs * $0.taps)×\($0.positions)" }.joined(
       separator: " ")
+    func row(_ pass: String, _ flops: Double, _ own: MeasuredRate, _ openBLAS: MeasuredRate?) -> Row {
+      Row(
+        network: name, layer: "convolutions", pass: pass, shape: shape, flops: flops, own: own,
+        openBLAS: openBLAS)
+    }
     return [
-      Row(
-        network: name, layer: "convolutions", pass: "forward", shape: shape, flops: forwardFlops,
-        rates: [("own", forwardFlops / forwardSeconds), ("OpenBLAS", unfoldedRate(spec))]),
-      Row(
-        network: name, layer: "convolutions", pass: "backward", shape: shape, flops: backwardFlops,
-        rates: [("own", backwardFlops / max(both - forwardSeconds, 1e-9))]),
+      row("forward", forwardFlops, ahead, unfoldedRate(spec)),
+      row("backward", backwardFlops, both.without(ahead, flops: (forwardFlops, backwardFlops)), nil),
     ]
   }
 
-  /// FLOP/s of OpenBLAS in the convolutions' shapes, sixteen images at a time.
-  private func unfoldedRate(_ spec: NetworkSpec) -> Double {
-    var flops = 0.0
-    var time = 0.0
-    for stage in spec.stages {
+  /// OpenBLAS's rate in the convolutions' shapes, sixteen images at a time.
+  private func unfoldedRate(_ spec: NetworkSpec) -> MeasuredRate {
+    let products = spec.stages.map { stage in
       let inputs = stage.inputs * stage.taps
       let columns = stage.positions * laneCount
       let workspace = Workspace(
@@ -177,13 +140,25 @@ package struct ProductBenchmark {
       let weights = workspace.floats(inputs * stage.filters)
       fillWithNoise(x.base, inputs * x.stride)
       fillWithNoise(weights, inputs * stage.filters)
-      time += secondsPerCall(for: seconds) {
-        BLAS.product(
-          weights, x.base, rows: stage.filters, depth: inputs, columns: columns, into: h.base)
-      }
-      flops += 2 * Double(inputs * stage.filters * columns)
+      return (workspace: workspace, x: x, h: h, weights: weights)
     }
-    return flops / time
+    let flops = products.reduce(0.0) { $0 + 2 * Double($1.h.features * $1.x.features * $1.x.rows) }
+    return MeasuredRate(flops: flops, seconds: seconds) {
+      for product in products {
+        DenseProducts.openblas.forward(
+          product.weights, outputs: product.h.features, product.x, into: product.h, in: product.workspace)
+      }
+    }
+  }
+}
+
+extension MeasuredRate {
+  /// The rate of what is done beside another part, from both together.
+  fileprivate func without(_ part: MeasuredRate, flops: (part: Double, rest: Double)) -> MeasuredRate {
+    func rest(_ whole: Double, _ part: Double) -> Double {
+      flops.rest / max((flops.part + flops.rest) / whole - flops.part / part, 1e-30)
+    }
+    return MeasuredRate(rate: rest(rate, part.rate), share: rest(share, part.share))
   }
 }
 

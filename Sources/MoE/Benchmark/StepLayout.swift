@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// What each kind of rank has of a step: rank 0, the fullest other rank, and the bytes of the busiest.
 struct StepLayout {
   struct Rank {

@@ -1,4 +1,5 @@
 package import Dist
+internal import KernelInterface
 
 /// Runs training steps of a model on random images and tells how long their phases took on this rank.
 package final class StepTimer {

@@ -1,4 +1,5 @@
 package import Dist
+internal import KernelInterface
 
 /// Steps of the exchange and the experts, without gate and loss, under forced routings with one expert per row.
 package struct WorkloadBenchmark {

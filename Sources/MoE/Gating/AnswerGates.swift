@@ -1,4 +1,4 @@
-internal import CLanes
+internal import KernelInterface
 
 /// The gate of the authors' follow-up work that looks at the label: the expert with the smallest −log₂ y_label answers, and
 /// it alone is trained. It has no parameters; its own figures are those of an oracle.
@@ -41,20 +41,6 @@ struct LoudestScorer: Scorer {
   var reasonForAll: String? { choosingNeedsAll }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
-    let bits = lanes_splat(log2e)
-    let lowest = lanes_splat(-103)
-    for expert in 0..<scores.features {
-      var column = 0
-      while column < scores.columns {
-        var sum = lanes_splat(0)
-        for c in 0..<rows.layout.classes {
-          let logY = lanes_load(rows.answers[rows.layout.feature(slot: expert, class: c)] + column)
-          // y is zero long before ln y is that small; the bound keeps 0 · −∞ out of the sum.
-          sum = lanes_fma(lanes_exp(logY), lanes_at_least(logY, lowest), sum)
-        }
-        lanes_store(scores[expert] + column, sum * bits)
-        column += laneCount
-      }
-    }
+    kernels.negativeEntropies(answers: rows.answers, rows.layout, scale: log2e, into: scores)
   }
 }

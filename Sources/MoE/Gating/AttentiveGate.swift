@@ -1,4 +1,4 @@
-internal import CLanes
+package import KernelInterface
 
 /// The attentive gate (arXiv 2302.14703, section 4): p = softmax_e(Q·K_e / (√H·T)) with Q = W_q h_g and K_e = W_k h_e, where
 /// h_g and h_e are the last hidden layers of gate and expert before ReLU, and W_k is shared by all experts.
@@ -38,6 +38,7 @@ package final class AttentiveGate: Gate {
   private let query: Int
   private let key: Int
   private let width: Int
+  private let products: DenseProducts
   private let gradients: BlockGradients?
   /// Q of every block of the batch in training.
   private var queries: [FeatureMap] = []
@@ -66,10 +67,11 @@ package final class AttentiveGate: Gate {
   init(_ request: GateRequest) {
     let spec = request.family.gateTrunk(input: request.input)
     width = spec.outputs
+    products = request.products
     // Per block: Q, q̃ and their gradients, and that of the trunk's output.
     trunk = GateNetwork(
       spec, request, further: [width, width, width, width, width],
-      scratch: DenseProduct.layerWorkspaceBytes(
+      scratch: request.products.layerWorkspaceBytes(
         inputs: width, outputs: width, rows: request.blockRows, blocks: GateNetwork.blocks(request)))
     attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
     query = attention.offset(of: "attention.query.weight")
@@ -81,10 +83,10 @@ package final class AttentiveGate: Gate {
     queries = []
     try trunk.forward(blocks, mode: mode) { _, output, first in
       let q = trunk.workspace.map(features: width, rows: output.rows)
-      DenseProduct.forward(
+      products.forward(
         attention.values + query, outputs: width, output, into: q, in: trunk.workspace)
       let folded = trunk.workspace.map(features: width, rows: output.rows)
-      DenseProduct.inputGradient(attention.values + key, q, into: folded, in: trunk.workspace)
+      products.inputGradient(attention.values + key, q, into: folded, in: trunk.workspace)
       copyColumns(of: folded, into: message, first: first)
       if mode == .training { queries.append(q) }
       attentionWork.forwardFlops += output.rows * 4 * width * width
@@ -94,24 +96,24 @@ package final class AttentiveGate: Gate {
   /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
   package func backward(_ gradient: FeatureMap) throws {
     guard let gradients else { preconditionFailure("a frozen gate has no gradients") }
-    var keys: [DenseProduct.BlockOfRows] = []
-    var inputs: [DenseProduct.BlockOfRows] = []
+    var keys: [DenseProducts.BlockOfRows] = []
+    var inputs: [DenseProducts.BlockOfRows] = []
     try trunk.backward { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)
       keys.append(.init(gradient: queries[index], input: block))
       let q = trunk.workspace.map(features: width, rows: output.rows)
-      DenseProduct.forward(
+      products.forward(
         attention.values + key, outputs: width, block, into: q, in: trunk.workspace)
       inputs.append(.init(gradient: q, input: output))
       let hidden = trunk.workspace.map(features: width, rows: output.rows)
-      DenseProduct.inputGradient(attention.values + query, q, into: hidden, in: trunk.workspace)
+      products.inputGradient(attention.values + query, q, into: hidden, in: trunk.workspace)
       attentionWork.backwardFlops += output.rows * 8 * width * width
       return hidden
     }
     let nodes = gradients.nodes(blocks: queries.count)
     for sum in nodes {
       for (blocks, weight) in [(keys, key), (inputs, query)] {
-        DenseProduct.weightGradient(
+        products.weightGradient(
           Array(blocks[sum.node.here]), additions: sum.node.additions, into: sum.sum + weight,
           in: trunk.workspace)
       }
@@ -132,50 +134,23 @@ struct AttentionScorer: Scorer {
   var reasonForAll: String? {
     "keys need every expert; distill to save them"
   }
-  private var scale: SIMD16<Float> { lanes_splat(1 / Float(width).squareRoot()) }
+  private var scale: Float { 1 / Float(width).squareRoot() }
+
+  private func queries(_ rows: ShardRows) -> FeatureMap {
+    FeatureMap(base: rows.message[first], features: width, rows: rows.message.rows)
+  }
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
-    for expert in 0..<scores.features {
-      var column = 0
-      while column < scores.columns {
-        var sum = lanes_splat(0)
-        for h in 0..<width {
-          let hidden = rows.answers[rows.layout.feature(slot: expert, hidden: h)] + column
-          sum = lanes_fma(lanes_load(rows.message[first + h] + column), lanes_load(hidden), sum)
-        }
-        lanes_store(scores[expert] + column, sum * scale)
-        column += laneCount
-      }
-    }
+    kernels.attentionScores(
+      queries: queries(rows), answers: rows.answers, rows.layout, scale: scale, into: scores)
   }
 
   /// ∂q̃ = Σ_e ∂s_e h_e/√H, ascending e; ∂h_e = ∂s_e q̃/√H.
   func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
-    let experts = gradients.gate.features
-    for h in 0..<width {
-      var column = 0
-      while column < gradients.gate.columns {
-        var sum = lanes_splat(0)
-        for expert in 0..<experts {
-          let hidden = rows.answers[rows.layout.feature(slot: expert, hidden: h)] + column
-          sum = lanes_fma(lanes_load(gradients.gate[expert] + column), lanes_load(hidden), sum)
-        }
-        lanes_store(result.message[h] + column, sum * scale)
-        column += laneCount
-      }
-    }
+    kernels.attentionQueryGradient(
+      gradients.gate, answers: rows.answers, rows.layout, scale: scale, into: result.message)
     guard let answers = result.answers else { return }
-    for expert in 0..<experts {
-      for h in 0..<width {
-        let target = answers[rows.layout.feature(slot: expert, hidden: h)]
-        var column = 0
-        while column < gradients.experts.columns {
-          let product =
-            lanes_load(gradients.experts[expert] + column) * lanes_load(rows.message[first + h] + column)
-          lanes_store(target + column, product * scale)
-          column += laneCount
-        }
-      }
-    }
+    kernels.attentionKeyGradient(
+      gradients.experts, queries: queries(rows), rows.layout, scale: scale, into: answers)
   }
 }

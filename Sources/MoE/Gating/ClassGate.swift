@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// A decomposition made by hand (arXiv 2302.14703, section 3): every sample goes to the expert of its class. It pre-trains
 /// experts on given classes; since it reads labels, its figures are those of an oracle.
 struct ClassGateDesign: GateDesign {

@@ -1,4 +1,4 @@
-internal import CLanes
+package import KernelInterface
 
 /// A plain gate that learns the probabilities of an attentive one (arXiv 2302.14703, section 4.2, with the teacher in the
 /// loss): the loss is mean_x KL(p_teacher ‖ p_student), the experts are the teacher's and frozen.
@@ -76,8 +76,6 @@ struct DistillationScorer: Scorer {
   /// ∂KL/∂g_e = (p_student − p_teacher)/(T·B); the row's loss becomes KL(p_teacher ‖ p_student).
   func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
     let scale = 1 / gradients.temperature
-    let share = lanes_splat(scale / Float(gradients.batchRows))
-    let lowest = lanes_splat(-103)
     let columns = result.message.columns
     withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * experts * (columns + laneCount)) { buffer in
       guard let base = buffer.baseAddress else { return }
@@ -85,23 +83,12 @@ struct DistillationScorer: Scorer {
       let learned = FeatureMap(
         base: base + experts * (columns + laneCount), features: experts, rows: rows.message.rows)
       teacher.score(rows, into: known)
-      logSoftmax(known, scale: scale, into: known)
+      kernels.logSoftmax(known, scale: scale, into: known)
       let logits = FeatureMap(base: rows.message.base, features: experts, rows: rows.message.rows)
-      logSoftmax(logits, scale: scale, into: learned)
-      var column = 0
-      while column < columns {
-        var divergence = lanes_splat(0)
-        for expert in 0..<experts {
-          let logT = lanes_load(known[expert] + column)
-          let logS = lanes_load(learned[expert] + column)
-          let p = lanes_exp(logT)
-          // p is zero long before ln p is that small; the bound keeps 0 · −∞ out of the sum.
-          divergence = lanes_fma(p, lanes_at_least(logT, lowest) - logS, divergence)
-          lanes_store(result.message[expert] + column, (lanes_exp(logS) - p) * share)
-        }
-        lanes_store(result.losses + column, divergence)
-        column += laneCount
-      }
+      kernels.logSoftmax(logits, scale: scale, into: learned)
+      kernels.divergence(
+        known: known, learned: learned, share: scale / Float(gradients.batchRows), gradient: result.message,
+        losses: result.losses)
     }
   }
 }

@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// The part of a gate that turns images into a *message* per row, from which the row's shard scores the experts
 /// (``Scorer``): on rank 0 for the whole batch, or on every rank for its own shard (``GatePlacement``). It works on the
 /// blocks of the batch, so that its bits do not depend on the number of ranks.
@@ -28,6 +30,8 @@ package struct GateRequest {
   package var sums: any BlockSums
   /// Works on the blocks.
   package var team: ThreadTeam
+  /// What computes the dense layers.
+  package var products: DenseProducts
   /// Whether the gate's tensors are trained.
   package var training: Bool
   /// The expert of every class, where the user gave one.

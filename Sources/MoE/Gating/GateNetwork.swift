@@ -1,8 +1,11 @@
+internal import KernelInterface
+
 /// A network of a gate, run block by block, and what it keeps between forward and backward pass.
 final class GateNetwork {
   let network: Network
   let workspace: Workspace
   private let threads: Int
+  private let products: DenseProducts
   private var passes: [Network.Pass] = []
 
   /// - Parameters:
@@ -11,13 +14,17 @@ final class GateNetwork {
   init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int], scratch: Int = 0) {
     let blocks = GateNetwork.blocks(request)
     network = Network(
-      spec, prefix: "gate", training: request.training, sums: request.sums, team: request.team)
+      spec, prefix: "gate", training: request.training, sums: request.sums, team: request.team,
+      products: request.products)
     threads = request.team.threads
+    products = request.products
     let maps = ([spec.outputs] + further).reduce(0) {
       $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
     }
     workspace = Workspace(
-      capacity: blocks * (spec.workspaceBytes(rows: request.blockRows, blocks: blocks) + maps) + scratch)
+      capacity: blocks
+        * (spec.workspaceBytes(
+          rows: request.blockRows, blocks: blocks, products: request.products) + maps) + scratch)
   }
 
   /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise those that are
@@ -41,7 +48,9 @@ final class GateNetwork {
       try network.prepareEvaluation()
       for first in stride(from: 0, to: blocks.count, by: threads) {
         let wave = Array(blocks[first..<min(first + threads, blocks.count)])
-        let pieces = wave.map { workspace.piece(network.spec.workspaceBytes(rows: $0.rows)) }
+        let pieces = wave.map {
+          workspace.piece(network.spec.workspaceBytes(rows: $0.rows, products: products))
+        }
         for (index, pass) in try network.forwardBlocks(wave, in: pieces).enumerated() {
           body(first + index, pass.output, row)
           row += pass.output.rows

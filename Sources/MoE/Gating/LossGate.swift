@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The loss gate of the authors' follow-up work: a network whose output g_e predicts ln y_e,label, by the absolute error.
 /// The expert with the largest g_e answers and is trained by its own cross-entropy; the gate sees experts detached.
 ///

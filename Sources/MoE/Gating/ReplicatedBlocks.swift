@@ -1,4 +1,5 @@
 package import Dist
+package import KernelInterface
 
 /// The blocks of a batch spread over all ranks, each of which works on those of its shard with a copy of the gate.
 ///
@@ -74,7 +75,7 @@ package final class ReplicatedBlocks: BlockSums {
       if let place = known[node] { return place }
       let middle = BlockTree.middle(node)
       let left = place(node.lowerBound..<middle)
-      add(left, place(middle..<node.upperBound), into: left, count: floats)
+      kernels.add(left, place(middle..<node.upperBound), into: left, count: floats)
       return left
     }
     if let whole = known[node] {
@@ -82,7 +83,7 @@ package final class ReplicatedBlocks: BlockSums {
       return
     }
     let middle = BlockTree.middle(node)
-    add(
+    kernels.add(
       place(node.lowerBound..<middle), place(middle..<node.upperBound), into: result, count: floats)
   }
 

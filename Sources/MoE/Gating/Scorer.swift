@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// How a shard turns the gate's message and the experts' answers into a score per expert, and how gradients go back.
 ///
 /// Scores are what p = softmax(score/T) is taken of. Only per-row arithmetic is allowed here: a row's bits must not
@@ -47,23 +49,6 @@ package struct ShardRows {
     self.layout = layout
     self.labels = labels
   }
-}
-
-/// The values of one answer: ln y of every class, then the expert's hidden values where the gate asks for them.
-package struct AnswerLayout: Equatable, Sendable {
-  package let classes: Int
-  package let hidden: Int
-
-  package init(classes: Int, hidden: Int) {
-    self.classes = classes
-    self.hidden = hidden
-  }
-
-  package var width: Int { classes + hidden }
-  /// The feature of a class in a slot.
-  @inline(__always) package func feature(slot: Int, class c: Int) -> Int { slot &* width &+ c }
-  /// The feature of a hidden value in a slot.
-  @inline(__always) package func feature(slot: Int, hidden h: Int) -> Int { slot &* width &+ classes &+ h }
 }
 
 /// The gradients of the scores, [experts][rows] each, of the loss that the gate is trained with and of the one that the

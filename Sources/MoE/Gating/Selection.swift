@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// Which experts run for a row.
 package enum Selection: Equatable, Sendable {
   case all

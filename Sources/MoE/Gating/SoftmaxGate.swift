@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The gate of the original mixture of experts: a network with one output per expert, p = softmax(g/T).
 struct SoftmaxGateDesign: GateDesign {
   func size(_ request: GateRequest) -> GateSize {

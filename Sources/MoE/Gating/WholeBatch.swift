@@ -1,4 +1,5 @@
 internal import Dist
+package import KernelInterface
 
 extension BlockNode {
   /// The largest nodes of the tree over `count` blocks that lie wholly within those of a place.

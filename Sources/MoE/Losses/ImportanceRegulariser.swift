@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// L_imp = (std(I)/mean(I))² of the importances I_e = Σ_x p_e(x), with the unbiased std (Shazeer et al. 2017): equal use of
 /// all experts. Zero for one expert.
 final class ImportanceRegulariser: Regulariser {

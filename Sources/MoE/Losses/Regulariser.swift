@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// A loss of the whole batch's gate probabilities, taken on rank 0 in one call.
 ///
 /// Adding a regulariser: one file with a conformance, and one line in ``Regularisers/init(_:)``.
@@ -55,7 +57,7 @@ package final class Regularisers {
   {
     workspace.reset()
     let p = workspace.map(features: scores.features, rows: scores.rows)
-    softmax(scores, scale: 1 / temperature, into: p)
+    kernels.softmax(scores, scale: 1 / temperature, into: p)
     p.clearPadding()
     gradient.clear()
     var losses = RegulariserLosses()
@@ -67,7 +69,7 @@ package final class Regularisers {
       case .similarity: losses.similarity = reported
       }
     }
-    softmaxGradient(gradient, probabilities: p, scale: 1 / temperature)
+    kernels.softmaxGradient(gradient, probabilities: p, scale: 1 / temperature)
     return losses
   }
 }

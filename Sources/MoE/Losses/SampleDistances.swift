@@ -1,7 +1,9 @@
+package import KernelInterface
+
 /// Distances d(x,x') between all pairs of samples of a batch: Euclidean distances of the flattened normalised inputs,
 /// or their squares, divided by a scale. The Gram matrix is one product: ‖x‖² + ‖x'‖² − 2 x·x', clamped at 0.
 ///
-/// Only the upper triangle is kept; the diagonal is exactly 0.
+/// The upper triangle is computed and copied below the diagonal, which is exactly 0.
 package final class SampleDistances {
   /// What a distance is divided by; its square for squared distances.
   package enum Scale: Equatable, Sendable {
@@ -31,14 +33,14 @@ package final class SampleDistances {
     resize(&inputs, pixels * stride)
     resize(&matrix, rows * stride)
     resize(&norms, stride)
-    let bytes = DenseProduct.workspaceBytes(depth: pixels, columns: FeatureMap.columns(rows: rows))
+    let bytes = DenseProducts.bytes(depth: max(pixels, rows), columns: FeatureMap.columns(rows: rows))
     if workspace.capacity < bytes { workspace = Workspace(capacity: bytes) }
     return inputs.withUnsafeMutableBufferPointer { x in
       matrix.withUnsafeMutableBufferPointer { d in
         guard let x = x.baseAddress, let d = d.baseAddress else { return 0 }
         let map = FeatureMap(base: x, features: pixels, rows: rows)
         flatten(blocks, into: map)
-        DenseProduct.gram(map, into: d, stride: stride, in: workspace)
+        PairProducts.gram(map, into: d, stride: stride, in: workspace)
         return finish(d, stride: stride)
       }
     }
@@ -49,7 +51,7 @@ package final class SampleDistances {
     let stride = FeatureMap.stride(rows: rows)
     matrix.withUnsafeBufferPointer { d in
       guard let d = d.baseAddress else { return }
-      BLAS.symmetricProduct(p, d, stride: stride, into: result)
+      PairProducts.product(p, d, stride: stride, into: result, in: workspace)
     }
   }
 
@@ -64,7 +66,7 @@ package final class SampleDistances {
       for tile in 0..<block.count {
         let column = first + tile * laneCount
         let lanes = min(laneCount, block.rows - tile * laneCount)
-        copyTile(block[tile], pixels: block.pixels, lanes: lanes, into: map, column: column)
+        kernels.copyTile(block[tile], pixels: block.pixels, lanes: lanes, into: map, column: column)
       }
       first += block.rows
     }
@@ -77,7 +79,7 @@ package final class SampleDistances {
       guard let norms = norms.baseAddress else { return }
       for row in 0..<rows {
         let line = d + row * stride
-        distancesFromGram(
+        kernels.distancesFromGram(
           line, own: norms[row], norms: norms, from: row + 1, to: rows, squared: squared, largest: &largest)
         line[row] = 0
       }
@@ -90,8 +92,9 @@ package final class SampleDistances {
     let factor = divisor > 0 ? Float(1 / divisor) : 0
     var sum = 0.0
     for row in 0..<rows {
-      sum += scaleAndSum(d + row * stride, by: factor, from: row + 1, to: rows)
+      sum += kernels.scaleAndSum(d + row * stride, by: factor, from: row + 1, to: rows)
     }
+    kernels.mirrorUpperTriangle(d, rows: rows, stride: stride)
     return 2 * sum
   }
 

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The sample-similarity regulariser of arXiv 2302.14703, section 5: L_s = β_s·S − β_d·D, where
 /// S = c_S/E·Σ_{x≠x'} d(x,x') Σ_e p_e(x) p_e(x') and D = c_D/(E²−E)·Σ_{x≠x'} d(x,x') Σ_{e≠e'} p_e(x) p_e'(x').
 ///
@@ -43,8 +45,8 @@ final class SimilarityRegulariser: Regulariser {
       var together = 0.0
       let factor = Float(2 * (ofSame + ofOther))
       for expert in 0..<p.features {
-        together += dotProduct(p[expert], pd[expert], count: p.columns)
-        addProduct(factor, pd[expert], to: gradient[expert], count: p.columns)
+        together += kernels.dotProduct(p[expert], pd[expert], count: p.columns)
+        kernels.addProduct(factor, pd[expert], to: gradient[expert], count: p.columns)
       }
       let loss = (ofSame + ofOther) * together - ofOther * sumOfDistances
       return (loss, loss)

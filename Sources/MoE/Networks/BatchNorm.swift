@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The tensors of a BatchNorm layer in a network's parameters, and PyTorch's constants for it.
 struct BatchNorm {
   static let epsilon = 1e-5

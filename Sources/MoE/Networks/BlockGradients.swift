@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// The gradients of one network's parameters on their way from the blocks worked on here to the sum over the batch.
 ///
 /// The blocks of this place make up a few nodes of the tree; each has a buffer for its sum. A product of many rows and

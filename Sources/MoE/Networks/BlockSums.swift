@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// A node of the tree along which the blocks of a batch are summed, whose blocks are all worked on in one place.
 ///
 /// The tree is that of `Dist.BlockTree`: it follows from the number of blocks alone, and so do the bits of its sums.
@@ -30,7 +32,7 @@ package struct NodeSum {
       stack.append(vectors[block])
       for _ in 0..<additions {
         let right = stack.removeLast()
-        MoE.add(right, to: stack[stack.count - 1], count: count)
+        kernels.add(right, to: stack[stack.count - 1], count: count)
       }
     }
   }

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// One convolution of a network with what follows it: BatchNorm where it has one, ReLU and a 2×2 maximum pool.
 public struct ConvolutionLayer: Equatable, Sendable {
   public let filters: Int
@@ -55,10 +57,11 @@ struct StageShape: Equatable, Sendable {
     return min(filters, max(2, (512 << 10) / max(plane, 1) / 2 * 2))
   }
 
-  var packedWeights: Int { isDirect ? packedWeightCount(inputs: inputs, outputs: filters) : 0 }
-  var packedInputGradientWeights: Int {
-    isDirect ? packedWeightCount(inputs: filters, outputs: inputs) : 0
-  }
+  var packedWeights: Int { isDirect ? 9 * inputs * filters : 0 }
+  var packedInputGradientWeights: Int { packedWeights }
+
+  /// Floats of the sums of taps that the direct kernel of the weight gradient takes.
+  var tapSums: Int { isDirect ? inputs * 27 * laneCount : 0 }
 
   /// Floats of the output of one tile, which a kernel without fused pooling needs.
   var unpooledTile: Int {
@@ -77,6 +80,7 @@ struct StageShape: Equatable, Sendable {
     let backward =
       Workspace.bytes(floats: inputGradient ? packedInputGradientWeights : 0)
       + Workspace.bytes(floats: denseGradient(inputGradient: inputGradient))
+      + Workspace.bytes(floats: tapSums)
     return max(forward, backward)
   }
 }

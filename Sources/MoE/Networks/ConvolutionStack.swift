@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// Convolution stages one behind the other, for every network that ``ConvolutionStem`` does not do.
 ///
 /// BatchNorm in any stage needs the statistics of the whole batch, so a stage runs over all blocks before the next begins.

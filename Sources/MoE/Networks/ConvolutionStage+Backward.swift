@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 extension ConvolutionStage {
   /// The gradients of BatchNorm's scale and shift over the whole batch.
   struct NormGradients {
@@ -50,10 +52,12 @@ extension ConvolutionStage {
     var packed: Floats?
     if inputGradient != nil {
       let weights = workspace.floats(shape.packedInputGradientWeights)
-      packInputGradientWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: weights)
+      kernels.packInputGradientWeights(
+        values + weight, inputs: shape.inputs, outputs: shape.filters, into: weights)
       packed = weights
     }
     let scratch = workspace.floats(shape.denseGradient(inputGradient: packed != nil))
+    let tapSums = workspace.floats(shape.tapSums)
     let channels = shape.groupChannels(inputGradient: packed != nil)
     func dense(rows: Int, channels: Int) -> PlaneMap {
       PlaneMap(
@@ -74,10 +78,10 @@ extension ConvolutionStage {
           spread(
             pass, gradient, tile: tile, channels: range, slopes, into: map, tile - first, sums: &biasSums)
         }
-        addWeights(input, map, to: weights + firstChannel * shape.inputs * shape.taps)
+        addWeights(input, map, to: weights + firstChannel * shape.inputs * shape.taps, tapSums)
         if let packed, let inputGradient {
           let below = inputGradient.slice(tiles: group)
-          for tile in 0..<map.tiles { convolve(map, weights: packed, into: below, tile: tile) }
+          for tile in 0..<map.tiles { kernels.convolve(map, weights: packed, into: below, tile: tile) }
         }
       }
     }
@@ -89,11 +93,11 @@ extension ConvolutionStage {
     }
   }
 
-  private func addWeights(_ input: PlaneMap, _ gradient: PlaneMap, to target: Floats) {
+  private func addWeights(_ input: PlaneMap, _ gradient: PlaneMap, to target: Floats, _ sums: Floats) {
     if shape.isDirect {
-      addWeightGradient(input, gradient, to: target)
+      kernels.addWeightGradient(input, gradient, to: target, memory: sums)
     } else {
-      addPlainWeightGradient(input, gradient, kernel: shape.layer.kernel, to: target)
+      kernels.addPlainWeightGradient(input, gradient, kernel: shape.layer.kernel, to: target)
     }
   }
 
@@ -106,12 +110,12 @@ extension ConvolutionStage {
       let which = choices(pass, tile) + channel * shape.pooled * laneCount
       let target = dense[denseTile, channel - channels.lowerBound]
       if let slopes, let z = pass.unpooled {
-        normalisedGradient(
+        kernels.normalisedGradient(
           gradient, pass.output, z, tile: tile, channel: channel, which: which,
           factor: slopes.factor[channel], slope: slopes.slope[channel], constant: slopes.constant[channel],
           into: dense, at: target)
       } else {
-        sums[channel] += spreadPooledGradient(
+        sums[channel] += kernels.spreadPooledGradient(
           gradient, pass.output, tile: tile, channel: channel, which: which, into: dense, at: target)
       }
     }
@@ -131,7 +135,7 @@ extension ConvolutionStage {
       guard let z = pass.unpooled else { return sums }
       for tile in 0..<z.tiles {
         for channel in 0..<filters {
-          let (sum, along) = normalisedGradientSums(
+          let (sum, along) = kernels.normalisedGradientSums(
             gradient, pass.output, z, tile: tile, channel: channel,
             which: choices(pass, tile) + channel * shape.pooled * laneCount,
             inverse: Float(statistics.inverse[channel]),

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// One convolution of a stack with its BatchNorm, pooling and ReLU: forward and backward over all blocks of a batch.
 struct ConvolutionStage {
   let shape: StageShape
@@ -71,7 +73,7 @@ struct ConvolutionStage {
   private func packedWeights(in workspace: Workspace) -> UnsafePointer<Float> {
     guard shape.isDirect else { return UnsafePointer(values + weight) }
     let packed = workspace.floats(shape.packedWeights)
-    packWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: packed)
+    kernels.packWeights(values + weight, inputs: shape.inputs, outputs: shape.filters, into: packed)
     return UnsafePointer(packed)
   }
 
@@ -94,7 +96,7 @@ struct ConvolutionStage {
   ) {
     if shape.isDirect {
       for tile in 0..<pass.input.tiles {
-        MoE.convolveAndPool(
+        kernels.convolveAndPool(
           pass.input, weights: weights, scale: scales.scale, shift: scales.shift, into: pass.output,
           which: pass.which, tile: tile)
       }
@@ -103,7 +105,7 @@ struct ConvolutionStage {
     let mark = workspace.mark
     let z = unpooledMap(rows: laneCount, in: workspace)
     for tile in 0..<pass.input.tiles {
-      convolvePlain(
+      kernels.convolvePlain(
         pass.input.slice(tiles: tile..<tile + 1), kernel: shape.layer.kernel, weights: weights, into: z,
         tile: 0)
       let output = pass.output.slice(tiles: tile..<tile + 1)
@@ -118,12 +120,12 @@ struct ConvolutionStage {
     var sums = [Double](repeating: 0, count: 2 * shape.filters + 1)
     for tile in 0..<z.tiles {
       if shape.isDirect {
-        convolve(pass.input, weights: weights, into: z, tile: tile)
+        kernels.convolve(pass.input, weights: weights, into: z, tile: tile)
       } else {
-        convolvePlain(pass.input, kernel: shape.layer.kernel, weights: weights, into: z, tile: tile)
+        kernels.convolvePlain(pass.input, kernel: shape.layer.kernel, weights: weights, into: z, tile: tile)
       }
       for channel in 0..<shape.filters {
-        let (sum, squares) = planeMoments(z, tile: tile, channel: channel)
+        let (sum, squares) = kernels.planeMoments(z, tile: tile, channel: channel)
         sums[channel] += sum
         sums[shape.filters + channel] += squares
       }
@@ -137,7 +139,7 @@ struct ConvolutionStage {
     _ which: UnsafeMutablePointer<UInt8>
   ) {
     for channel in 0..<shape.filters {
-      scaleAndPool(
+      kernels.scaleAndPool(
         z, tile: tile, channel: channel, scale: scales.scale[channel], shift: scales.shift[channel],
         into: output, which: which + channel * shape.pooled * laneCount)
     }

@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// The first layer: convolution, BatchNorm where the network has one, pooling and ReLU.
 ///
 /// BatchNorm is folded into the convolution's weights: with w' = γ/σ·w and b' = β − γ/σ·(w·E[x]) the normalised output is
@@ -44,20 +46,24 @@ final class ConvolutionStem {
       var perBlock = [[Double]?](repeating: nil, count: blocks.count)
       team.fill(&perBlock) { block in
         let tiles = blocks[block]
-        var sums = [Double](repeating: 0, count: PatchMoments.sumCount + 1)
-        sums.withUnsafeMutableBufferPointer { addPatchMoments(tiles, shape, to: $0.baseAddress!) }
-        sums[PatchMoments.sumCount] = Double(tiles.rows * shape.positions)
+        var sums = [Double](repeating: 0, count: PatchSums.count + 1)
+        withLanes(PatchSums.memoryFloats / laneCount) { memory in
+          sums.withUnsafeMutableBufferPointer {
+            kernels.addPatchMoments(tiles, shape, to: $0.baseAddress!, memory: memory)
+          }
+        }
+        sums[PatchSums.count] = Double(tiles.rows * shape.positions)
         return sums
       }
-      let total = try sums.combine(perBlock.compactMap { $0 }, length: PatchMoments.sumCount + 1)
-      let moments = PatchMoments(sums: total, count: total[PatchMoments.sumCount])
+      let total = try sums.combine(perBlock.compactMap { $0 }, length: PatchSums.count + 1)
+      let moments = PatchMoments(sums: total, count: total[PatchSums.count])
       self.moments = moments
       foldBatchStatistics(norm, moments)
     }
   }
 
   func forward(_ tiles: Tiles, into output: FeatureMap, which: UnsafeMutablePointer<UInt8>) {
-    convolvePoolRectify(tiles, shape, weights: folded, bias: foldedBias, into: output, which: which)
+    kernels.convolvePoolRectify(tiles, shape, weights: folded, bias: foldedBias, into: output, which: which)
   }
 
   /// The block's part of the sums that ``writeGradients(_:into:)`` needs, [filters][10].
@@ -65,9 +71,12 @@ final class ConvolutionStem {
     _ tiles: Tiles, activation: FeatureMap, gradient: FeatureMap, which: UnsafePointer<UInt8>
   ) -> [Double] {
     var sums = [Double](repeating: 0, count: sumCount)
-    sums.withUnsafeMutableBufferPointer {
-      convolutionGradientSums(
-        tiles, shape, activation: activation, gradient: gradient, which: which, into: $0.baseAddress!)
+    withLanes(sumCount) { memory in
+      sums.withUnsafeMutableBufferPointer {
+        kernels.convolutionGradientSums(
+          tiles, shape, activation: activation, gradient: gradient, which: which, into: $0.baseAddress!,
+          memory: memory)
+      }
     }
     return sums
   }

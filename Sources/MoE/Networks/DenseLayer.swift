@@ -1,12 +1,15 @@
+internal import KernelInterface
+
 /// A dense layer: where its tensors lie in the network's parameters.
 struct DenseLayer {
   let inputs: Int
   let outputs: Int
   let weight: Int
   let bias: Int
+  let products: DenseProducts
 
   func forward(_ x: FeatureMap, into y: FeatureMap, values: Floats, rectify: Bool, in workspace: Workspace) {
-    DenseProduct.forward(
+    products.forward(
       values + weight, outputs: outputs, x, bias: values + bias, rectify: rectify, into: y, in: workspace)
   }
 
@@ -16,7 +19,7 @@ struct DenseLayer {
     _ gradient: FeatureMap, rectifiedBy input: FeatureMap?, values: Floats, into result: FeatureMap,
     in workspace: Workspace
   ) {
-    DenseProduct.inputGradient(
+    products.inputGradient(
       values + weight, gradient, rectifiedBy: input, into: result, in: workspace)
   }
 }

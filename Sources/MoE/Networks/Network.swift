@@ -1,4 +1,4 @@
-internal import CLanes
+package import KernelInterface
 
 /// Whether BatchNorm uses the batch's own statistics (and updates the running ones) or the running ones.
 package enum NetworkMode { case training, evaluation }
@@ -18,6 +18,7 @@ package final class Network {
   /// Nil where the network is not trained.
   private let gradients: BlockGradients?
   private let team: ThreadTeam
+  private let products: DenseProducts
   private let convolutions: Convolutions
   private let layers: [DenseLayer]
 
@@ -25,9 +26,10 @@ package final class Network {
   ///   - training: false for a network that is only evaluated or frozen: it has no gradients and no moments.
   ///   - sums: how sums over blocks become those of the whole batch.
   ///   - team: works on the blocks.
+  ///   - products: what computes the dense layers.
   package init(
     _ spec: NetworkSpec, prefix: String, training: Bool, tapsHidden: Bool = false,
-    sums: any BlockSums = WholeBatch(), team: ThreadTeam = .alone()
+    sums: any BlockSums = WholeBatch(), team: ThreadTeam = .alone(), products: DenseProducts = .own
   ) {
     precondition(!tapsHidden || !spec.hidden.isEmpty, "a tapped network has a hidden layer")
     self.spec = spec
@@ -36,6 +38,7 @@ package final class Network {
     self.parameters = parameters
     self.sums = sums
     self.team = team
+    self.products = products
     convolutions =
       spec.hasStem
       ? .stem(ConvolutionStem(spec, prefix: prefix, parameters: parameters, team: team))
@@ -44,7 +47,7 @@ package final class Network {
       DenseLayer(
         inputs: size.inputs, outputs: size.outputs,
         weight: parameters.offset(of: "\(prefix).\(name).weight"),
-        bias: parameters.offset(of: "\(prefix).\(name).bias"))
+        bias: parameters.offset(of: "\(prefix).\(name).bias"), products: products)
     }
     // A stack writes the gradients of its convolutions, whose tensors come first, block by block.
     gradients =
@@ -81,7 +84,7 @@ package final class Network {
   package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
     let rows = blocks.map(\.rows).max() ?? 0
     let pieces = blocks.map { _ in
-      workspace.piece(spec.workspaceBytes(rows: rows, blocks: blocks.count))
+      workspace.piece(spec.workspaceBytes(rows: rows, blocks: blocks.count, products: products))
     }
     if case .stem(let stem) = convolutions { try stem.prepare(blocks, mode: mode, sums) }
     return try forward(blocks, mode: mode, in: pieces)
@@ -138,7 +141,7 @@ package final class Network {
         let tap = workspace.map(features: layer.outputs, rows: tiles.rows)
         tap.base.update(from: output.base, count: output.features * output.stride)
         hidden = tap
-        rectify(output)
+        kernels.rectify(output)
       }
       activations.append(output)
     }
@@ -214,14 +217,14 @@ package final class Network {
     var result = BlockBackward(gradients: [outputGradient])
     for (index, layer) in layers.enumerated().reversed() {
       let bias = workspace.floats(layer.outputs)
-      biasGradient(gradient, into: bias)
+      kernels.biasGradient(gradient, into: bias)
       result.biases.insert(bias, at: 0)
       let input = pass.activations[index]
       let inputGradient = workspace.map(features: input.features, rows: input.rows)
       layer.inputGradient(
         gradient, rectifiedBy: index > 0 ? input : nil, values: parameters.values, into: inputGradient,
         in: workspace)
-      if index == layers.count - 1, let hidden { add(hidden, to: inputGradient) }
+      if index == layers.count - 1, let hidden { kernels.add(hidden, to: inputGradient) }
       gradient = inputGradient
       result.gradients.insert(gradient, at: 0)
     }
@@ -236,7 +239,7 @@ package final class Network {
     team.run(shares) { share in
       for sum in nodes {
         for (index, layer) in layers.enumerated() {
-          DenseProduct.weightGradient(
+          products.weightGradient(
             sum.node.here.map {
               .init(gradient: blocks[$0].gradients[index + 1], input: passes[$0].activations[index])
             }, additions: sum.node.additions, share: (share, of: shares), into: sum.sum + layer.weight,

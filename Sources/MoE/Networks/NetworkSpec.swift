@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// A network of the paper: convolutions, each with BatchNorm where it has one, ReLU and a 2×2 maximum pool, then dense
 /// layers; ReLU behind every hidden layer (method of arXiv 2302.14703, appendix).
 public struct NetworkSpec: Equatable, Sendable {
@@ -48,7 +50,7 @@ public struct NetworkSpec: Equatable, Sendable {
   var combinedSums: (forward: [Int], backward: [Int]) {
     let normalised = stages.filter(\.layer.batchNorm)
     if hasStem {
-      return (normalised.map { _ in PatchMoments.sumCount + 1 }, stages.map { 10 * $0.filters })
+      return (normalised.map { _ in PatchSums.count + 1 }, stages.map { 10 * $0.filters })
     }
     return (normalised.map { 2 * $0.filters + 1 }, normalised.map { 2 * $0.filters })
   }
@@ -124,19 +126,19 @@ public struct NetworkSpec: Equatable, Sendable {
   /// Bytes that the activations and their gradients take for a block of so many rows, and what is scratch beside them.
   ///
   /// - Parameter blocks: those that are worked on together, of at most so many rows each.
-  package func workspaceBytes(rows: Int, blocks: Int = 1) -> Int {
-    mapBytes(rows: rows) + scratchBytes(rows: rows, blocks: blocks)
+  package func workspaceBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
+    mapBytes(rows: rows) + scratchBytes(rows: rows, blocks: blocks, products: products)
   }
 
   /// Bytes of the scratch memory of a dense layer's products, of the bias gradients and of a convolution stage.
-  package func scratchBytes(rows: Int, blocks: Int = 1) -> Int {
-    let products = dense.map {
-      DenseProduct.layerWorkspaceBytes(
+  package func scratchBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
+    let layers = dense.map {
+      products.layerWorkspaceBytes(
         inputs: $0.inputs, outputs: $0.outputs, rows: rows, blocks: blocks)
     }
     let stage = hasStem ? 0 : stages.indices.map { stages[$0].scratchBytes(inputGradient: $0 > 0) }.max() ?? 0
     let biases = dense.reduce(0) { $0 + Workspace.bytes(floats: $1.outputs) }
-    return (products.max() ?? 0) + biases + stage
+    return (layers.max() ?? 0) + biases + stage
   }
 
   private func mapBytes(rows: Int) -> Int {

@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// The tensors of one network in one allocation: values, and for training their gradients and Adam's moments.
 ///
 /// Trained tensors come first, each padded to whole vectors with zeros, so that zeroing, updating and saving are one loop
@@ -70,7 +72,7 @@ package final class Parameters {
   package func update(_ step: AdamStep, _ floats: Range<Int>) {
     guard let training else { preconditionFailure("only a network in training is updated") }
     let first = floats.lowerBound
-    adam(
+    kernels.adam(
       step, values: values + first, gradients: training.gradients + first, first: training.first + first,
       second: training.second + first, count: floats.count)
   }

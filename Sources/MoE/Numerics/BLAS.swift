@@ -1,6 +1,7 @@
 internal import COpenBLAS
+package import KernelInterface
 
-/// Matrix products by OpenBLAS on one thread; the only file that names it. Networks use ``DenseProduct`` instead.
+/// Matrix products by OpenBLAS on one thread; the only file that names it. Networks use ``DenseProducts``.
 ///
 /// The bits of a product here depend on its shape and on the kernels that OpenBLAS chose, so every caller must take care
 /// that a shape follows from the configuration and the routing alone, never from the number of ranks.
@@ -9,17 +10,17 @@ public enum BLAS {
   public static var kernelName: String { String(cString: openblas_get_corename()) }
 
   /// What to do where OpenBLAS does not know the processor and falls back to kernels for old ones, several times slower;
-  /// nil where it uses what the program was built for.
+  /// nil where it uses what the processor has.
   public static var kernelAdvice: String? {
-    advice(kernel: kernelName, instructionSet: Lanes.instructionSet)
+    ProcessorLevel.available.flatMap { advice(kernel: kernelName, level: $0) }
   }
 
-  package static func advice(kernel: String, instructionSet: String) -> String? {
+  package static func advice(kernel: String, level: ProcessorLevel) -> String? {
     let better: String
-    switch instructionSet {
-    case "AVX-512": better = "SkylakeX"
-    case "AVX2 and FMA": better = "Haswell"
-    default: return nil
+    switch level {
+    case .v4: better = "SkylakeX"
+    case .v3: better = "Haswell"
+    case .v2, .base: return nil
     }
     let old = [
       "Prescott", "Core2", "Penryn", "Dunnington", "Atom", "Nehalem", "Katmai", "Coppermine", "Northwood",
@@ -36,24 +37,16 @@ public enum BLAS {
   /// One thread per rank: ranks are the parallelism, and the bits depend on the number of threads.
   package static func useOneThread() { openblas_set_num_threads(1) }
 
-  /// C = A·B for rows of consecutive memory: A is [rows][depth], or [depth][rows] where it is transposed; B is
-  /// [depth][columns], or [columns][depth].
+  /// C = A·B: A is [rows][depth], or [depth][rows] where it is transposed; B is [depth][columns], or [columns][depth];
+  /// strides are from one line in memory to the next.
   package static func product(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, transposed: (a: Bool, b: Bool) = (false, false),
-    rows: Int, depth: Int, columns: Int, into c: Floats
+    _ a: UnsafePointer<Float>, stride aStride: Int, _ b: UnsafePointer<Float>, stride bStride: Int,
+    transposed: (a: Bool, b: Bool) = (false, false), rows: Int, depth: Int, columns: Int, into c: Floats,
+    stride: Int
   ) {
     cblas_sgemm(
       CblasRowMajor, transposed.a ? CblasTrans : CblasNoTrans, transposed.b ? CblasTrans : CblasNoTrans,
-      Int32(rows), Int32(columns), Int32(depth), 1, a, Int32(transposed.a ? rows : depth), b,
-      Int32(transposed.b ? depth : columns), 0, c, Int32(columns))
-  }
-
-  /// P·S for a symmetric S of [rows][stride] of which the upper triangle is read.
-  package static func symmetricProduct(
-    _ p: FeatureMap, _ s: UnsafePointer<Float>, stride: Int, into result: FeatureMap
-  ) {
-    cblas_ssymm(
-      CblasRowMajor, CblasRight, CblasUpper, Int32(p.features), Int32(p.rows), 1, s, Int32(stride), p.base,
-      Int32(p.stride), 0, result.base, Int32(result.stride))
+      Int32(rows), Int32(columns), Int32(depth), 1, a, Int32(aStride), b, Int32(bStride), 0, c,
+      Int32(stride))
   }
 }

@@ -1,27 +1,38 @@
-internal import CLanes
+package import KernelInterface
 
-/// The matrix products of dense layers, C[rows][columns] = A·B, by a register-blocked kernel of our own.
+/// What computes the matrix products of dense layers.
 ///
-/// Every element is one chain of multiply-adds over ascending k (see ``DenseTile``), so its bits depend neither on the
-/// number of rows or columns nor on how the work is cut. B is cut into panels of 64 columns. Where several tiles of rows
-/// use a panel, it is first copied to consecutive memory, so that the loop reads one stream; a group of panels that the
-/// core's second cache holds goes past all rows of A together.
-package enum DenseProduct {
-  /// Floats of a group of packed panels.
-  private static let groupFloats = 176 * 1024
-  /// Fewer rows than this use a panel too few times to repay the copy.
-  private static let packedRows = 48
-  private static let panelColumns = DenseTile.panelColumns
+/// Own kernels give an element of a product one chain of fused multiply-adds over ascending k: its bits depend neither on
+/// the number of rows or columns nor on how the work is cut, and are the same on every processor that has them. With
+/// OpenBLAS they depend on the shape of the product and on the kernels that it chooses for the processor, so every call's
+/// shape follows from the configuration and the routing alone, never from ranks or threads.
+public enum DenseProducts: String, CaseIterable, Sendable {
+  case own
+  case openblas
+
+  /// The kernels made for the processor, where there are some.
+  public static var standard: DenseProducts { ProcessorLevel.current == .base ? .openblas : .own }
 
   /// H = W·X (+ bias, rectified where asked). W is [outputs][inputs]; X and H are feature-major with the same rows.
-  package static func forward(
+  package func forward(
     _ weights: UnsafePointer<Float>, outputs: Int, _ x: FeatureMap, bias: UnsafePointer<Float>? = nil,
     rectify: Bool = false, into h: FeatureMap, in workspace: Workspace
   ) {
-    run(
-      [Term(a: Left(base: weights, row: x.features, step: 1), b: .rows(x), depth: x.features)],
-      rows: outputs, columns: x.columns, DenseFinish(bias: bias, rectify: rectify), into: h.base,
-      stride: h.stride, in: workspace)
+    switch self {
+    case .own:
+      let term = DenseTerm(
+        a: weights, aRow: x.features, aStep: 1, b: x.base, bStep: x.stride, bColumn: 1, depth: x.features)
+      run([term], rows: outputs, columns: x.columns, into: h.base, stride: h.stride, in: workspace) {
+        $0.bias = bias
+        $0.rectify = rectify
+      }
+    case .openblas:
+      BLAS.product(
+        weights, stride: x.features, x.base, stride: x.stride, rows: outputs, depth: x.features,
+        columns: x.columns, into: h.base, stride: h.stride)
+      if let bias { kernels.addBias(bias, to: h) }
+      if rectify { kernels.rectify(h) }
+    }
   }
 
   /// What a block of rows adds to a weight gradient.
@@ -42,209 +53,154 @@ package enum DenseProduct {
   ///
   /// - Parameters:
   ///   - additions: per block, how often the two topmost sums are added once its own is on the stack.
-  ///   - share: which part of the columns of dW to compute, and of how many: threads take one each.
-  package static func weightGradient(
+  ///   - share: which part of dW to compute, and of how many: threads take one each.
+  package func weightGradient(
     _ blocks: [BlockOfRows], additions: [Int], share: (Int, of: Int) = (0, of: 1), into weights: Floats,
     in workspace: Workspace
   ) {
     guard let first = blocks.first else { return }
+    let outputs = first.gradient.features
     let inputs = first.input.features
-    let panels = (inputs + panelColumns - 1) / panelColumns
+    guard self == .own else {
+      // A part of a product would have other bits.
+      if share.0 == 0 { sumByBLAS(blocks, additions: additions, into: weights, in: workspace) }
+      return
+    }
+    // The smaller side is the one that is copied for the loop. That pays where the result is narrow.
+    let turned = 24...64 ~= outputs && inputs >= 2 * outputs
+    let terms = zip(blocks, additions).map { block, additions in
+      let (left, right) = turned ? (block.input, block.gradient) : (block.gradient, block.input)
+      return DenseTerm(
+        a: left.base, aRow: left.stride, aStep: 1, b: right.base, bStep: 1, bColumn: right.stride,
+        depth: block.input.rows, additions: additions)
+    }
     run(
-      zip(blocks, additions).map { block, additions in
-        Term(
-          a: Left(base: block.gradient.base, row: block.gradient.stride, step: 1), b: .columns(block.input),
-          depth: block.input.rows, additions: additions)
-      },
-      rows: first.gradient.features, columns: inputs,
-      panels: share.0 * panels / share.of..<(share.0 + 1) * panels / share.of, into: weights, stride: inputs,
-      in: workspace)
+      terms, rows: turned ? inputs : outputs, columns: turned ? outputs : inputs, padded: false,
+      into: weights, stride: inputs, in: workspace
+    ) {
+      $0.transposed = turned
+      $0.share = share.0
+      $0.shares = share.of
+    }
   }
 
   /// dX = Wᵀ·dH, and 0 where X, if given, is not positive: the gradient before the ReLU that gave X.
-  package static func inputGradient(
+  package func inputGradient(
     _ weights: UnsafePointer<Float>, _ gradient: FeatureMap, rectifiedBy x: FeatureMap? = nil,
     into result: FeatureMap, in workspace: Workspace
   ) {
-    run(
-      [
-        Term(
-          a: Left(base: weights, row: 1, step: result.features), b: .rows(gradient),
-          depth: gradient.features)
-      ],
-      rows: result.features, columns: gradient.columns, DenseFinish(activation: x), into: result.base,
-      stride: result.stride, in: workspace)
+    switch self {
+    case .own:
+      let term = DenseTerm(
+        a: weights, aRow: 1, aStep: result.features, b: gradient.base, bStep: gradient.stride, bColumn: 1,
+        depth: gradient.features)
+      run(
+        [term], rows: result.features, columns: gradient.columns, into: result.base, stride: result.stride,
+        in: workspace
+      ) {
+        guard let x else { return }
+        $0.activation = UnsafePointer(x.base)
+        $0.activationStride = x.stride
+      }
+    case .openblas:
+      BLAS.product(
+        weights, stride: result.features, gradient.base, stride: gradient.stride, transposed: (true, false),
+        rows: result.features, depth: gradient.features, columns: gradient.columns, into: result.base,
+        stride: result.stride)
+      if let x { kernels.keepWherePositive(x, in: result) }
+    }
   }
 
-  /// The upper triangle of XᵀX, [rows][stride], for X of [features][rows]; below it anything may be written. The stride
-  /// holds whole vectors.
-  package static func gram(_ x: FeatureMap, into product: Floats, stride: Int, in workspace: Workspace) {
-    run(
-      [Term(a: Left(base: x.base, row: 1, step: x.stride), b: .rows(x), depth: x.features)],
-      rows: x.rows, columns: x.columns, upperTriangle: true, into: product, stride: stride, in: workspace)
-  }
-
-  /// Bytes of the workspace that a product of at most this size takes while it runs.
-  ///
-  /// - Parameter terms: blocks that are summed, at most.
-  package static func workspaceBytes(depth: Int, columns: Int, terms: Int = 1) -> Int {
-    let panel = panelColumns * FeatureMap.columns(rows: depth)
-    let panels = (columns + panelColumns - 1) / panelColumns
-    return Workspace.bytes(floats: min(panels * panel, max(groupFloats, panel)))
-      + Workspace.bytes(floats: (stackSlots(terms: terms) + 1) * DenseTile.slotFloats)
-  }
+  // MARK: Memory
 
   /// Bytes of the workspace that the three products of a dense layer take at most, one at a time.
   ///
   /// - Parameters:
   ///   - rows: of a block.
   ///   - blocks: those whose weight gradients are summed.
-  package static func layerWorkspaceBytes(inputs: Int, outputs: Int, rows: Int, blocks: Int = 1) -> Int {
+  package func layerWorkspaceBytes(inputs: Int, outputs: Int, rows: Int, blocks: Int = 1) -> Int {
     let columns = FeatureMap.columns(rows: rows)
+    guard self == .own else {
+      return Workspace.bytes(floats: (DenseWork.stackSlots(terms: blocks) + 1) * inputs * outputs)
+    }
     return max(
-      workspaceBytes(depth: inputs, columns: columns),
-      workspaceBytes(depth: blocks * columns, columns: inputs, terms: blocks),
-      workspaceBytes(depth: outputs, columns: columns))
+      DenseProducts.bytes(depth: inputs, columns: columns),
+      DenseProducts.bytes(depth: blocks * columns, columns: max(inputs, outputs), terms: blocks),
+      DenseProducts.bytes(depth: outputs, columns: columns))
   }
 
-  /// Sums that wait for their sibling at most.
-  private static func stackSlots(terms: Int) -> Int { Int.bitWidth - max(terms - 1, 0).leadingZeroBitCount }
-
-  /// A: its element (i, k) is at base[i · row + k · step].
-  private struct Left {
-    let base: UnsafePointer<Float>
-    let row: Int
-    let step: Int
+  /// Bytes of the workspace that an own product of at most this size takes while it runs.
+  ///
+  /// - Parameter terms: products that are summed, at most.
+  package static func bytes(depth: Int, columns: Int, terms: Int = 1) -> Int {
+    Workspace.bytes(floats: DenseWork.memoryFloats(depth: depth, columns: columns, terms: terms))
   }
 
-  private enum Right {
-    /// B = X: k runs over the features.
-    case rows(FeatureMap)
-    /// B = Xᵀ: k runs over the rows.
-    case columns(FeatureMap)
-  }
+  // MARK: How
 
-  /// A product among those that are summed.
-  private struct Term {
-    let a: Left
-    let b: Right
-    let depth: Int
-    /// How often the two topmost sums are added once this one is on the stack.
-    var additions = 0
-
-    /// Floats of a packed panel.
-    var panelFloats: Int { panelColumns * FeatureMap.columns(rows: depth) }
-  }
-
-  /// - Parameter panels: those to compute; nil: all.
-  private static func run(
-    _ terms: [Term], rows: Int, columns: Int, panels wanted: Range<Int>? = nil,
-    _ finish: DenseFinish = DenseFinish(), upperTriangle: Bool = false, into c: Floats, stride: Int,
-    in workspace: Workspace
+  private func sumByBLAS(
+    _ blocks: [BlockOfRows], additions: [Int], into weights: Floats, in workspace: Workspace
   ) {
     let mark = workspace.mark
     defer { workspace.release(to: mark) }
-    let vectors = (columns + laneCount - 1) / laneCount
-    let panels = wanted ?? 0..<(vectors + DenseTile.panelVectors - 1) / DenseTile.panelVectors
-    guard !panels.isEmpty else { return }
-    var source: FeatureMap?
-    if terms.count == 1, case .rows(let x) = terms[0].b, rows < packedRows { source = x }
-    let panelFloats = terms.reduce(0) { $0 + $1.panelFloats }
-    let groups = source != nil ? 1 : (panels.count - 1) / max(1, groupFloats / max(panelFloats, 1)) + 1
-    let perGroup = (panels.count + groups - 1) / groups
-    let packed = source != nil ? nil : workspace.floats(perGroup * panelFloats)
-    let stack = workspace.floats((stackSlots(terms: terms.count) + 1) * DenseTile.slotFloats)
-    let edge = stack + stackSlots(terms: terms.count) * DenseTile.slotFloats
-    var first = panels.lowerBound
-    while first < panels.upperBound {
-      let last = min(first + perGroup, panels.upperBound)
-      if let packed {
-        var place = packed
-        for panel in first..<last {
-          for term in terms {
-            pack(
-              term.b, column: panel * panelColumns,
-              vectors: min(DenseTile.panelVectors, vectors - panel * DenseTile.panelVectors),
-              depth: term.depth, columns: columns, into: place)
-            place += term.panelFloats
-          }
-        }
+    let count = blocks[0].gradient.features * blocks[0].input.features
+    var stack: [Floats] = []
+    for (block, additions) in zip(blocks, additions) {
+      let sum = blocks.count == 1 ? weights : workspace.floats(count)
+      BLAS.product(
+        block.gradient.base, stride: block.gradient.stride, block.input.base, stride: block.input.stride,
+        transposed: (false, true), rows: block.gradient.features, depth: block.input.rows,
+        columns: block.input.features, into: sum, stride: block.input.features)
+      stack.append(sum)
+      for _ in 0..<additions {
+        let right = stack.removeLast()
+        kernels.add(stack[stack.count - 1], right, into: stack[stack.count - 1], count: count)
+        workspace.release(to: workspace.mark - Workspace.bytes(floats: count))
       }
-      var row = 0
-      var tiles = (rows + DenseTile.rows - 1) / DenseTile.rows
-      while tiles > 0 {
-        // Tiles of nearly equal height: a last tile of one row would wait for its own few sums.
-        let height = (rows - row + tiles - 1) / tiles
-        for panel in first..<last {
-          let column = panel * panelColumns
-          let width = min(DenseTile.panelVectors, vectors - panel * DenseTile.panelVectors)
-          if upperTriangle && column + width * laneCount <= row { continue }
-          let partial = column + width * laneCount > columns
-          let target = c + (row * stride + column)
-          var b = packed.map { UnsafePointer($0 + (panel - first) * panelFloats) }
-          // Sums on the stack.
-          var waiting = 0
-          for index in terms.indices {
-            let term = terms[index]
-            let isLast = index == terms.count - 1
-            let left = waiting - term.additions
-            let tile = DenseTile(
-              a: term.a.base + row * term.a.row, aRow: term.a.row, aStep: term.a.step,
-              b: b ?? UnsafePointer((source?.base ?? c) + column),
-              bStep: source?.stride ?? width * laneCount, depth: term.depth,
-              c: !isLast ? stack + left * DenseTile.slotFloats : partial ? edge : target,
-              cRow: !isLast || partial ? panelColumns : stride, bias: finish.bias.map { $0 + row },
-              rectify: finish.rectify,
-              activation: finish.activation.map { UnsafePointer($0[row] + column) },
-              activationRow: finish.activation?.stride ?? 0,
-              addends: waiting > 0 ? UnsafePointer(stack + (waiting - 1) * DenseTile.slotFloats) : nil,
-              additions: term.additions)
-            tile.compute(rows: height, vectors: width)
-            waiting = left + 1
-            b = b.map { $0 + term.panelFloats }
-          }
-          if partial {
-            for line in 0..<height {
-              (target + line * stride).update(from: edge + line * panelColumns, count: columns - column)
-            }
-          }
-        }
-        row += height
-        tiles -= 1
-      }
-      first = last
+    }
+    if blocks.count > 1 { weights.update(from: stack[0], count: count) }
+  }
+}
+
+/// P = A·B for symmetric B, and the Gram matrix: what pairs of samples need, in own kernels.
+package enum PairProducts {
+  /// The upper triangle of XᵀX, [rows][stride], for X of [features][rows]; below it anything may be written. The stride
+  /// holds whole vectors.
+  package static func gram(_ x: FeatureMap, into product: Floats, stride: Int, in workspace: Workspace) {
+    let term = DenseTerm(
+      a: x.base, aRow: 1, aStep: x.stride, b: x.base, bStep: x.stride, bColumn: 1, depth: x.features)
+    run([term], rows: x.rows, columns: x.columns, into: product, stride: stride, in: workspace) {
+      $0.upperTriangle = true
     }
   }
 
-  /// Copies a panel of B to [k][16 · vectors].
-  private static func pack(
-    _ b: Right, column: Int, vectors: Int, depth: Int, columns: Int, into panel: Floats
+  /// P·S for P of [features][rows] and a whole symmetric S of [rows][stride].
+  package static func product(
+    _ p: FeatureMap, _ s: UnsafePointer<Float>, stride: Int, into result: FeatureMap, in workspace: Workspace
   ) {
-    let width = vectors &* laneCount
-    switch b {
-    case .rows(let x):
-      for k in 0..<depth {
-        let source = x[k] + column
-        let target = panel + k &* width
-        if vectors == DenseTile.panelVectors {
-          for vector in 0..<DenseTile.panelVectors {
-            lanes_store(target + vector &* laneCount, lanes_load(source + vector &* laneCount))
-          }
-        } else {
-          target.update(from: source, count: width)
-        }
-      }
-    case .columns(let x):
-      for vector in 0..<vectors {
-        let feature = column + vector &* laneCount
-        let count = Int32(min(laneCount, columns - feature))
-        var k = 0
-        while k < depth {
-          lanes_transpose_floats(
-            x[feature] + k, Int64(x.stride), count, panel + (k &* width &+ vector &* laneCount), Int64(width))
-          k &+= laneCount
-        }
-      }
-    }
+    let term = DenseTerm(
+      a: p.base, aRow: p.stride, aStep: 1, b: s, bStep: stride, bColumn: 1, depth: p.rows)
+    run(
+      [term], rows: p.features, columns: p.columns, into: result.base, stride: result.stride, in: workspace
+    ) { _ in }
+  }
+}
+
+/// Runs an own product with what the body sets beside the sizes.
+private func run(
+  _ terms: [DenseTerm], rows: Int, columns: Int, padded: Bool = true, into c: Floats, stride: Int,
+  in workspace: Workspace, _ body: (inout DenseWork) -> Void
+) {
+  let mark = workspace.mark
+  defer { workspace.release(to: mark) }
+  let floats = DenseWork.memoryFloats(
+    depth: terms.reduce(0) { $0 + $1.depth }, columns: columns, terms: terms.count)
+  terms.withUnsafeBufferPointer { terms in
+    guard let base = terms.baseAddress else { return }
+    var work = DenseWork(
+      terms: base, termCount: terms.count, rows: rows, columns: columns, c: c, cStride: stride,
+      padded: padded, memory: workspace.floats(floats), memoryFloats: floats)
+    body(&work)
+    kernels.denseProduct(work)
   }
 }

@@ -1,4 +1,4 @@
-internal import CLanes
+internal import CProcessor
 
 #if canImport(Glibc)
   internal import Glibc
@@ -17,7 +17,7 @@ package final class ThreadTeam {
 
   package init(threads: Int) {
     precondition(threads >= 1, "a team has at least the caller's thread")
-    lanes_flush_subnormals()
+    processor_flush_subnormals()
     self.threads = threads
     shared = Shared()
     for _ in 1..<threads {
@@ -123,7 +123,7 @@ private final class Shared: @unchecked Sendable {
 
   /// A worker's life.
   func work() {
-    lanes_flush_subnormals()
+    processor_flush_subnormals()
     pthread_mutex_lock(lock)
     while !isStopped {
       takeAll()

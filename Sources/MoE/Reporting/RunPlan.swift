@@ -25,8 +25,8 @@ public struct RunPlan: Equatable, Sendable {
   public var threads = 1
   /// Whether every rank has a copy of the gate.
   public var isGateReplicated = false
-  /// The kernels that OpenBLAS chose.
-  public var blasKernel: String
+  /// What computes: the processor level in use, and OpenBLAS where it takes part.
+  public var arithmetic: Arithmetic
   /// Trained parameters of the gate; nil for a single model.
   public var gateParameters: Int?
   /// Trained parameters of one expert.
@@ -46,12 +46,12 @@ public struct RunPlan: Equatable, Sendable {
   public var notes: [String]
 
   public init(
-    ranks: [Rank], blasKernel: String, gateParameters: Int?, expertParameters: Int, experts: Int,
+    ranks: [Rank], arithmetic: Arithmetic, gateParameters: Int?, expertParameters: Int, experts: Int,
     trainingSamples: Int, validationSamples: Int, testSamples: Int, stepsPerEpoch: Int, steps: Int,
     bytesDispatched: Int, bytesCombined: Int, bytesReturned: Int, notes: [String] = []
   ) {
     self.ranks = ranks
-    self.blasKernel = blasKernel
+    self.arithmetic = arithmetic
     self.gateParameters = gateParameters
     self.expertParameters = expertParameters
     self.experts = experts
@@ -68,7 +68,7 @@ public struct RunPlan: Equatable, Sendable {
 
   public var parameters: Int { (gateParameters ?? 0) + experts * expertParameters }
 
-  /// The line that a run begins with: version, ranks × hosts × threads, BLAS kernel, where each expert lives.
+  /// The line that a run begins with: version, ranks × hosts × threads, processor level, where each expert lives.
   public var startLine: String {
     var hosts: [String] = []
     for rank in ranks where !hosts.contains(rank.host) { hosts.append(rank.host) }
@@ -83,7 +83,7 @@ public struct RunPlan: Equatable, Sendable {
       ? "on rank \(ranks.first { !$0.experts.isEmpty }?.rank ?? 0)" : homes.joined(separator: ", ")
     var line =
       "moe-dist \(Version.text): \(ranks.count) rank\(ranks.count == 1 ? "" : "s") on \(place) with \(threads) thread\(threads == 1 ? "" : "s") each, "
-    line += "OpenBLAS \(blasKernel); \(subject) \(homeText)"
+    line += "\(arithmetic.words); \(subject) \(homeText)"
     for note in notes { line += "; \(note)" }
     return line
   }
@@ -116,7 +116,8 @@ public struct RunPlan: Equatable, Sendable {
   public var json: JSONValue {
     [
       "version": .string(Version.text),
-      "blas_kernel": .string(blasKernel),
+      "processor_level": .string(arithmetic.level.name),
+      "blas_kernel": JSONValue(arithmetic.blasKernel),
       "parameters": .integer(parameters),
       "gate_parameters": JSONValue(gateParameters),
       "expert_parameters": .integer(expertParameters),
@@ -155,6 +156,29 @@ public struct RunPlan: Equatable, Sendable {
       start = end + 1
     }
     return parts.joined(separator: " ")
+  }
+}
+
+/// What a rank computes with.
+public struct Arithmetic: Equatable, Sendable {
+  public var level: ProcessorLevel
+  /// The kernels that OpenBLAS chose, where it computes the dense products; nil where own kernels do.
+  public var blasKernel: String?
+
+  public init(level: ProcessorLevel, blasKernel: String?) {
+    self.level = level
+    self.blasKernel = blasKernel
+  }
+
+  /// Of this process.
+  public init(products: DenseProducts) {
+    self.init(level: .current, blasKernel: products == .openblas ? BLAS.kernelName : nil)
+  }
+
+  var words: String {
+    let kernels = "kernels \(level.words)"
+    guard let blasKernel else { return kernels }
+    return kernels + ", dense products by OpenBLAS's \(blasKernel) (the last bits are those of this kernel)"
   }
 }
 

@@ -8,14 +8,16 @@ public struct RunSession: Equatable, Sendable {
   public var versions: [String: String]
   /// The commit that the program was started in, where one is known.
   public var gitCommit: String?
-  /// What the compiler was allowed to use.
+  /// How the program was compiled.
   public var buildFlags: String
   /// The host of every rank.
   public var hosts: [String]
   public var threads: Int
   /// The rank of every expert.
   public var placement: [Int]
-  /// The kernels that OpenBLAS chose, by rank; one entry where all agree.
+  /// The processor level in use, by rank.
+  public var levels: [String]
+  /// The kernels that OpenBLAS chose, by rank, where it computes the dense products; else empty.
   public var blasKernels: [String]
   /// SHA-256 of the data by part.
   public var dataFingerprints: [String: String]
@@ -31,14 +33,15 @@ public struct RunSession: Equatable, Sendable {
 
   /// The variables that may be recorded; anything else in an environment is nobody's business.
   public static let environmentNames = [
-    "MOE_DIST_DATA", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_MCA_btl", "OMPI_MCA_pml",
+    "MOE_DIST_DATA", "MOE_DIST_LEVEL", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_MCA_btl",
+    "OMPI_MCA_pml",
     "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "SLURM_JOB_ID", "SLURM_NNODES", "SLURM_NTASKS",
   ]
 
   public init(
     started: String, command: [String], versions: [String: String], gitCommit: String? = nil,
     buildFlags: String,
-    hosts: [String], threads: Int = 1, placement: [Int], blasKernels: [String],
+    hosts: [String], threads: Int = 1, placement: [Int], levels: [String], blasKernels: [String],
     dataFingerprints: [String: String], classNames: [String] = [], coarseClassNames: [String] = [],
     coarseClasses: [Int] = [],
     resumedFrom: String? = nil, environment: [String: String]
@@ -51,6 +54,7 @@ public struct RunSession: Equatable, Sendable {
     self.hosts = hosts
     self.threads = threads
     self.placement = placement
+    self.levels = levels
     self.blasKernels = blasKernels
     self.dataFingerprints = dataFingerprints
     self.classNames = classNames
@@ -75,6 +79,7 @@ public struct RunSession: Equatable, Sendable {
       "ranks": .integer(hosts.count),
       "threads": .integer(threads),
       "placement": .array(placement.map { .integer($0) }),
+      "processor_levels": texts(levels),
       "blas_kernels": texts(blasKernels),
       "data_fingerprints": pairs(dataFingerprints),
       "class_names": texts(classNames),

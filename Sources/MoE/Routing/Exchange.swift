@@ -1,4 +1,5 @@
 package import Dist
+package import KernelInterface
 
 /// Carries rows to the experts' owners and answers back, by all-to-all exchanges.
 ///

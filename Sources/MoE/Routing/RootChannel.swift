@@ -1,4 +1,5 @@
 package import Dist
+package import KernelInterface
 
 /// Columns of a map of the whole batch on rank 0, to and from the shards that they belong to.
 ///

@@ -64,7 +64,8 @@ extension StudyRunner {
     try kept.append(
       session: RunSession(
         started: Self.now(), command: host.command, versions: host.versions, buildFlags: host.buildFlags,
-        hosts: [communicator.hostName], placement: trainer.owners, blasKernels: [BLAS.kernelName],
+        hosts: [communicator.hostName], placement: trainer.owners, levels: [ProcessorLevel.current.name],
+        blasKernels: configuration.products == .openblas ? [BLAS.kernelName] : [],
         dataFingerprints: data.fingerprints, classNames: data.classNames,
         coarseClassNames: data.coarseNames ?? [], coarseClasses: data.coarseOfClass ?? [],
         resumedFrom: resume.map { String($0.path.split(separator: "/").last ?? "") },

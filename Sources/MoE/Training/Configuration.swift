@@ -109,6 +109,8 @@ public struct Configuration: Equatable, Sendable {
   public var shuffle = true
   /// Rows per block: the unit in which the gate's work and every sum over rows is cut.
   public var blockRows = 128
+  /// What computes the matrix products of dense layers.
+  public var products = DenseProducts.standard
   /// Per channel; nil: the data set's published figures, or for `idx` those of the training images.
   public var mean: [Double]?
   public var standardDeviation: [Double]?

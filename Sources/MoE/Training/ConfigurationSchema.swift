@@ -103,6 +103,10 @@ public enum ConfigurationSchema {
     .whole(
       "block-rows", \.blockRows, .values, in: 1...1_048_576,
       "Rows per block, the unit in which a batch is divided among ranks."),
+    .choice(
+      "products", \.products, .values,
+      "What computes the matrix products of dense layers: own kernels, with the same bits on every processor that has "
+        + "fused multiply-add, or OpenBLAS, whose bits depend on the kernels that it chooses."),
     .path(
       "init-from", \.initFrom, .start, "FILE|RUN", default: "none",
       "Start from the weights of a safetensors file, or of a run directory's newest checkpoint."),

@@ -1,10 +1,8 @@
-import Glibc
-
 /// H of a distribution in bits; 0·log 0 counts as 0, a NaN stays a NaN.
 package func entropyInBits(_ distribution: some Sequence<Double>) -> Double {
   var entropy = 0.0
   // Compared with zero, not `p > 0`: a broken gate must not look like a decided one.
-  for p in distribution where p != 0 { entropy -= p * log2(p) }
+  for p in distribution where p != 0 { entropy -= p * logarithm2(p) }
   return entropy
 }
 
@@ -30,7 +28,7 @@ package func mutualInformationInBits(counts: [Int], columns: Int) -> Double {
       guard count > 0 else { continue }
       // Products of counts are exact in Double below 2^53, so that independence gives the logarithm of exactly 1.
       let ratio = Double(count) * total / (Double(rowSums[row]) * Double(columnSums[column]))
-      information += Double(count) / total * log2(ratio)
+      information += Double(count) / total * logarithm2(ratio)
     }
   }
   // Never negative but for rounding.

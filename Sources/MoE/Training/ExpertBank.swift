@@ -1,4 +1,5 @@
 internal import Dist
+package import KernelInterface
 
 /// One rank's experts at work on the rows that arrived.
 package final class ExpertBank {
@@ -31,19 +32,20 @@ package final class ExpertBank {
       capacity: ExpertBank.workspaceBytes(
         experts: count, spec: parts.expertSpec, pixels: parts.input.pixels, answerWidth: layout.width,
         trainingRows: trainingRows, trainingSlots: trainingSlots, evaluationRows: evaluationRows,
-        threads: parts.team.threads))
+        threads: parts.team.threads, products: parts.gateRequest.products))
   }
 
   /// Bytes that a number of experts need for the largest batches; 0 where there is no expert.
   static func workspaceBytes(
     experts count: Int, spec: NetworkSpec, pixels: Int, answerWidth: Int, trainingRows: Int,
-    trainingSlots: Int, evaluationRows: Int, threads: Int
+    trainingSlots: Int, evaluationRows: Int, threads: Int, products: DenseProducts
   ) -> Int {
     guard count > 0 else { return 0 }
     func bytes(pairs: Int, experts: Int, rowsOfOne: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
-      return spec.workspaceBytes(rows: rows) + experts * spec.scratchBytes(rows: rowsOfOne)
+      return spec.workspaceBytes(rows: rows, products: products)
+        + experts * spec.scratchBytes(rows: rowsOfOne, products: products)
         + Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: rows))
         + 2 * Workspace.bytes(floats: FeatureMap.count(features: answerWidth, rows: rows)) + experts * 4096
     }
@@ -95,7 +97,7 @@ package final class ExpertBank {
           let input =
             shared ?? tiles(rows, arrival.positions?[local], count: counts[local], images, in: piece)
           let pass = try run(experts[local], input, mode, in: piece)
-          logSoftmax(pass.output, scale: 1, into: answers[local])
+          kernels.logSoftmax(pass.output, scale: 1, into: answers[local])
           if hidden, let tap = pass.hidden {
             answers[local][layout.classes].update(from: tap.base, count: tap.features * tap.stride)
           }
@@ -125,7 +127,7 @@ package final class ExpertBank {
   /// Bytes of an expert's own memory for so many rows: its network's, and its input where that is not shared.
   private func pieceBytes(rows: Int) -> Int {
     guard rows > 0 else { return 0 }
-    return parts.expertSpec.workspaceBytes(rows: rows)
+    return parts.expertSpec.workspaceBytes(rows: rows, products: parts.gateRequest.products)
       + (shared == nil ? Workspace.bytes(floats: Tiles.floats(pixels: parts.input.pixels, rows: rows)) : 0)
   }
 
@@ -156,7 +158,7 @@ package final class ExpertBank {
       }
       gradients[local].clearPadding()
       let logits = part(gradients[local], 0..<layout.classes)
-      logSoftmaxGradient(logits, logProbabilities: part(answers[local], 0..<layout.classes))
+      kernels.logSoftmaxGradient(logits, logProbabilities: part(answers[local], 0..<layout.classes))
       logits.clearPadding()
       let hidden =
         gradients[local].features > layout.classes

@@ -1,5 +1,3 @@
-import Glibc
-
 // E experts, C classes. Tables are flat: cell (e, c) is e·C + c.
 
 /// Sums over samples from which every figure of ``Metrics`` follows.
@@ -117,7 +115,7 @@ package struct MetricsAccumulator: Equatable {
       topFiveError: classes > 10 ? Double(outsideTopFive) / count : nil,
       mutualInformation: gate.map { _ in mutualInformationInBits(counts: ownTable, columns: classes) },
       mutualInformationTrue: gate.map { _ in mutualInformationInBits(counts: hardTable, columns: classes) },
-      sampleEntropy: gate.map { _ in entropySum / count / log(2) },
+      sampleEntropy: gate.map { _ in entropySum / count * log2OfE },
       usageEntropy: gate?.usageEntropy, taskEntropy: gate?.taskEntropy, expertShare: gate?.share,
       deadExperts: gate?.dead, hardTable: gate.map { _ in byExpert(hardTable) },
       softTable: gate.map { _ in byExpert(softTable) })

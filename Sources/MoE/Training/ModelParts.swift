@@ -1,4 +1,5 @@
 package import Dist
+package import KernelInterface
 
 /// The model as one rank holds it: its own experts, and the gate on rank 0 or a copy of it on every rank.
 package final class ModelParts {
@@ -63,7 +64,8 @@ package final class ModelParts {
     gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
     experts = placement.expertsOfRank[communicator.rank].map {
       Network(
-        spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0)
+        spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
+        products: request.products)
     }
   }
 

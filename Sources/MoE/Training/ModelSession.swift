@@ -1,4 +1,5 @@
 package import Dist
+internal import KernelInterface
 
 /// A model with the machinery to run it: one step for training, one for evaluation, over the same parameters.
 package final class ModelSession {
@@ -25,6 +26,7 @@ package final class ModelSession {
     clock: PhaseClock, load: PlacementLoad? = nil
   ) throws {
     BLAS.useOneThread()
+    try ProcessorLevel.agree(over: communicator)
     self.configuration = configuration
     self.data = data
     self.communicator = communicator

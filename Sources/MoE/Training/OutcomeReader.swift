@@ -1,3 +1,5 @@
+internal import KernelInterface
+
 /// Turns what rank 0 knows of a batch into metrics and per-sample outcomes.
 package struct OutcomeReader {
   private let experts: Int
@@ -25,8 +27,8 @@ package struct OutcomeReader {
     let logP = workspace.map(features: experts, rows: scores.rows)
     let p = workspace.map(features: experts, rows: scores.rows)
     let entropies = workspace.floats(scores.columns)
-    logSoftmax(scores, scale: 1 / temperature, into: logP)
-    MoE.probabilities(of: logP, into: p, entropies: entropies)
+    kernels.logSoftmax(scores, scale: 1 / temperature, into: logP)
+    kernels.probabilities(of: logP, into: p, entropies: entropies)
     let chosen = (0..<scores.rows).map { row in
       var best = 0
       for expert in 1..<max(experts, 1) where scores[expert][row] > scores[best][row] { best = expert }

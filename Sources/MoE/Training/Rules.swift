@@ -1,3 +1,5 @@
+package import KernelInterface
+
 /// Which experts run and how their answers are combined, in training or in evaluation.
 package struct StepRule: Sendable {
   /// The experts that a row's mixture takes.

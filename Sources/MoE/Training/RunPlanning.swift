@@ -1,4 +1,5 @@
 internal import Dist
+internal import KernelInterface
 
 extension Trainer {
   /// What the run is about to do: where every expert lives, how large everything is, what a step moves.
@@ -22,7 +23,7 @@ extension Trainer {
     let crossing = communicator.size > 1 ? Double(communicator.size - 1) / Double(communicator.size) : 0
     let answers = Int(Double(pairs * rule.mixture.layout.width * 4) * crossing)
     var plan = RunPlan(
-      ranks: ranks, blasKernel: BLAS.kernelName,
+      ranks: ranks, arithmetic: Arithmetic(products: configuration.products),
       gateParameters: parts.hasGate ? parts.gateSize.parameterCount : nil,
       expertParameters: parts.expertSpec.parameterCount, experts: parts.placement.experts,
       trainingSamples: split.train.count, validationSamples: split.validation.count,

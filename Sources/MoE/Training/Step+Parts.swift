@@ -1,4 +1,5 @@
 internal import Dist
+internal import KernelInterface
 
 extension Step {
   /// A batch as a rank sees it.
@@ -128,11 +129,13 @@ extension Step {
 
   /// Adds the regularisers' gradients to the scores' and takes them to message and answers.
   func finishLoss(
-    _ rows: ShardRows, _ input: MixtureInput, _ results: ShardResults, _ regularised: FeatureMap?
+    _ rows: ShardRows, _ input: ShardMixture, _ results: ShardResults, _ regularised: FeatureMap?
   ) {
     guard let gradients = results.gradients else { return }
     // With two temperatures the experts are detached from the gate's loss, which the regularisers belong to.
-    if let regularised, !rule.scorer.scoresAreMessage { add(regularised, to: gradients.gateScores) }
+    if let regularised, !rule.scorer.scoresAreMessage {
+      kernels.add(regularised, to: gradients.gateScores)
+    }
     rule.scorer.backward(
       rows,
       ScoreGradients(
@@ -142,7 +145,9 @@ extension Step {
         message: results.messageGradient, answers: gradients.answers,
         losses: results.report[RowReport.loss.rawValue]))
     // A message of scores gets their gradient directly, as on rank 0: its scorer may have a loss of its own.
-    if let regularised, rule.scorer.scoresAreMessage { add(regularised, to: results.messageGradient) }
+    if let regularised, rule.scorer.scoresAreMessage {
+      kernels.add(regularised, to: results.messageGradient)
+    }
   }
 
   /// What a shard makes of its rows: one map for rank 0, and the gradients that stay.

@@ -1,4 +1,5 @@
 package import Dist
+package import KernelInterface
 
 /// One training step as the data sees it, and the forward half of it for evaluation.
 ///
@@ -167,14 +168,14 @@ package final class Step {
     let wholeScores = try rootHasScores ? wholeMessage : regularises ? collect(scores, batch) : nil
 
     // 8. Mixture and loss, on the shard that holds the labels; regularisers of the whole batch, on rank 0.
-    let input = MixtureInput(
+    let input = ShardMixture(
       scores: scores, answers: slots, table: table, labels: batch.labels, batchRows: samples.count)
     let regularised = try regularises ? regularise(wholeScores, tiles, batch) : nil
     let results = ShardResults(
       self, shard.count, isTraining: mode.isTraining,
       scores: rootHasScores || regularises ? nil : scores)
     try clock.measure(.loss) {
-      mixture(rule.mixture, input, report: results.report, gradients: results.gradients, in: workspace)
+      input.run(rule.mixture, report: results.report, gradients: results.gradients, in: workspace)
       if mode.isTraining { finishLoss(shardRows, input, results, regularised?.shard) }
     }
     let whole = rootMap(results.toRoot.features, blocks)
@@ -200,7 +201,7 @@ package final class Step {
       guard parts.trainsGate, let gate = parts.gate else { return }
       let gradient = whole.flatMap { parts.replicas == nil ? results.messagePart(of: $0) : nil }
       // Rank 0 has the scores itself, so it adds what the regularisers say of them itself.
-      if let root = regularised?.root, let gradient { add(root, to: gradient) }
+      if let root = regularised?.root, let gradient { kernels.add(root, to: gradient) }
       try gate.backward(gradient ?? results.messageGradient)
     }
 

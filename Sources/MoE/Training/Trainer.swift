@@ -1,4 +1,5 @@
 public import Dist
+internal import KernelInterface
 
 /// Trains a model on all ranks: epochs of steps, evaluation, checkpoints, and an end that all ranks agree on.
 public final class Trainer {

@@ -1,4 +1,5 @@
 internal import Dist
+internal import KernelInterface
 
 /// Where a run stands.
 public struct RunPosition: Equatable, Sendable {

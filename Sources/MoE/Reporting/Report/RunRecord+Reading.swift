@@ -62,6 +62,7 @@ extension RunRecord {
           versions: try entry["versions"]?.pairs ?? [], gitCommit: try entry["git_commit"]?.text,
           buildFlags: try entry["build_flags"]?.text, hosts: try entry["hosts"]?.texts ?? [],
           placement: try entry["placement"]?.counts ?? [],
+          levels: try entry["processor_levels"]?.texts ?? [],
           blasKernels: try entry["blas_kernels"]?.texts ?? [],
           fingerprints: try entry["data_fingerprints"]?.pairs ?? [], classNames: classes,
           coarseClassNames: names, coarseClasses: coarse, resumedFrom: try entry["resumed_from"]?.text))

@@ -27,6 +27,7 @@ struct RunRecord {
     var buildFlags: String?
     var hosts: [String]
     var placement: [Int]
+    var levels: [String]
     var blasKernels: [String]
     var fingerprints: [(name: String, value: String)]
     var classNames: [String]

@@ -88,8 +88,9 @@ extension RunSection {
       guard number == run.sessions.count - 1 else { continue }
       add("versions", session.versions.map { "\($0.name) \($0.value)" }.joined(separator: "; "))
       add("commit", session.gitCommit)
-      add("compiled for", session.buildFlags)
-      add("BLAS kernel", unique(session.blasKernels).joined(separator: ", "))
+      add("build", session.buildFlags)
+      add("processor level", unique(session.levels).joined(separator: ", "))
+      add("OpenBLAS kernel", unique(session.blasKernels).joined(separator: ", "))
       for print in session.fingerprints { add("SHA-256 of \(print.name)", print.value) }
     }
     if !table.rows.isEmpty { text += table.html }

@@ -1,8 +1,9 @@
-// Sixteen floats at a time, one sample per lane.
+// Sixteen floats at a time, one sample per lane, for the level of the processor that this is compiled for.
 //
 // The few operations that Swift's SIMD types compile badly: masks made by a comparison and used by a selection,
 // fused multiply-add without the flags for it, maximum, square root, and a byte transpose. Everything here is
-// element-wise, so a lane's bits depend on neither its place nor its neighbours.
+// element-wise, so a lane's bits depend on neither its place nor its neighbours. `lanes_…` takes all sixteen, which the
+// compiler splits; `vector_…` takes what fits into one register, for loops that must know how many they have.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -14,48 +15,42 @@ typedef double lanes_d __attribute__((ext_vector_type(16)));
 
 #define LANES static inline __attribute__((always_inline))
 
-// What the compiler was allowed to use; shown by `moe-dist doctor`.
-static inline const char *_Nonnull lanes_instruction_set(void) {
-#if defined(__AVX512F__)
-  return "AVX-512";
-#elif defined(__AVX2__) && defined(__FMA__)
-  return "AVX2 and FMA";
-#elif defined(__AVX__)
-  return "AVX";
-#else
-  return "baseline x86-64";
-#endif
-}
+// Vectors by value stay within functions that are inlined, so that how a level passes them is nobody's business.
+#pragma clang diagnostic ignored "-Wpsabi"
 
-// The register tile of a matrix product, rows and vectors of sixteen, that leaves registers for its operands: 32 of 512
-// bits hold 6 × 4 sums; 16 of 256 bits hold 6 × 1; 16 of 128 bits hold 2 × 1.
-static inline int32_t lanes_tile_rows(void) {
-#if defined(__AVX__) || !defined(__x86_64__)
-  return 6;
-#else
-  return 2;
-#endif
-}
-static inline int32_t lanes_tile_vectors(void) {
+// A fused multiply-add is written as one; a product and a sum stay two roundings, whatever the flags.
+#pragma clang fp contract(off)
+
+// The widest vector that one instruction takes; sixteen lanes are one, two or four of them.
 #if defined(__AVX512F__)
+#define LANES_WIDTH 16
+#elif defined(__AVX__)
+#define LANES_WIDTH 8
+#else
+#define LANES_WIDTH 4
+#endif
+
+// The level that this code was compiled for: 1 … 4 of x86-64, 0 elsewhere.
+static inline int32_t lanes_level(void) {
+#if !defined(__x86_64__)
+  return 0;
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
   return 4;
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__)
+  return 3;
+#elif defined(__SSE4_2__)
+  return 2;
 #else
   return 1;
 #endif
 }
 
-// Lets this thread's vector arithmetic take and give zero instead of numbers below the smallest normal one, about
-// 1.2e-38: a processor that must round those needs a hundred times longer, and gradients of experts that a gate has
-// left come to be of that size.
-static inline void lanes_flush_subnormals(void) {
-#if defined(__SSE2__)
-  __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
-#elif defined(__aarch64__)
-  uint64_t control;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
-  __asm__ volatile("msr fpcr, %0" : : "r"(control | (1u << 24)));
+// Whether a product and a sum are rounded once, and the same on every processor that has it.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define LANES_FUSED 1
+#else
+#define LANES_FUSED 0
 #endif
-}
 
 LANES lanes_f lanes_load(const float *_Nonnull p) {
   lanes_f v;
@@ -69,7 +64,7 @@ LANES lanes_f lanes_splat(float x) { return (lanes_f)(x); }
 
 // a·b + c; without FMA instructions the two-step form, because libm's fmaf costs a call per lane.
 LANES lanes_f lanes_fma(lanes_f a, lanes_f b, lanes_f c) {
-#ifdef __FMA__
+#if LANES_FUSED
   return __builtin_elementwise_fma(a, b, c);
 #else
   return a * b + c;
@@ -80,6 +75,54 @@ LANES lanes_f lanes_max(lanes_f a, lanes_f b) { return a > b ? a : b; }
 // a, but not below `low`; NaN stays NaN.
 LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }
 LANES lanes_f lanes_sqrt(lanes_f a) { return __builtin_elementwise_sqrt(a); }
+
+// ---- One register ------------------------------------------------------------------------------------------------
+
+typedef float vector_f __attribute__((ext_vector_type(LANES_WIDTH)));
+typedef int32_t vector_i __attribute__((ext_vector_type(LANES_WIDTH)));
+typedef uint8_t vector_b __attribute__((ext_vector_type(LANES_WIDTH)));
+typedef int8_t vector_c __attribute__((ext_vector_type(LANES_WIDTH)));
+
+LANES vector_f vector_load(const float *_Nonnull p) {
+  vector_f v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+LANES void vector_store(float *_Nonnull p, vector_f v) { memcpy(p, &v, sizeof v); }
+LANES vector_f vector_splat(float x) { return (vector_f)(x); }
+LANES vector_f vector_fma(vector_f a, vector_f b, vector_f c) {
+#if LANES_FUSED
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+LANES vector_f vector_max(vector_f a, vector_f b) { return a > b ? a : b; }
+LANES vector_f vector_where_positive(vector_f gate, vector_f value) {
+  return gate > 0.0f ? value : (vector_f)(0.0f);
+}
+// The larger of the four values; *which is 0 … 3, the first where several are equal.
+LANES vector_f vector_pool(vector_f a, vector_f b, vector_f c, vector_f d, uint8_t *_Nonnull which) {
+  // Choices as bytes from the start: masks of bytes are cheaper than choices of 32 bits that are narrowed at last.
+  vector_c k = __builtin_convertvector(b > a, vector_c) ? (vector_c)(1) : (vector_c)(0);
+  vector_f m = b > a ? b : a;
+  k = __builtin_convertvector(c > m, vector_c) ? (vector_c)(2) : k;
+  m = c > m ? c : m;
+  k = __builtin_convertvector(d > m, vector_c) ? (vector_c)(3) : k;
+  m = d > m ? d : m;
+  memcpy(which, &k, sizeof k);
+  return m;
+}
+LANES vector_i vector_load_which(const uint8_t *_Nonnull which) {
+  vector_b bytes;
+  memcpy(&bytes, which, sizeof bytes);
+  return __builtin_convertvector(bytes, vector_i);
+}
+LANES vector_f vector_where_equal(vector_i which, int32_t k, vector_f value) {
+  return which == (vector_i)(k) ? value : (vector_f)(0.0f);
+}
+
+// ---- Sixteen lanes -----------------------------------------------------------------------------------------------
 
 // value where gate > 0, else 0.
 LANES lanes_f lanes_where_positive(lanes_f gate, lanes_f value) { return gate > 0.0f ? value : (lanes_f)(0.0f); }
@@ -215,12 +258,6 @@ LANES lanes_f lanes_from_bytes(lanes_b bytes, float scale, float shift) {
   return lanes_fma(__builtin_convertvector(bytes, lanes_f), (lanes_f)(scale), (lanes_f)(shift));
 }
 
-LANES lanes_f lanes_load_bytes(const uint8_t *_Nonnull p, float scale, float shift) {
-  lanes_b bytes;
-  memcpy(&bytes, p, sizeof bytes);
-  return lanes_from_bytes(bytes, scale, shift);
-}
-
 #define LANES_INTERLEAVE_LOW(a, b) \
   __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define LANES_INTERLEAVE_HIGH(a, b) \
@@ -248,12 +285,55 @@ LANES void lanes_transpose_bytes(
   for (int i = 0; i < 16; i++) lanes_store(out + 16 * i, lanes_from_bytes(a[i], scale, shift));
 }
 
-// Sixteen floats of each of sixteen rows, transposed: out[i·outStride + lane] = rows[lane·stride + i]. Behind the first
-// `count` rows the last of them is repeated, so that nothing beyond it is read.
-LANES void lanes_transpose_floats(
+LANES void lanes_copy_eight(const float *_Nonnull from, float *_Nonnull to) {
+  typedef float eight __attribute__((ext_vector_type(8)));
+  eight v;
+  memcpy(&v, from, sizeof v);
+  memcpy(to, &v, sizeof v);
+}
+
+// Asks for a line of memory that is read soon; any address is allowed.
+LANES void lanes_prefetch(const float *_Nonnull p) { __builtin_prefetch(p, 0, 2); }
+// The same for a line that is needed at once.
+LANES void lanes_prefetch_near(const void *_Nonnull p) { __builtin_prefetch(p, 0, 3); }
+
+// What is read behind this is read again: without it the compiler keeps values for the next round of a loop in registers
+// that the sums of this one need.
+LANES void lanes_read_again(void) { __asm__ volatile("" ::: "memory"); }
+
+// A square of vectors, transposed: out[i·outStride + lane] = rows[lane·stride + i]. Behind the first `count` rows the last
+// of them is repeated, so that nothing beyond it is read.
+LANES void vector_transpose(
     const float *_Nonnull rows, int64_t stride, int32_t count, float *_Nonnull out, int64_t outStride) {
-  lanes_f a[16], b[16];
-  for (int i = 0; i < 16; i++) a[i] = lanes_load(rows + (i < count ? i : count - 1) * stride);
+  vector_f a[LANES_WIDTH], b[LANES_WIDTH];
+  for (int i = 0; i < LANES_WIDTH; i++) a[i] = vector_load(rows + (i < count ? i : count - 1) * stride);
+#if LANES_WIDTH == 16
   LANES_TRANSPOSE(a, b)
-  for (int i = 0; i < 16; i++) lanes_store(out + i * outStride, a[i]);
+#elif LANES_WIDTH == 8
+  // Within halves of a register, which one instruction does, and at last the halves.
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      a[i + 2 * j] = __builtin_shufflevector(b[i + j], b[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      a[i + 2 * j + 1] = __builtin_shufflevector(b[i + j], b[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    b[i + 4] = __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (int i = 0; i < 8; i++) a[i] = b[i];
+#else
+  for (int i = 0; i < 4; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 4, 1, 5);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 6, 3, 7);
+  }
+  for (int j = 0; j < 2; j++) {
+    a[2 * j] = __builtin_shufflevector(b[j], b[j + 2], 0, 1, 4, 5);
+    a[2 * j + 1] = __builtin_shufflevector(b[j], b[j + 2], 2, 3, 6, 7);
+  }
+#endif
+  for (int i = 0; i < LANES_WIDTH; i++) vector_store(out + i * outStride, a[i]);
 }

@@ -1,47 +1,4 @@
-internal import CLanes
-
-package typealias Floats = UnsafeMutablePointer<Float>
-
-/// Sixteen samples: the width of a vector, and of a tile of input.
-package let laneCount = 16
-
-/// Values of a batch, feature-major: feature f of row r is at `base[f · stride + r]`.
-///
-/// Rows are padded to whole vectors, so kernels have no tails; the padding holds finite values that nobody reads.
-/// The stride has sixteen more, because a stride of a power of two would map all features to the same cache set.
-package struct FeatureMap {
-  package let base: Floats
-  package let features: Int
-  package let rows: Int
-  package let stride: Int
-
-  package init(base: Floats, features: Int, rows: Int) {
-    self.base = base
-    self.features = features
-    self.rows = rows
-    self.stride = FeatureMap.stride(rows: rows)
-  }
-
-  /// Rows rounded up to whole vectors.
-  package var columns: Int { FeatureMap.columns(rows: rows) }
-
-  package static func columns(rows: Int) -> Int { (rows + laneCount - 1) / laneCount * laneCount }
-  package static func stride(rows: Int) -> Int { columns(rows: rows) + laneCount }
-  /// Floats that a map of this size takes.
-  package static func count(features: Int, rows: Int) -> Int { features * stride(rows: rows) }
-
-  package subscript(feature: Int) -> Floats { base + feature &* stride }
-
-  /// Sets the padding behind the rows to zero, so that sums over whole vectors see the rows alone.
-  package func clearPadding() {
-    for feature in 0..<features {
-      let line = self[feature]
-      for column in rows..<columns { line[column] = 0 }
-    }
-  }
-
-  package func clear() { base.update(repeating: 0, count: features * stride) }
-}
+package import KernelInterface
 
 /// Memory of a fixed capacity that is handed out piece by piece and taken back all at once.
 ///
@@ -101,5 +58,25 @@ package final class Workspace {
     precondition(used + bytes <= capacity, "the workspace was sized for the largest batch")
     defer { used += bytes }
     return base + used
+  }
+}
+
+extension FeatureMap {
+  /// Sets the padding behind the rows to zero, so that sums over whole vectors see the rows alone.
+  package func clearPadding() {
+    for feature in 0..<features {
+      let line = self[feature]
+      for column in rows..<columns { line[column] = 0 }
+    }
+  }
+
+  package func clear() { base.update(repeating: 0, count: features * stride) }
+}
+
+/// Memory of so many times sixteen floats for the time of the body.
+func withLanes(_ count: Int, _ body: (Floats) -> Void) {
+  withUnsafeTemporaryAllocation(byteCount: count * laneCount * 4, alignment: 64) {
+    guard let base = $0.baseAddress else { return }
+    body(base.assumingMemoryBound(to: Float.self))
   }
 }

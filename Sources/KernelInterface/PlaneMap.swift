@@ -2,22 +2,23 @@
 ///
 /// A map of its own lies as [tile][channel][y][x][16 lanes], with `border` vectors around every plane that hold the
 /// zeros of a padded convolution; so one tile is one piece of memory. A ``FeatureMap`` can be seen as planes, too.
-package struct PlaneMap {
+public struct PlaneMap {
   /// The first value inside the border of the first tile's first plane.
-  package let base: Floats
-  package let channels: Int
-  package let height: Int
-  package let width: Int
-  package let rows: Int
-  package let border: Int
+  public let base: Floats
+  public let channels: Int
+  public let height: Int
+  public let width: Int
+  public let rows: Int
+  public let border: Int
   // Steps in floats from one to the next.
-  package let tileStride: Int
-  package let channelStride: Int
-  package let rowStride: Int
-  package let columnStride: Int
+  public let tileStride: Int
+  public let channelStride: Int
+  public let rowStride: Int
+  public let columnStride: Int
 
   /// - Parameter base: memory of ``floats(channels:height:width:rows:border:)`` floats.
-  package init(base: Floats, channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) {
+  @inlinable @inline(__always)
+  public init(base: Floats, channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) {
     columnStride = laneCount
     rowStride = (width + 2 * border) * laneCount
     channelStride = (height + 2 * border) * rowStride
@@ -31,7 +32,7 @@ package struct PlaneMap {
   }
 
   /// The features of a map as planes, in the order in which PyTorch flattens them.
-  package init(_ map: FeatureMap, channels: Int, height: Int, width: Int) {
+  public init(_ map: FeatureMap, channels: Int, height: Int, width: Int) {
     precondition(map.features == channels * height * width, "features are channels × height × width")
     columnStride = map.stride
     rowStride = width * map.stride
@@ -58,39 +59,44 @@ package struct PlaneMap {
     columnStride = map.columnStride
   }
 
-  package static func floats(channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) -> Int {
+  @inlinable @inline(__always)
+  public static func floats(channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) -> Int {
     FeatureMap.columns(rows: rows) * channels * (height + 2 * border) * (width + 2 * border)
   }
 
-  package var tiles: Int { (rows + laneCount - 1) / laneCount }
+  @inlinable @inline(__always)
+  public var tiles: Int { (rows + laneCount - 1) / laneCount }
 
   /// The first value of a plane.
-  package subscript(tile: Int, channel: Int) -> Floats {
+  @inlinable @inline(__always)
+  public subscript(tile: Int, channel: Int) -> Floats {
     base + (tile &* tileStride &+ channel &* channelStride)
   }
 
   /// The plane's first value with its border.
-  func corner(_ tile: Int, _ channel: Int) -> UnsafePointer<Float> {
+  @inlinable @inline(__always)
+  public func corner(_ tile: Int, _ channel: Int) -> UnsafePointer<Float> {
     UnsafePointer(self[tile, channel] - border &* (rowStride &+ columnStride))
   }
 
   /// Lanes of a tile that are rows.
-  func lanes(_ tile: Int) -> Int { min(rows - tile * laneCount, laneCount) }
+  @inlinable @inline(__always)
+  public func lanes(_ tile: Int) -> Int { min(rows - tile * laneCount, laneCount) }
 
   /// Some of the tiles, with the same strides.
-  package func slice(tiles range: Range<Int>) -> PlaneMap {
+  public func slice(tiles range: Range<Int>) -> PlaneMap {
     PlaneMap(
       self, base: self[range.lowerBound, 0], channels: channels,
       rows: min(rows, range.upperBound * laneCount) - range.lowerBound * laneCount)
   }
 
   /// Some of the channels, with the same strides.
-  package func slice(channels range: Range<Int>) -> PlaneMap {
+  public func slice(channels range: Range<Int>) -> PlaneMap {
     PlaneMap(self, base: self[0, range.lowerBound], channels: range.count, rows: rows)
   }
 
   /// Sets the border of every plane to zero.
-  package func clearBorder() {
+  public func clearBorder() {
     guard border > 0 else { return }
     let edge = border * (rowStride + columnStride)
     for tile in 0..<tiles {
@@ -109,7 +115,7 @@ package struct PlaneMap {
   }
 
   /// Copies the planes of another map of the same size into this one, inside its border.
-  package func copy(_ source: PlaneMap) {
+  public func copy(_ source: PlaneMap) {
     for tile in 0..<tiles {
       for channel in 0..<channels {
         for y in 0..<height {

@@ -1,4 +1,5 @@
 internal import CLanes
+internal import KernelInterface
 
 /// Sixteen rows of the mixture.
 struct MixtureLanes {
@@ -20,26 +21,23 @@ struct MixtureLanes {
   /// ln of the probability of each class that the experts that did not run contribute; −∞ without.
   private var remainder: SIMD16<Float>
 
-  init(_ rule: MixtureRule, slots: Int, in workspace: Workspace) {
+  /// - Parameter memory: ``MixtureRule/laneFloats(slots:)`` floats.
+  init(_ rule: MixtureRule, slots: Int, memory: Floats) {
     self.rule = rule
     self.slots = slots
-    logP = workspace.floats(rule.experts * laneCount)
-    unselected = workspace.floats(rule.experts * laneCount)
-    slotWeight = workspace.floats(slots * laneCount)
-    joint = workspace.floats(slots * laneCount)
-    classes = workspace.floats(rule.classes * laneCount)
+    logP = memory
+    unselected = logP + rule.experts &* laneCount
+    slotWeight = unselected + rule.experts &* laneCount
+    joint = slotWeight + slots &* laneCount
+    classes = joint + slots &* laneCount
     remainder = lanes_splat(-.infinity)
-  }
-
-  static func floats(_ rule: MixtureRule, slots: Int) -> Int {
-    (2 * rule.experts + 2 * slots + rule.classes) * laneCount
   }
 
   /// The slot of the answers that holds a slot's expert, in one row.
   @inline(__always)
   private func answerSlot(_ input: MixtureInput, _ slot: Int, row: Int) -> Int {
     guard rule.everyExpertAnswers, let table = input.table else { return slot }
-    return table[row, slot]
+    return Int(table[row &* slots &+ slot])
   }
 
   /// ln y of a class in a slot, of sixteen rows.
@@ -50,7 +48,7 @@ struct MixtureLanes {
     }
     var values = lanes_splat(0)
     for lane in 0..<count {
-      let expert = table[column + lane, slot]
+      let expert = Int(table[(column &+ lane) &* slots &+ slot])
       values[lane] = input.answers[rule.layout.feature(slot: expert, class: c)][column + lane]
     }
     return values
@@ -72,7 +70,7 @@ struct MixtureLanes {
     if let table = input.table {
       select(table)
     } else {
-      slotWeight.update(from: logP, count: slots * laneCount)
+      for i in 0..<slots &* laneCount { slotWeight[i] = logP[i] }
     }
     let half = rule.jacobs ? Float(0.5) : 1
     for slot in 0..<slots {
@@ -90,11 +88,11 @@ struct MixtureLanes {
     }
   }
 
-  private mutating func select(_ table: SlotTable) {
-    unselected.update(from: logP, count: rule.experts * laneCount)
+  private mutating func select(_ table: UnsafePointer<Int32>) {
+    for i in 0..<rule.experts &* laneCount { unselected[i] = logP[i] }
     for slot in 0..<slots {
       for lane in 0..<laneCount {
-        let expert = lane < count ? table[column + lane, slot] : slot
+        let expert = lane < count ? Int(table[(column &+ lane) &* slots &+ slot]) : slot
         slotWeight[slot * laneCount + lane] = logP[expert * laneCount + lane]
         unselected[expert * laneCount + lane] = -.infinity
       }
@@ -153,7 +151,7 @@ struct MixtureLanes {
           answers.base[feature * answers.stride + row] = -responsibility[lane] * answerShare
         }
         guard let table = input.table else { continue }
-        let place = scores[table[row, slot]] + row
+        let place = scores[Int(table[row &* slots &+ slot])] + row
         switch rule.weights {
         case .full: place.pointee -= responsibility[lane] * gateShare[lane]
         case .renormalised: place.pointee = (weight[lane] - responsibility[lane]) * gateShare[lane]
@@ -209,7 +207,9 @@ struct MixtureLanes {
   /// The slot of the expert with the largest score; ties to the lowest expert.
   private func chosenSlot(_ input: MixtureInput, row: Int) -> Int {
     var best = 0
-    func value(_ slot: Int) -> Float { input.scores[input.table.map { $0[row, slot] } ?? slot][row] }
+    func value(_ slot: Int) -> Float {
+      input.scores[input.table.map { Int($0[row &* slots &+ slot]) } ?? slot][row]
+    }
     for slot in 1..<max(slots, 1) where value(slot) > value(best) { best = slot }
     return best
   }

@@ -1,0 +1,2 @@
+// Everything is in the header; a C target has a source file.
+#include "lanes.h"

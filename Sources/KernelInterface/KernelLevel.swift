@@ -1,0 +1,286 @@
+/// The kernels of one level of the processor. Everything that is computed with vectors is behind this.
+///
+/// Nothing but pointers and numbers crosses it: vectors by value are passed differently by every level. All levels give
+/// the same bits where multiply-adds are fused; every kernel gives an element the same bits at any place.
+public protocol KernelLevel: SendableMetatype {
+  /// The level that the kernels were compiled for, as they themselves find: 2, 3 or 4 of x86-64, 0 elsewhere.
+  static var level: Int { get }
+  /// Whether a multiply-add is rounded once.
+  static var isFused: Bool { get }
+
+  // MARK: Dense layers
+
+  /// Computes a dense product, see ``DenseWork``.
+  static func denseProduct(_ work: DenseWork)
+
+  // MARK: A convolution over one channel
+
+  /// Convolution, bias, pooling and ReLU in one pass.
+  ///
+  /// - Parameters:
+  ///   - weights: [filters][9], and one bias per filter.
+  ///   - output: [features][rows], the rectified maxima.
+  ///   - which: [features][columns], which of its four positions gave each maximum.
+  static func convolvePoolRectify(
+    _ tiles: Tiles, _ shape: ConvolutionShape, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>,
+    into output: FeatureMap, which: UnsafeMutablePointer<UInt8>
+  )
+
+  /// Sums that the gradients of the convolution follow from, per filter: Σ g·x_d for the nine taps d, and Σ g.
+  ///
+  /// Only the position that gave each maximum takes part; a pooled value of zero was cut off by ReLU and has no gradient.
+  /// - Parameters:
+  ///   - gradient: [features][rows], of the pooled and rectified values; zero behind the last row.
+  ///   - sums: [filters][10] in double precision, overwritten.
+  ///   - memory: filters · 160 floats.
+  static func convolutionGradientSums(
+    _ tiles: Tiles, _ shape: ConvolutionShape, activation: FeatureMap, gradient: FeatureMap,
+    which: UnsafePointer<UInt8>, into sums: UnsafeMutablePointer<Double>, memory: Floats
+  )
+
+  /// Adds the first and second moments of a batch's 3×3 patches to ``PatchSums/count`` sums.
+  ///
+  /// - Parameter memory: ``PatchSums/memoryFloats`` floats.
+  static func addPatchMoments(
+    _ tiles: Tiles, _ shape: ConvolutionShape, to sums: UnsafeMutablePointer<Double>, memory: Floats
+  )
+
+  // MARK: Convolutions over planes
+
+  /// Weights [outputs][inputs][9] as the convolution reads them: [group][inputs][9][outputs of the group].
+  static func packWeights(
+    _ weights: UnsafePointer<Float>, inputs: Int, outputs: Int, into packed: Floats
+  )
+
+  /// The weights of the convolution that takes a gradient back to the input: outputs and inputs exchanged, taps mirrored.
+  static func packInputGradientWeights(
+    _ weights: UnsafePointer<Float>, inputs: Int, outputs: Int, into packed: Floats
+  )
+
+  /// Convolves one tile, border included: z has two rows and two columns fewer than x with its border.
+  ///
+  /// - Parameters:
+  ///   - x: a map of its own, so that neighbours in a row of the image are neighbours in memory.
+  ///   - weights: packed.
+  static func convolve(_ x: PlaneMap, weights: UnsafePointer<Float>, into z: PlaneMap, tile: Int)
+
+  /// Convolution, then per output channel · scale + shift, 2×2 maximum pool with stride 2 and ReLU, of one tile.
+  ///
+  /// - Parameters:
+  ///   - weights: packed.
+  ///   - scale, shift: a bias (scale 1) or BatchNorm by running statistics.
+  ///   - y: the pooled planes; odd sizes lose their last row or column.
+  ///   - which: [tile][channel][y][x][16], which of its four positions gave each maximum.
+  static func convolveAndPool(
+    _ x: PlaneMap, weights: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,
+    into y: PlaneMap, which: UnsafeMutablePointer<UInt8>, tile: Int
+  )
+
+  /// Convolves one tile, border included: z has kernel − 1 rows and columns fewer than x with its border.
+  ///
+  /// - Parameter weights: [outputs][inputs][kernel · kernel].
+  static func convolvePlain(
+    _ x: PlaneMap, kernel: Int, weights: UnsafePointer<Float>, into z: PlaneMap, tile: Int
+  )
+
+  /// Adds the gradient of the weights, [outputs][inputs][kernel · kernel], over all tiles.
+  ///
+  /// - Parameter gradient: of the convolution's output, zero in lanes without a row.
+  static func addPlainWeightGradient(
+    _ x: PlaneMap, _ gradient: PlaneMap, kernel: Int, to weights: Floats
+  )
+
+  /// Adds the gradient of the weights of a 3×3 convolution, dw[o][c][tap] += Σ g[o] · x[c at the tap], over all tiles.
+  ///
+  /// - Parameters:
+  ///   - x: the convolution's input, a map of its own.
+  ///   - gradient: of the convolution's output, zero in lanes without a row; a map of its own with as many tiles.
+  ///   - weights: [outputs][x.channels][9].
+  ///   - memory: x.channels · 27 · 16 floats.
+  static func addWeightGradient(
+    _ x: PlaneMap, _ gradient: PlaneMap, to weights: Floats, memory: Floats
+  )
+
+  // MARK: Pooling and BatchNorm over planes
+
+  /// Σ z and Σ z² of a plane in double precision, over the lanes that are rows.
+  static func planeMoments(_ z: PlaneMap, tile: Int, channel: Int) -> (sum: Double, squares: Double)
+
+  /// z · scale + shift, 2×2 maximum pool with stride 2, ReLU.
+  static func scaleAndPool(
+    _ z: PlaneMap, tile: Int, channel: Int, scale: Float, shift: Float, into y: PlaneMap,
+    which: UnsafeMutablePointer<UInt8>
+  )
+
+  /// The gradient before ReLU and pooling: each pooled gradient at the position that gave the maximum, zero elsewhere.
+  ///
+  /// - Parameters:
+  ///   - gradient: of the pooled and rectified values `y`, zero in lanes without a row.
+  ///   - target: the plane to write, with the strides of `dense`; what pooling left out (odd sizes) is set to zero.
+  /// - Returns: the sum of the gradient, for the bias.
+  static func spreadPooledGradient(
+    _ gradient: PlaneMap, _ y: PlaneMap, tile: Int, channel: Int, which: UnsafePointer<UInt8>,
+    into dense: PlaneMap, at target: Floats
+  ) -> Double
+
+  /// What BatchNorm's backward pass sums over a plane, with x̂ = z · inverse + offset: Σ g and Σ g x̂, g being the gradient
+  /// behind BatchNorm, which is not zero only where pooling took its maximum.
+  static func normalisedGradientSums(
+    _ gradient: PlaneMap, _ y: PlaneMap, _ z: PlaneMap, tile: Int, channel: Int,
+    which: UnsafePointer<UInt8>, inverse: Float, offset: Float
+  ) -> (sum: Double, along: Double)
+
+  /// The gradient before BatchNorm, dz = factor · g + slope · z + constant, zero in lanes without a row.
+  ///
+  /// - Parameters:
+  ///   - gradient: of the pooled and rectified values `y`.
+  ///   - target: the plane to write, with the strides of `dense`.
+  static func normalisedGradient(
+    _ gradient: PlaneMap, _ y: PlaneMap, _ z: PlaneMap, tile: Int, channel: Int,
+    which: UnsafePointer<UInt8>, factor: Float, slope: Float, constant: Float, into dense: PlaneMap,
+    at target: Floats
+  )
+
+  // MARK: Rows
+
+  /// max(0, ·) of every value, in place.
+  static func rectify(_ map: FeatureMap)
+
+  /// Adds a number per feature to every row.
+  static func addBias(_ bias: UnsafePointer<Float>, to map: FeatureMap)
+
+  /// Sets values to 0 where an activation of the same place is not positive.
+  static func keepWherePositive(_ activation: FeatureMap, in map: FeatureMap)
+
+  /// Adds a map to another of the same size.
+  static func add(_ source: FeatureMap, to target: FeatureMap)
+
+  /// The gradient of a bias: the sum of its feature's gradient over the rows.
+  static func biasGradient(_ gradient: FeatureMap, into bias: Floats)
+
+  /// ln softmax over the features of every row, of the values times `scale`; in place when `result` is the same map.
+  static func logSoftmax(_ map: FeatureMap, scale: Float, into result: FeatureMap)
+
+  /// The gradient before ln softmax from the gradient after it: dz = dy − e^y · Σ dy. In place.
+  static func logSoftmaxGradient(_ gradient: FeatureMap, logProbabilities: FeatureMap)
+
+  /// p = e^(ln p) for every entry, and per row the entropy −Σ p ln p in nats.
+  static func probabilities(
+    of logProbabilities: FeatureMap, into result: FeatureMap, entropies: Floats
+  )
+
+  /// Adds a buffer to another, element by element.
+  static func add(_ source: UnsafePointer<Float>, to target: Floats, count: Int)
+
+  /// The sum of two buffers, element by element; the result may be one of them.
+  static func add(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: Floats, count: Int
+  )
+
+  // MARK: Pairs of rows
+
+  /// Copies `lanes` rows of a tile, [pixel][16], into the columns of a map, [pixel][rows].
+  static func copyTile(_ tile: Floats, pixels: Int, lanes: Int, into map: FeatureMap, column: Int)
+
+  /// Turns a line of the Gram matrix into distances, √max(0, own + ‖x'‖² − 2g) or their squares, from a column to an end;
+  /// raises `largest` to the largest of them.
+  static func distancesFromGram(
+    _ line: Floats, own: Float, norms: UnsafePointer<Float>, from first: Int, to end: Int, squared: Bool,
+    largest: inout Float
+  )
+
+  /// Multiplies the values from a column to an end by a factor, and returns their sum in double precision.
+  static func scaleAndSum(_ line: Floats, by factor: Float, from first: Int, to end: Int) -> Double
+
+  /// Σ a·b over whole vectors.
+  static func dotProduct(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double
+
+  /// Adds factor·source to a buffer of whole vectors.
+  static func addProduct(
+    _ factor: Float, _ source: UnsafePointer<Float>, to target: Floats, count: Int
+  )
+
+  /// Writes the upper triangle of a symmetric matrix, [rows][stride], below the diagonal too.
+  static func mirrorUpperTriangle(_ matrix: Floats, rows: Int, stride: Int)
+
+  /// softmax over the features of every row, of the values times `scale`.
+  static func softmax(_ map: FeatureMap, scale: Float, into result: FeatureMap)
+
+  /// The gradient before a softmax of scaled values from the gradient after it: ds = scale·p∘(dp − ⟨p, dp⟩). In place.
+  static func softmaxGradient(_ gradient: FeatureMap, probabilities p: FeatureMap, scale: Float)
+
+  // MARK: Gates
+
+  /// s_e = q·h_e · scale, in a fixed order of additions per row.
+  static func attentionScores(
+    queries: FeatureMap, answers: FeatureMap, _ layout: AnswerLayout, scale: Float, into scores: FeatureMap
+  )
+
+  /// ∂q = scale · Σ_e ∂s_e h_e, ascending e.
+  static func attentionQueryGradient(
+    _ gradient: FeatureMap, answers: FeatureMap, _ layout: AnswerLayout, scale: Float, into result: FeatureMap
+  )
+
+  /// ∂h_e = scale · ∂s_e q.
+  static func attentionKeyGradient(
+    _ gradient: FeatureMap, queries: FeatureMap, _ layout: AnswerLayout, scale: Float,
+    into answers: FeatureMap
+  )
+
+  /// Σ_c y ln y · scale per answer and row.
+  static func negativeEntropies(
+    answers: FeatureMap, _ layout: AnswerLayout, scale: Float, into scores: FeatureMap
+  )
+
+  /// KL(known ‖ learned) per row from ln p of both, and its gradient before the learned softmax times `share`.
+  static func divergence(
+    known: FeatureMap, learned: FeatureMap, share: Float, gradient: FeatureMap, losses: Floats
+  )
+
+  // MARK: Mixture and loss
+
+  /// Mixture, loss and gradients of the rows of one shard, in log space and by per-row arithmetic alone.
+  ///
+  /// With r_e = p_e y_e,label / m_label: ∂L/∂s_e = (p_e − r_e)/(T·B), ∂L/∂ln y_e,label = −r_e/B.
+  /// - Parameters:
+  ///   - report: [reports][rows], see ``RowReport``.
+  ///   - gradients: nil in evaluation.
+  ///   - memory: ``MixtureRule/memoryFloats(slots:)`` floats.
+  static func mixture(
+    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
+    memory: Floats
+  )
+
+  // MARK: Update
+
+  /// Adam (Kingma & Ba 2015) with weight decay coupled to the gradient; `count` must be a multiple of 16.
+  static func adam(
+    _ step: AdamStep, values: Floats, gradients: UnsafePointer<Float>, first: Floats, second: Floats,
+    count: Int
+  )
+
+  // MARK: Images
+
+  /// Writes sixteen rows of bytes as one tile, byte · scale + shift per channel.
+  ///
+  /// - Parameters:
+  ///   - rows: sixteen.
+  ///   - tile: [pixel][16].
+  static func writeTile(
+    _ rows: UnsafePointer<UnsafePointer<UInt8>>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,
+    channels: Int, channelPixels: Int, into tile: Floats
+  )
+
+  /// Writes one row of bytes as floats, with the bits that they have in a tile.
+  static func writeRow(
+    _ bytes: UnsafePointer<UInt8>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>, channels: Int,
+    channelPixels: Int, into row: Floats
+  )
+
+  // MARK: What the processor gives
+
+  /// Runs chains of fused multiply-adds on registers alone, as many as hide an instruction's latency.
+  ///
+  /// - Returns: the FLOPs that were done.
+  static func multiplyAdds(rounds: Int) -> Int
+}

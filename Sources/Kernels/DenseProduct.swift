@@ -1,0 +1,363 @@
+internal import CLanes
+public import KernelInterface
+
+// How the work of a dense product is cut, so that what a loop reads again and again stays close to the core: panels of
+// B, a few vectors wide, are copied to consecutive memory; blocks of k are short enough that a panel's part stays in the
+// first cache while the tiles of a strip of A pass by; a group of panels stays in the second while all rows do.
+
+/// Values of k in a block at most.
+@inline(__always) private var blockDepth: Int { 384 }
+/// Fewer rows than this use a panel too few times to repay the copy.
+@inline(__always) private var packedRows: Int { 24 }
+
+extension Kernels {
+  @inline(never)
+  public static func denseProduct(_ work: DenseWork) {
+    if work.transposed { transposedProduct(work) } else { plainProduct(work) }
+  }
+}
+
+/// The parts of a whole, nearly equal: where part `index` of `count` begins.
+@inline(__always)
+private func cut(_ whole: Int, _ index: Int, of count: Int) -> Int { index &* whole / count }
+
+@inline(__always)
+private func plainProduct(_ work: DenseWork) {
+  let vectors = (work.columns &+ laneCount &- 1) / laneCount
+  let allPanels = (vectors &+ panelVectors &- 1) / panelVectors
+  let panels = cut(allPanels, work.share, of: work.shares)..<cut(allPanels, work.share &+ 1, of: work.shares)
+  guard !panels.isEmpty, work.rows > 0 else { return }
+  let terms = work.terms
+  let single = work.termCount == 1
+  // Where the tiles read B from: packed, or as it lies.
+  let asIs = single && terms[0].bColumn == 1 && work.rows < packedRows
+  var depth = 0
+  for term in 0..<work.termCount { depth &+= terms[term].depth }
+  // One product is done block by block; a sum of several, whose blocks of rows are short, term by term.
+  let blocks = single ? max(1, (depth &+ blockDepth / 2) / blockDepth) : 1
+  let packedDepth = (depth &+ blocks &- 1) / blocks
+  let panelFloats = panelColumns &* packedDepth
+
+  let stack = work.memory
+  let slots = DenseWork.stackSlots(terms: work.termCount)
+  let edge = stack + slots &* DenseWork.slotFloats
+  let packedA = edge + DenseWork.slotFloats
+  let packedB = packedA + DenseWork.strip &* packedDepth
+  let groups =
+    asIs ? 1 : (panels.count &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
+  let perGroup = (panels.count &+ groups &- 1) / groups
+
+  var first = panels.lowerBound
+  while first < panels.upperBound {
+    let last = min(first &+ perGroup, panels.upperBound)
+    for block in 0..<blocks {
+      let k0 = cut(depth, block, of: blocks)
+      let k1 = cut(depth, block &+ 1, of: blocks)
+      if !asIs {
+        for panel in first..<last {
+          var place = packedB + (panel &- first) &* panelFloats
+          for index in 0..<work.termCount {
+            let range = single ? k0..<k1 : 0..<terms[index].depth
+            pack(terms[index], range, column: panel &* panelColumns, columns: work.columns, into: place)
+            place += panelColumns &* range.count
+          }
+        }
+      }
+      // Rows of A are neighbours in memory where A is a transposed matrix: a strip of them is copied tile by tile.
+      let packsA = single && terms[0].aStep != 1
+      var row = 0
+      while row < work.rows {
+        let strip = stripRows(row, of: work.rows)
+        let tiles = (strip &+ tileRows &- 1) / tileRows
+        if packsA {
+          packRows(
+            terms[0].a + (row &* terms[0].aRow &+ k0 &* terms[0].aStep), step: terms[0].aStep,
+            depth: k1 &- k0, rows: strip, tiles: tiles, into: packedA)
+        }
+        for panel in first..<last {
+          let column = panel &* panelColumns
+          let panelWidth = min(panelVectors, vectors &- panel &* panelVectors)
+          if work.upperTriangle && column &+ panelWidth &* laneCount <= row { continue }
+          let partial = !work.padded && column &+ panelWidth &* laneCount > work.columns
+          let lineStep = asIs ? terms[0].bStep : panelWidth &* laneCount
+          let b = asIs ? terms[0].b + column : UnsafePointer(packedB + (panel &- first) &* panelFloats)
+          for tile in 0..<tiles {
+            let top = row &+ cut(strip, tile, of: tiles)
+            let height = row &+ cut(strip, tile &+ 1, of: tiles) &- top
+            let target = work.c + (top &* work.cStride &+ column)
+            if single {
+              var t = DenseTile(
+                a: terms[0].a + (top &* terms[0].aRow &+ k0 &* terms[0].aStep), aRow: terms[0].aRow,
+                aStep: terms[0].aStep, b: asIs ? b + k0 &* lineStep : b, bStep: lineStep, depth: k1 &- k0,
+                c: partial ? edge : target, cRow: partial ? panelColumns : work.cStride)
+              if packsA {
+                t.a = UnsafePointer(packedA + (top &- row) &* (k1 &- k0))
+                t.aRow = 1
+                t.aStep = height
+              }
+              t.continues = block > 0
+              if block == blocks &- 1 { finish(&t, work, row: top, column: column) }
+              t.compute(rows: height, vectors: panelWidth)
+            } else {
+              sumTerms(
+                work, row: top, panel: b, lineStep: lineStep, stack: stack,
+                into: partial ? edge : target, cRow: partial ? panelColumns : work.cStride, rows: height,
+                vectors: panelWidth
+              ) { finish(&$0, work, row: top, column: column) }
+            }
+            if partial {
+              for line in 0..<height {
+                (target + line &* work.cStride).update(
+                  from: edge + line &* panelColumns, count: work.columns &- column)
+              }
+            }
+          }
+        }
+        row &+= strip
+      }
+    }
+    first = last
+  }
+}
+
+/// Rows of the strip that begins at a row: nearly equal strips of whole tiles.
+@inline(__always)
+private func stripRows(_ row: Int, of rows: Int) -> Int {
+  let rest = rows &- row
+  if rest <= DenseWork.strip { return rest }
+  return DenseWork.strip
+}
+
+@inline(__always)
+private func finish(_ tile: inout DenseTile, _ work: DenseWork, row: Int, column: Int) {
+  tile.rectify = work.rectify
+  if let bias = work.bias { tile.bias = bias + row }
+  if let activation = work.activation {
+    tile.activation = activation + (row &* work.activationStride &+ column)
+    tile.activationRow = work.activationStride
+  }
+}
+
+/// A tile of several products' sum: each is put on a stack, whose topmost sums are added along the tree.
+@inline(__always)
+private func sumTerms(
+  _ work: DenseWork, row: Int, panel: UnsafePointer<Float>, lineStep: Int, stack: Floats, into c: Floats,
+  cRow: Int, rows: Int, vectors: Int, _ finish: (inout DenseTile) -> Void
+) {
+  // Sums on the stack.
+  var waiting = 0
+  var b = panel
+  for index in 0..<work.termCount {
+    let term = work.terms[index]
+    let isLast = index == work.termCount &- 1
+    let left = waiting &- term.additions
+    var tile = DenseTile(
+      a: term.a + row &* term.aRow, aRow: term.aRow, aStep: term.aStep, b: b, bStep: lineStep,
+      depth: term.depth, c: isLast ? c : stack + left &* DenseWork.slotFloats,
+      cRow: isLast ? cRow : panelColumns)
+    if waiting > 0 { tile.addends = UnsafePointer(stack + (waiting &- 1) &* DenseWork.slotFloats) }
+    tile.additions = term.additions
+    if isLast { finish(&tile) }
+    tile.compute(rows: rows, vectors: vectors)
+    waiting = left &+ 1
+    b += panelColumns &* term.depth
+  }
+}
+
+/// C transposed: strips of it are computed as they are and turned on their way to memory.
+@inline(__always)
+private func transposedProduct(_ work: DenseWork) {
+  let vectors = (work.columns &+ laneCount &- 1) / laneCount
+  let panels = (vectors &+ panelVectors &- 1) / panelVectors
+  let allStrips = (work.rows &+ DenseWork.strip &- 1) / DenseWork.strip
+  let strips = cut(allStrips, work.share, of: work.shares)..<cut(allStrips, work.share &+ 1, of: work.shares)
+  guard !strips.isEmpty, work.columns > 0 else { return }
+  var depth = 0
+  for term in 0..<work.termCount { depth &+= work.terms[term].depth }
+  let panelFloats = panelColumns &* depth
+  let stack = work.memory
+  let turned = stack + DenseWork.stackSlots(terms: work.termCount) &* DenseWork.slotFloats
+  let square = turned + DenseWork.strip &* panelColumns
+  let packedB = square + laneCount &* laneCount
+  let groups = (panels &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
+  let perGroup = (panels &+ groups &- 1) / groups
+  var first = 0
+  while first < panels {
+    let last = min(first &+ perGroup, panels)
+    var place = packedB
+    for panel in first..<last {
+      for index in 0..<work.termCount {
+        let term = work.terms[index]
+        pack(term, 0..<term.depth, column: panel &* panelColumns, columns: work.columns, into: place)
+        place += panelColumns &* term.depth
+      }
+    }
+    for strip in strips {
+      let row = strip &* DenseWork.strip
+      let rows = min(DenseWork.strip, work.rows &- row)
+      let tiles = (rows &+ tileRows &- 1) / tileRows
+      for panel in first..<last {
+        let column = panel &* panelColumns
+        let panelWidth = min(panelVectors, vectors &- panel &* panelVectors)
+        for tile in 0..<tiles {
+          let top = cut(rows, tile, of: tiles)
+          sumTerms(
+            work, row: row &+ top, panel: UnsafePointer(packedB + (panel &- first) &* panelFloats),
+            lineStep: panelWidth &* laneCount, stack: stack, into: turned + top &* panelColumns,
+            cRow: panelColumns, rows: cut(rows, tile &+ 1, of: tiles) &- top, vectors: panelWidth
+          ) { _ in }
+        }
+        turn(
+          turned, rows: rows, columns: min(panelWidth &* laneCount, work.columns &- column),
+          into: work.c + (column &* work.cStride &+ row), stride: work.cStride, square)
+      }
+    }
+    first = last
+  }
+}
+
+/// Writes [rows][panelColumns] as [columns][stride].
+@inline(__always)
+private func turn(
+  _ source: Floats, rows: Int, columns: Int, into target: Floats, stride: Int, _ square: Floats
+) {
+  var column = 0
+  while column < columns {
+    let lines = min(vectorWidth, columns &- column)
+    var row = 0
+    while row < rows {
+      let count = min(vectorWidth, rows &- row)
+      let from = source + (row &* panelColumns &+ column)
+      if lines == vectorWidth && count == vectorWidth {
+        vector_transpose(
+          from, Int64(panelColumns), Int32(vectorWidth), target + (column &* stride &+ row), Int64(stride))
+      } else {
+        vector_transpose(from, Int64(panelColumns), Int32(count), square, Int64(vectorWidth))
+        for line in 0..<lines {
+          for i in 0..<count {
+            target[(column &+ line) &* stride &+ row &+ i] = square[line &* vectorWidth &+ i]
+          }
+        }
+      }
+      row &+= vectorWidth
+    }
+    column &+= vectorWidth
+  }
+}
+
+/// Copies a panel of B, some of its lines, to [k][16 · vectors].
+@inline(__always)
+private func pack(_ term: DenseTerm, _ range: Range<Int>, column: Int, columns: Int, into panel: Floats) {
+  let depth = range.count
+  let lanes = min(panelColumns, (columns &- column &+ laneCount &- 1) & ~(laneCount &- 1))
+  if term.bColumn == 1 {
+    var source = term.b + (range.lowerBound &* term.bStep &+ column)
+    var target = panel
+    for _ in 0..<depth {
+      var lane = 0
+      while lane < lanes {
+        vector_store(target + lane, vector_load(source + lane))
+        lane &+= vectorWidth
+      }
+      source += term.bStep
+      target += lanes
+    }
+    return
+  }
+  // Columns of B lie along k: squares of them are turned. What is behind k's end is overwritten by what follows.
+  var lane = 0
+  while lane < lanes {
+    let count = min(vectorWidth, columns &- column &- lane)
+    var k = 0
+    while k &+ vectorWidth <= depth {
+      packSquare(
+        term, column &+ lane, count, range.lowerBound &+ k, panel + (k &* lanes &+ lane), lanes)
+      k &+= vectorWidth
+    }
+    while k < depth {
+      for i in 0..<vectorWidth {
+        let line = (column &+ lane &+ min(i, max(count &- 1, 0))) &* term.bColumn
+        panel[k &* lanes &+ lane &+ i] = term.b[line &+ range.lowerBound &+ k]
+      }
+      k &+= 1
+    }
+    lane &+= vectorWidth
+  }
+}
+
+@inline(__always)
+private func packSquare(
+  _ term: DenseTerm, _ column: Int, _ count: Int, _ k: Int, _ target: Floats, _ stride: Int
+) {
+  if count > 0 {
+    vector_transpose(
+      term.b + (column &* term.bColumn &+ k), Int64(term.bColumn), Int32(count), target, Int64(stride))
+  } else {
+    for i in 0..<vectorWidth { vector_store(target + i &* stride, vector_splat(0)) }
+  }
+}
+
+/// Copies rows that are neighbours in memory to [tile][k][rows of the tile], and asks for the next strip's.
+///
+/// Eight floats at a time: what is behind a tile's rows is overwritten by what follows. Not at the end, where nothing may
+/// lie behind them.
+@inline(__always)
+private func packRows(
+  _ a: UnsafePointer<Float>, step: Int, depth: Int, rows: Int, tiles: Int, into packed: Floats
+) {
+  let tail = min(depth, packedTail)
+  let body = depth &- tail
+  var source = a
+  if rows == DenseWork.strip {
+    // All tiles while a line is close: with steps of a power of two few lines can be at a time.
+    var line = packed
+    for _ in 0..<body {
+      var from = source
+      var to = line
+      for _ in 0..<stripTiles {
+        lanes_copy_eight(from, to)
+        from += tileRows
+        to += tileRows &* depth
+      }
+      lanes_prefetch(from)
+      lanes_prefetch(from + laneCount)
+      lanes_prefetch(from + 2 &* laneCount)
+      source += step
+      line += tileRows
+    }
+  } else {
+    for tile in 0..<tiles {
+      let (top, height) = tileRange(rows, tile, of: tiles)
+      var from = source + top
+      var to = packed + top &* depth
+      for _ in 0..<body {
+        lanes_copy_eight(from, to)
+        from += step
+        to += height
+      }
+    }
+    source += body &* step
+  }
+  for tile in 0..<tiles {
+    let (top, height) = tileRange(rows, tile, of: tiles)
+    var from = source + top
+    var to = packed + (top &* depth &+ body &* height)
+    for _ in 0..<tail {
+      for i in 0..<height { to[i] = from[i] }
+      from += step
+      to += height
+    }
+  }
+}
+
+@inline(__always)
+private func tileRange(_ rows: Int, _ tile: Int, of tiles: Int) -> (top: Int, height: Int) {
+  let top = cut(rows, tile, of: tiles)
+  return (top, cut(rows, tile &+ 1, of: tiles) &- top)
+}
+
+/// Tiles of a whole strip.
+@inline(__always) private var stripTiles: Int { DenseWork.strip / tileRows }
+
+/// Lines at the end of a block that are copied float by float: what eight floats reach behind a line of one.
+@inline(__always) private var packedTail: Int { 8 }

@@ -1,0 +1,24 @@
+internal import CLanes
+public import KernelInterface
+
+/// The kernels of the level that this target is compiled for.
+///
+/// One folder is compiled once per level, each time as a module of its own.
+public enum Kernels: KernelLevel {
+  /// The level, as the compiler knows it here: 2, 3 or 4 of x86-64, 0 elsewhere.
+  public static var level: Int {
+    @inline(never) get { Int(lanes_level()) }
+  }
+
+  /// Whether a multiply-add is rounded once.
+  public static var isFused: Bool {
+    @inline(never) get { LANES_FUSED != 0 }
+  }
+}
+
+typealias Vector = vector_f
+
+/// Floats of a register.
+@inline(__always) var vectorWidth: Int { Int(LANES_WIDTH) }
+/// Registers of sixteen lanes.
+@inline(__always) var parts: Int { laneCount / vectorWidth }

@@ -1,0 +1,47 @@
+internal import CLanes
+public import KernelInterface
+
+extension Kernels {
+  @inline(never)
+  public static func mixture(
+    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
+    memory: Floats
+  ) {
+    let slots = input.slots
+    var lanes = MixtureLanes(rule, slots: slots, memory: memory)
+    var atExperts = rule
+    atExperts.temperature = rule.expertTemperature
+    var expertLanes =
+      rule.hasTwoTemperatures
+      ? MixtureLanes(atExperts, slots: slots, memory: memory + rule.laneFloats(slots: slots)) : nil
+    if let answers = gradients?.answers { clear(answers) }
+    var column = 0
+    while column < input.scores.rows {
+      lanes.load(input, column: column)
+      let likelihood = lanes.likelihood()
+      lanes_store(report[RowReport.loss.rawValue] + column, -likelihood)
+      if let gradients {
+        if expertLanes != nil {
+          lanes.gradients(likelihood, input, scores: gradients.gateScores, answers: nil)
+          expertLanes!.load(input, column: column)
+          expertLanes!.gradients(
+            expertLanes!.likelihood(), input, scores: gradients.expertScores, answers: gradients.answers)
+        } else {
+          lanes.gradients(likelihood, input, scores: gradients.gateScores, answers: gradients.answers)
+        }
+      }
+      lanes.predict(input, report: report)
+      column &+= laneCount
+    }
+  }
+
+  @inline(__always)
+  private static func clear(_ map: FeatureMap) {
+    let zero = lanes_splat(0)
+    var i = 0
+    while i < map.features &* map.stride {
+      lanes_store(map.base + i, zero)
+      i &+= laneCount
+    }
+  }
+}
