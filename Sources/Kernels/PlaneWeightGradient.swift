@@ -5,15 +5,20 @@ public import KernelInterface
 // are accumulated in registers over tiles and positions, then over lanes. Large planes are taken strip by strip, so that
 // the gradient's strip stays in the first cache while the input channels pass by; their sums wait in memory meanwhile.
 
-// Output channels and taps that are summed together, as many as the registers hold: thirty-two, or sixteen.
-#if KERNELS_V4 || KERNELS_BASE
-  @inline(__always) private var groupOutputs: Int { 2 }
-#else
-  @inline(__always) private var groupOutputs: Int { 3 }
-#endif
-
 /// Positions of a strip at most.
-@inline(__always) private var stripPositions: Int { 128 }
+@inline(__always) private var stripPositions: Int { 64 }
+
+/// Output channels that are summed together where so many are left: as many as the registers hold, and whose gradient
+/// stays in the first cache, with that of all tiles where planes are small.
+@inline(__always)
+private func group(_ left: Int, small: Bool) -> Int {
+  #if KERNELS_V4 || KERNELS_BASE
+    small ? min(left, 2) : left >= 8 ? 8 : left >= 4 ? 4 : min(left, 2)
+  #else
+    // Two and two rather than three and one.
+    left == 4 ? 2 : min(left, 3)
+  #endif
+}
 
 extension Kernels {
   @inline(never)
@@ -21,40 +26,36 @@ extension Kernels {
     _ x: PlaneMap, _ gradient: PlaneMap, to weights: Floats, memory: Floats
   ) {
     let positions = gradient.height &* gradient.width
-    // Rows of a strip; all tiles are one strip where their planes are small.
     let rows = max(1, min(gradient.height, stripPositions / max(gradient.width, 1)))
-    let isWhole =
-      positions &* gradient.tiles <= stripPositions || rows == gradient.height && gradient.tiles == 1
-    let groups = (gradient.channels &+ groupOutputs &- 1) / groupOutputs
-    for group in 0..<groups {
-      let first = group &* gradient.channels / groups
-      let outputs = (group &+ 1) &* gradient.channels / groups &- first
-      let sums = 9 &* outputs &* laneCount
-      let target = weights + first &* 9 &* x.channels
-      if isWhole {
-        for channel in 0..<x.channels {
-          clear(memory, sums)
-          addStrip(x, channel, gradient, first, outputs, tiles: 0..<x.tiles, 0, gradient.height, to: memory)
-          total(memory, outputs, to: target + 9 &* channel, 9 &* x.channels)
-        }
-        continue
-      }
-      clear(memory, sums &* x.channels)
-      for tile in 0..<x.tiles {
-        var row = 0
-        while row < gradient.height {
-          let count = min(rows, gradient.height &- row)
-          for channel in 0..<x.channels {
-            addStrip(
-              x, channel, gradient, first, outputs, tiles: tile..<tile &+ 1, row, count,
-              to: memory + channel &* sums)
+    // All tiles are one strip where a plane has few positions: they would not pay for sums that wait.
+    let isWhole = positions < stripPositions || rows == gradient.height && gradient.tiles == 1
+    // Input planes that stay in a core's second cache while the gradient's planes pass by.
+    let share = max(1, (512 << 10) / (x.channelStride &* 4 &* max(x.tiles, 1)))
+    var firstChannel = 0
+    while firstChannel < x.channels {
+      let channels = firstChannel..<min(firstChannel &+ share, x.channels)
+      var output = 0
+      while output < gradient.channels {
+        let outputs = group(gradient.channels &- output, small: isWhole)
+        let target = weights + (output &* x.channels &+ firstChannel) &* 9
+        clear(memory, 9 &* outputs &* laneCount &* channels.count)
+        if isWhole {
+          addStrip(x, channels, gradient, output, outputs, tiles: 0..<x.tiles, 0, gradient.height, to: memory)
+        } else {
+          for tile in 0..<x.tiles {
+            var row = 0
+            while row < gradient.height {
+              let count = min(rows, gradient.height &- row)
+              addStrip(
+                x, channels, gradient, output, outputs, tiles: tile..<tile &+ 1, row, count, to: memory)
+              row &+= rows
+            }
           }
-          row &+= rows
         }
+        total(memory, outputs, channels.count, to: target, 9 &* x.channels)
+        output &+= outputs
       }
-      for channel in 0..<x.channels {
-        total(memory + channel &* sums, outputs, to: target + 9 &* channel, 9 &* x.channels)
-      }
+      firstChannel &+= share
     }
   }
 }
@@ -68,45 +69,54 @@ private func clear(_ sums: Floats, _ count: Int) {
   }
 }
 
-/// Adds the lanes of [tap][output] to [output][tap].
+/// Adds the lanes of [channel][tap][output] to [output][channel][tap].
 @inline(__always)
-private func total(_ sums: Floats, _ outputs: Int, to weights: Floats, _ outputStep: Int) {
-  for tap in 0..<9 {
+private func total(_ sums: Floats, _ outputs: Int, _ channels: Int, to weights: Floats, _ outputStep: Int) {
+  var sum = sums
+  for tap in 0..<9 &* channels {
     for o in 0..<outputs {
-      weights[o &* outputStep &+ tap] += lanes_total(lanes_load(sums + (tap &* outputs &+ o) &* laneCount))
+      weights[o &* outputStep &+ tap] += lanes_total(lanes_load(sum))
+      sum += laneCount
     }
   }
 }
 
-/// Adds what some rows of some tiles give the nine taps of an input channel and a group of outputs.
+/// Adds what some rows of some tiles give the nine taps of some input channels and a group of outputs.
 @inline(__always)
 private func addStrip(
-  _ x: PlaneMap, _ channel: Int, _ gradient: PlaneMap, _ output: Int, _ outputs: Int, tiles: Range<Int>,
+  _ x: PlaneMap, _ channels: Range<Int>, _ gradient: PlaneMap, _ output: Int, _ outputs: Int,
+  tiles: Range<Int>,
   _ row: Int, _ rows: Int, to sums: Floats
 ) {
-  for part in 0..<parts {
-    let offset = part &* vectorWidth
-    let pixels = x.corner(tiles.lowerBound, channel) + (row &* x.rowStride &+ offset)
-    let g = UnsafePointer(gradient[tiles.lowerBound, output]) + (row &* gradient.rowStride &+ offset)
-    @inline(__always) func add<let outputs: Int, let taps: Int>(_ kind: TapSums<outputs, taps>.Type) {
-      var tap = 0
-      while tap < 9 {
-        kind.add(
-          pixels + tap / 3 &* x.rowStride, x.rowStride, x.tileStride, g, gradient.rowStride,
-          gradient.tileStride, gradient.channelStride, tiles.count, rows, gradient.width,
-          sums + (tap &* outputs &* laneCount &+ offset))
-        tap &+= taps
+  var sums = sums
+  for channel in channels {
+    for part in 0..<parts {
+      let offset = part &* vectorWidth
+      let pixels = x.corner(tiles.lowerBound, channel) + (row &* x.rowStride &+ offset)
+      let g = UnsafePointer(gradient[tiles.lowerBound, output]) + (row &* gradient.rowStride &+ offset)
+      @inline(__always) func add<let outputs: Int, let taps: Int>(_ kind: TapSums<outputs, taps>.Type) {
+        var tap = 0
+        while tap < 9 {
+          kind.add(
+            pixels + tap / 3 &* x.rowStride, x.rowStride, x.tileStride, g, gradient.rowStride,
+            gradient.tileStride, gradient.channelStride, tiles.count, rows, gradient.width,
+            sums + (tap &* outputs &* laneCount &+ offset))
+          tap &+= taps
+        }
+      }
+      switch outputs {
+      #if KERNELS_V4 || KERNELS_BASE
+        case 8: add(TapSums<8, 3>.self)
+        case 4: add(TapSums<4, 3>.self)
+        case 2: add(TapSums<2, 9>.self)
+      #else
+        case 3: add(TapSums<3, 3>.self)
+        case 2: add(TapSums<2, 3>.self)
+      #endif
+      default: add(TapSums<1, 9>.self)
       }
     }
-    switch outputs {
-    #if KERNELS_V4 || KERNELS_BASE
-      case 2: add(TapSums<2, 9>.self)
-    #else
-      case 3: add(TapSums<3, 3>.self)
-      case 2: add(TapSums<2, 3>.self)
-    #endif
-    default: add(TapSums<1, 9>.self)
-    }
+    sums += 9 &* outputs &* laneCount
   }
 }
 
