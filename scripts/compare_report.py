@@ -1,11 +1,11 @@
 """Keeps the runs of scripts/compare-pytorch as CSV and turns them into tables.
 
-usage: compare_report.py begin CSV RANKS KERNELS ROW...   makes the file, or drops these rows under these kernels from it
-       compare_report.py ours CSV RUN ROW RANKS BATCH ROUND PLACEMENT KERNEL      adds a run of ours
-       compare_report.py theirs CSV JSON ROW RANKS BATCH ROUND NAME               adds one of PyTorch (plain, stronger)
+usage: compare_report.py begin CSV RANKS LEVELS ROW...   makes the file, or drops these rows at these levels from it
+       compare_report.py ours CSV RUN ROW RANKS BATCH ROUND PLACEMENT LEVEL      adds a run of ours
+       compare_report.py theirs CSV JSON ROW RANKS BATCH ROUND NAME LEVEL          adds one of PyTorch (plain, stronger)
        compare_report.py table CSV MARKDOWN               prints the table, and writes it as Markdown
 
-Runs of the same round, a name that no other invocation uses, are compared with each other. KERNELS has commas between.
+Runs of the same round, a name that no other invocation uses, are compared with each other. LEVELS has commas between.
 """
 
 import csv
@@ -16,7 +16,7 @@ import statistics
 import sys
 
 COLUMNS = [
-    "row", "ranks", "batch", "round", "side", "gate_placement", "kernel_setting", "kernel",
+    "row", "ranks", "batch", "round", "side", "level", "gate_placement", "kernels",
     "step_seconds", "step_p10", "step_p90", "peak_memory_bytes", "parameters", "experts_used",
 ]  # fmt: skip
 LABELS = {
@@ -35,18 +35,16 @@ def read(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def begin(path: str, ranks: str, kernels: str, *rows: str) -> None:
+def begin(path: str, ranks: str, levels: str, *rows: str) -> None:
     lines = read(path) if os.path.exists(path) else []
 
     def stays(line: dict[str, str]) -> bool:
-        return line["ranks"] != ranks or line["row"] not in rows or line["kernel_setting"] not in kernels.split(",")
+        return line["ranks"] != ranks or line["row"] not in rows or line["level"] not in levels.split(",")
 
-    rounds = {(line["row"], line["round"]) for line in lines if line["side"] == "ours" and stays(line)}
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        # PyTorch's runs stay as long as there is a run of ours to compare them with.
-        writer.writerows(line for line in lines if stays(line) and (line["row"], line["round"]) in rounds)
+        writer.writerows(line for line in lines if stays(line))
 
 
 def add(path: str, **values) -> None:
@@ -62,13 +60,13 @@ def parameters(checkpoint: pathlib.Path) -> int:
     return sum(end - first for first, end in moments) // 4
 
 
-def ours(path: str, run: str, row: str, ranks: str, batch: str, round: str, placement: str, kernel: str) -> None:
+def ours(path: str, run: str, row: str, ranks: str, batch: str, round: str, placement: str, level: str) -> None:
     directory = pathlib.Path(run)
     summary = json.loads((directory / "summary.json").read_text())
     timing = summary["timing"]
     add(
-        path, row=row, ranks=ranks, batch=batch, round=round, side="ours", gate_placement=placement,
-        kernel_setting=kernel, kernel=json.loads((directory / "run.json").read_text())[0]["blas_kernels"][0],
+        path, row=row, ranks=ranks, batch=batch, round=round, side="ours", level=level, gate_placement=placement,
+        kernels=json.loads((directory / "run.json").read_text())[0]["processor_levels"][0],
         step_seconds=timing["step_seconds_median"], step_p10=timing["step_seconds_p10"],
         step_p90=timing["step_seconds_p90"],
         peak_memory_bytes=max(rank["peak_memory_bytes"] for rank in timing["ranks"]),
@@ -77,10 +75,10 @@ def ours(path: str, run: str, row: str, ranks: str, batch: str, round: str, plac
     )  # fmt: skip
 
 
-def theirs(path: str, file: str, row: str, ranks: str, batch: str, round: str, name: str) -> None:
+def theirs(path: str, file: str, row: str, ranks: str, batch: str, round: str, name: str, level: str) -> None:
     found = json.loads(pathlib.Path(file).read_text())
     add(
-        path, row=row, ranks=ranks, batch=batch, round=round, side=name,
+        path, row=row, ranks=ranks, batch=batch, round=round, side=name, level=level,
         step_seconds=found["step_seconds_median"], step_p10=found["step_seconds_p10"],
         step_p90=found["step_seconds_p90"], peak_memory_bytes=found["peak_memory_bytes"],
         parameters=found["parameters"], experts_used=found["experts_used"],
@@ -101,18 +99,18 @@ def spread(values: list[float]) -> tuple[float, float, float]:
 
 
 class Entry:
-    """One line of the table: a row of the comparison under one kernel."""
+    """One line of the table: a row of the comparison at one level."""
 
-    def __init__(self, lines: list[dict[str, str]], row: str, ranks: str, setting: str):
-        of_row = [line for line in lines if (line["row"], line["ranks"]) == (row, ranks)]
-        self.row, self.ranks, self.setting = row, ranks, setting
-        mine = {line["round"]: line for line in of_row if line["kernel_setting"] == setting}
+    def __init__(self, lines: list[dict[str, str]], row: str, ranks: str, level: str):
+        of_row = [line for line in lines if (line["row"], line["ranks"], line["level"]) == (row, ranks, level)]
+        self.row, self.ranks, self.level = row, ranks, level
+        mine = {line["round"]: line for line in of_row if line["side"] == "ours"}
         self.sides = {"ours": mine} | {
             side: {line["round"]: line for line in of_row if line["side"] == side and line["round"] in mine}
             for side in ("plain", "stronger")
         }
         first = next(iter(mine.values()))
-        self.kernel, self.placement = first["kernel"], first["gate_placement"]
+        self.kernels, self.placement = first["kernels"], first["gate_placement"]
         counts = {line["parameters"] for line in of_row}
         if len(counts) > 1:
             sys.exit(f"{row}: the sides differ in their numbers of parameters: {', '.join(sorted(counts))}")
@@ -138,7 +136,7 @@ class Entry:
 
 def entries(lines: list[dict[str, str]]) -> list[Entry]:
     keys = dict.fromkeys(
-        (line["row"], line["ranks"], line["kernel_setting"]) for line in lines if line["side"] == "ours"
+        (line["row"], line["ranks"], line["level"]) for line in lines if line["side"] == "ours"
     )
     order = list(LABELS)
     return [Entry(lines, *key) for key in sorted(keys, key=lambda key: (int(key[1]), order.index(key[0])))]
@@ -151,13 +149,13 @@ def disturbed(entry: Entry) -> list[str]:
 
 def text_table(table: list[Entry]) -> None:
     print()
-    print(f"{'row':12} {'N':>3} {'gate':10} {'setting':9} {'kernel':11} {'program':9} "
+    print(f"{'row':12} {'N':>3} {'gate':10} {'level':9} {'kernels':7} {'program':9} "
           f"{'samples/s':>10} {'p10':>10} {'p90':>10} {'ratio':>7} {'p10':>6} {'p90':>6} {'MB':>6} {'experts':>7}")  # fmt: skip
     for entry in table:
         for side in (side for side in entry.sides if entry.sides[side]):
             rate = "%10.0f %10.0f %10.0f" % spread(entry.rates(side))
             ratio = " " * 21 if side == "ours" else "%7.2f %6.2f %6.2f" % spread(entry.ratios(side))
-            print(f"{entry.row:12} {entry.ranks:>3} {entry.placement:10} {entry.setting:9} {entry.kernel:11} {side:9} "
+            print(f"{entry.row:12} {entry.ranks:>3} {entry.placement:10} {entry.level:9} {entry.kernels:7} {side:9} "
                   f"{rate} {ratio} {entry.memory(side):6.0f} {entry.used(side):7.0f}")  # fmt: skip
     print()
     print("samples/s: batch over the median step of a run; median, p10 and p90 of the rounds.")
@@ -165,7 +163,7 @@ def text_table(table: list[Entry]) -> None:
     print("or channels last. MB: largest resident memory, for us of the largest rank. experts: that had rows (ours: in the run).")
     for entry in table:
         if sides := disturbed(entry):
-            print(f"NOTE: {entry.row}, {entry.kernel}: rounds of {', '.join(sides)} differ by more than a half; "
+            print(f"NOTE: {entry.row}, {entry.level}: rounds of {', '.join(sides)} differ by more than a half; "
                   "the machine was not quiet, measure again")  # fmt: skip
 
 
@@ -177,14 +175,13 @@ def markdown(table: list[Entry], path: str) -> None:
         return f"{statistics.median(entry.rates(side)):,.0f}".replace(",", " ") if entry.sides[side] else ""
 
     lines = [
-        "| model | ranks, gate | OpenBLAS kernel | moe-dist samples/s | PyTorch samples/s | ratio (p10 … p90) "
+        "| model | ranks, gate | level | moe-dist samples/s | PyTorch samples/s | ratio (p10 … p90) "
         "| stronger PyTorch samples/s | ratio (p10 … p90) | MB per rank | MB of PyTorch |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for entry in table:
-        setting = {"as-is": "as it is", "unset": "unset"}.get(entry.setting, "set")
         lines.append(
-            f"| {LABELS[entry.row]} | {entry.ranks}, {entry.placement} | {entry.kernel} ({setting}) "
+            f"| {LABELS[entry.row]} | {entry.ranks}, {entry.placement} | {entry.kernels} "
             f"| {rate(entry, 'ours')} | {rate(entry, 'plain')} | {ratio(entry, 'plain')} "
             f"| {rate(entry, 'stronger')} | {ratio(entry, 'stronger')} "
             f"| {entry.memory('ours'):.0f} | {entry.memory('plain'):.0f} |"
@@ -194,11 +191,11 @@ def markdown(table: list[Entry], path: str) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["begin", path, ranks, kernels, *rows]:
-            begin(path, ranks, kernels, *rows)
+        case ["begin", path, ranks, levels, *rows]:
+            begin(path, ranks, levels, *rows)
         case ["ours", *arguments] if len(arguments) == 8:
             ours(*arguments)
-        case ["theirs", *arguments] if len(arguments) == 7:
+        case ["theirs", *arguments] if len(arguments) == 8:
             theirs(*arguments)
         case ["table", path, to]:
             table = entries(read(path))

@@ -44,6 +44,10 @@ public protocol Communicator: AnyObject {
     into receive: UnsafeMutableRawBufferPointer, _ incoming: Partition,
     rowBytes: Int) throws(CommunicationError)
 
+  /// Replaces every number by its sum over the ranks, the same on all ranks; in which order it is taken, and so its last
+  /// bits, is the transport's business and depends on the number of ranks.
+  func allReduceSum(_ numbers: UnsafeMutableBufferPointer<Float>) throws(CommunicationError)
+
   /// Starts to send; the bytes belong to the operation until it has been waited for.
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError)
     -> any PendingOperation

@@ -33,6 +33,7 @@ struct StepAgainstReferenceTests {
     var freeze = ReferenceFreeze.none
     /// The gate learns an attentive teacher's probabilities.
     var hasTeacher = false
+    var products = DenseProducts.own
     /// Of the weights at the start.
     var seed: UInt64 = 44
 
@@ -45,7 +46,7 @@ struct StepAgainstReferenceTests {
     var testDescription: String {
       let edges = "E = \(experts), B = \(rows), idle \(idle.map(String.init) ?? "none"), frame \(frame)"
       return
-        "\(family.rawValue), \(method), decay \(weightDecay), \(payload.rawValue), \(gatePlacement.rawValue), \(edges)"
+        "\(family.rawValue), \(method), decay \(weightDecay), \(products.rawValue), \(payload.rawValue), \(gatePlacement.rawValue), \(edges)"
     }
 
     var configuration: Configuration {
@@ -56,6 +57,7 @@ struct StepAgainstReferenceTests {
       if case .classes(let experts) = gate { configuration.expertClasses = Case.lists(experts) }
       configuration.expertTemperature = expertTemperature
       configuration.importance = importance
+      configuration.products = products
       if let similarity {
         configuration.similarity = similarity.similarity
         configuration.dissimilarity = similarity.dissimilarity
@@ -132,6 +134,7 @@ struct StepAgainstReferenceTests {
       Case(family: family, rule: .topK(2, full: true), weightDecay: 0.01, payload: .index),
       Case(family: family, rule: .topK(2, full: false), temperature: 0.5),
       Case(family: family, rule: .topK(3, full: true)),
+      Case(family: family, rule: .expectation, gatePlacement: .replicated, products: .openblas),
     ]
   }
 

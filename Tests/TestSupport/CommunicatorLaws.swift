@@ -12,6 +12,7 @@ public enum CommunicatorLaws {
     ("allToAll transposes", allToAll),
     ("allToAll moves unequal counts, zero among them", unequalAllToAll),
     ("allGather in place gives everyone everything", allGatherInPlace),
+    ("allReduceSum gives everyone the sums", allReduceSum),
     ("allToAll leaves what a rank keeps", partialAllToAll),
     ("messages go round a ring", ring),
     ("every rank's contribution counts once", powersOfTwo),
@@ -72,6 +73,14 @@ public enum CommunicatorLaws {
       try comm.allGather(UnsafeRawBufferPointer(rebasing: bytes[mine]), into: bytes, counts, rowBytes: 4)
     }
     return expect(found == (0..<comm.size).flatMap(values), "allGather in place gave \(found)")
+  }
+
+  /// Powers of two, so that any order of additions gives the same.
+  static func allReduceSum(_ comm: any Communicator) throws -> [String] {
+    var found = (0..<5).map { Float(sign: .plus, exponent: comm.rank, significand: 1) * Float($0) }
+    try found.withUnsafeMutableBufferPointer { try comm.allReduceSum($0) }
+    let sum = Float(sign: .plus, exponent: comm.size, significand: 1) - 1
+    return expect(found == (0..<5).map { sum * Float($0) }, "allReduceSum gave \(found)")
   }
 
   static func partialAllToAll(_ comm: any Communicator) throws -> [String] {

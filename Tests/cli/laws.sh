@@ -64,6 +64,38 @@ for rule in "${rules[@]}"; do
   done
 done
 
+# OpenBLAS's bits depend on the shape of a product, which follows from neither ranks nor threads.
+blas_repeats() {
+  local name=$1 ranks=$2
+  shift 2
+  [[ -e $scratch/blas-1/latest ]] || trained blas-1 1 expectation --products openblas --gate attentive
+  trained "$name" "$ranks" expectation --products openblas --gate attentive "$@"
+  equal_bytes "$name" blas-1
+  rm -rf "${scratch:?}/$name"
+}
+check "OpenBLAS's products on three threads give the same bytes" blas_repeats blas-threads 1 --threads 3
+check "OpenBLAS's products with a replicated gate give the same bytes" \
+  blas_repeats blas-replicated 1 --gate-placement replicated
+for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+  $long || [[ $ranks == [235] ]] || continue
+  check "OpenBLAS's products on $ranks ranks give the same bytes" blas_repeats "blas-$ranks" "$ranks"
+  check "OpenBLAS's products on $ranks ranks with a replicated gate give the same bytes" \
+    blas_repeats "blas-replicated-$ranks" "$ranks" --gate-placement replicated --threads 2
+done
+
+blas_is_told_and_kept() {
+  trained blas-half 1 expectation --products openblas --max-steps 5
+  exits_with 64 trained blas-half 1 expectation --products own --max-steps 9 --resume auto
+  says "products own.* differs from .* products openblas"
+  on 1 "$moe_dist" train --dataset synthetic --model mnist --max-steps 0 --products openblas --progress none \
+    --run-dir "$scratch/blas-line" 2>&1 | grep -q "dense products by OpenBLAS"
+  on 1 "$moe_dist" train --dataset synthetic --model mnist --max-steps 0 --progress none \
+    --run-dir "$scratch/own-line" >"$scratch/log" 2>&1
+  grep -q "kernels v" "$scratch/log"
+  ! grep -q OpenBLAS "$scratch/log"
+}
+check "the start line names OpenBLAS where it computes, and a resume keeps it" blas_is_told_and_kept
+
 # Adam's moments are spread over the ranks of a replicated gate until a checkpoint; blocks of 37 rows are no whole vectors.
 replicated_stop() {
   trained odd-whole 1 expectation --block-rows 37

@@ -6,6 +6,7 @@ public struct BenchmarkRequest: Sendable {
     case products
     case exchange
     case step
+    case law
     case workloads
   }
 
@@ -66,6 +67,7 @@ public struct BenchmarkResult {
   package var messages: MessageCost?
   package var comparison: ExchangeBenchmark.Comparison?
   package var step: StepBenchmark?
+  package var law: LawBenchmark?
   package var workloads: [WorkloadBenchmark.Row] = []
   /// Sections and workloads that were asked for and mean nothing here, one sentence each.
   package var notes: [String] = []
@@ -117,6 +119,15 @@ public enum Benchmark {
     if request.sections.contains(.step), let timer {
       result.step = try StepBenchmark(
         timer, communicator: communicator, warmUp: request.warmUp, steps: request.steps)
+    }
+    if request.sections.contains(.law) {
+      if ranks > 1, outline.gateComputes, outline.trainsGate {
+        result.law = try LawBenchmark(
+          configuration, size: request.size, augmentation: augmentation, communicator: communicator,
+          warmUp: request.warmUp, steps: request.steps)
+      } else {
+        result.notes.append("the price of the law needs a gate that is trained, and two ranks")
+      }
     }
     if request.sections.contains(.workloads), !request.workloads.isEmpty {
       let benchmark = try WorkloadBenchmark(configuration, size: request.size, communicator: communicator)

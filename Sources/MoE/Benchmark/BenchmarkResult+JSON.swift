@@ -32,6 +32,14 @@ extension BenchmarkResult {
     }
     if let messages { members.append(.init(key: "message_cost", value: messages.json)) }
     if let comparison { members.append(.init(key: "exchange", value: comparison.json)) }
+    if let law {
+      members.append(
+        .init(
+          key: "law",
+          value: [
+            "tree_seconds": law.tree.json, "plain_seconds": law.plain.json, "ratio": law.ratio.json,
+          ]))
+    }
     if let step { members.append(.init(key: "step", value: step.json)) }
     if !workloads.isEmpty {
       members.append(.init(key: "workloads", value: .array(workloads.map(\.json))))

@@ -6,6 +6,7 @@ extension BenchmarkResult {
     if !exchange.isEmpty { text += exchangeText }
     if let comparison { text += comparisonText(comparison) }
     if let step { text += stepText(step) }
+    if let law { text += lawText(law) }
     if !workloads.isEmpty { text += workloadsText }
     for note in notes { text += "note: \(note)\n" }
     return text
@@ -101,6 +102,14 @@ extension BenchmarkResult {
       text += "a gate on rank 0 bounds the speed-up over one rank to \(fixed(bound, 2)) (FLOPs)\n"
     }
     return text + "\n"
+  }
+
+  private func lawText(_ law: LawBenchmark) -> String {
+    func percent(_ ratio: Double) -> String { fixed(100 * (ratio - 1), 1) }
+    return "the same bits for any number of ranks, with a replicated gate: step "
+      + "\(fixed(law.tree.median * 1e3, 3)) ms, \(fixed(law.plain.median * 1e3, 3)) ms with one sum per rank and "
+      + "MPI_Allreduce: \(percent(law.ratio.median)) % more (\(percent(law.ratio.p10)) … "
+      + "\(percent(law.ratio.p90)) %), in turn\n\n"
   }
 
   private var workloadsText: String {

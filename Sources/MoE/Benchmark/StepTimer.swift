@@ -23,13 +23,15 @@ package final class StepTimer {
   ///   - load: as for ``ModelSession``.
   package init(
     _ configuration: Configuration, size: DataSetSize, augmentation: Augmentation?,
-    communicator: any Communicator, load: PlacementLoad? = nil
+    communicator: any Communicator, load: PlacementLoad? = nil,
+    reduction: ReplicatedBlocks.Reduction = .tree
   ) throws {
     rows = configuration.batchSize
     data = randomImages(size, samples: rows, augmentation: configuration.augment ? augmentation : nil)
     clock = PhaseClock(communicator) { _, _ in }
     session = try ModelSession(
-      configuration, data: data, communicator: communicator, training: true, clock: clock, load: load)
+      configuration, data: data, communicator: communicator, training: true, clock: clock, load: load,
+      reduction: reduction)
     session.parts.initialise(seed: configuration.seed)
     sums = session.emptyAccumulator()
   }

@@ -29,11 +29,11 @@ package final class ModelParts {
   /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    load: PlacementLoad? = nil
+    load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
   ) throws {
     let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let team = ThreadTeam(threads: configuration.threads)
-    let replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator) : nil
+    let replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator, reduction: reduction) : nil
     let design = configuration.gateDesign
     let trained = training && configuration.trainsExperts
     let blocks = outline.blocks

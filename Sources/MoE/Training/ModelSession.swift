@@ -23,7 +23,7 @@ package final class ModelSession {
   /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    clock: PhaseClock, load: PlacementLoad? = nil
+    clock: PhaseClock, load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
   ) throws {
     BLAS.useOneThread()
     try ProcessorLevel.agree(over: communicator)
@@ -34,7 +34,8 @@ package final class ModelSession {
     let parts: ModelParts
     do {
       parts = try ModelParts(
-        configuration, data: data, communicator: communicator, training: training, load: load)
+        configuration, data: data, communicator: communicator, training: training, load: load,
+        reduction: reduction)
     } catch let failure as Failure {
       // Configuration and data are the same on every rank, and so is what is wrong with them.
       throw AgreedError(failure)

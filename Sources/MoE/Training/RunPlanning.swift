@@ -31,10 +31,21 @@ extension Trainer {
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
       bytesDispatched: Int(Double(configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
-      notes: data.notes + [configuration.oracleNote, placementAdvice].compactMap { $0 })
+      notes: data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 })
     plan.threads = configuration.threads
     plan.isGateReplicated = parts.replicas != nil
     return plan
+  }
+
+  /// How long training should take by the cost model, where there is one.
+  private var duration: String? {
+    let left = totalSteps - currentPosition.step
+    guard let costModel, left > 0 else { return nil }
+    let first = session.parts.placement.expertsOfRank[0].count
+    let step = costModel.predict(
+      ranks: communicator.size, gate: configuration.gatePlacement, expertsOnFirst: first
+    ).step
+    return "\(left) steps of \(fixed(1e3 * step, 1)) ms, about \(durationText(Double(left) * step)) of training"
   }
 
   /// What the cost model says where a replicated gate would be much faster than the one on rank 0.
