@@ -98,7 +98,7 @@ public struct DenseWork {
   /// Floats of packed panels that a core's second cache holds.
   @inlinable @inline(__always) public static var groupFloats: Int { 176 * 1024 }
   /// Values of k that are worked on together at most.
-  @inlinable @inline(__always) public static var longestBlock: Int { 512 }
+  @inlinable @inline(__always) public static var longestBlock: Int { 576 }
   /// Floats of the largest tile of sums.
   @inlinable @inline(__always) public static var slotFloats: Int { 512 }
 

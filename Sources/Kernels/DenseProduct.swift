@@ -5,8 +5,8 @@ public import KernelInterface
 // B, a few vectors wide, are copied to consecutive memory; blocks of k are short enough that a panel's part stays in the
 // first cache while the tiles of a strip of A pass by; a group of panels stays in the second while all rows do.
 
-/// Values of k in a block at most.
-@inline(__always) private var blockDepth: Int { 384 }
+/// Values of k in a block, about; at most half as many again, which is ``DenseWork/longestBlock``.
+@inline(__always) private var blockDepth: Int { DenseWork.longestBlock &* 2 / 3 }
 /// Fewer rows than this use a panel too few times to repay the copy.
 @inline(__always) private var packedRows: Int { 24 }
 
@@ -42,10 +42,15 @@ private func plainProduct(_ work: DenseWork) {
   let slots = DenseWork.stackSlots(terms: work.termCount)
   let edge = stack + slots &* DenseWork.slotFloats
   let packedA = edge + DenseWork.slotFloats
-  let packedB = packedA + DenseWork.strip &* packedDepth
+  // Rows of A are neighbours in memory where A is a transposed matrix: a strip of them is copied tile by tile.
+  let packsA = single && terms[0].aStep != 1
+  let packedB = packedA + (packsA ? DenseWork.strip &* packedDepth : 0)
   let groups =
     asIs ? 1 : (panels.count &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
   let perGroup = (panels.count &+ groups &- 1) / groups
+  precondition(
+    packedB + (asIs ? 0 : perGroup &* panelFloats) <= work.memory + work.memoryFloats,
+    "a product has the memory that DenseWork says")
 
   var first = panels.lowerBound
   while first < panels.upperBound {
@@ -63,8 +68,6 @@ private func plainProduct(_ work: DenseWork) {
           }
         }
       }
-      // Rows of A are neighbours in memory where A is a transposed matrix: a strip of them is copied tile by tile.
-      let packsA = single && terms[0].aStep != 1
       var row = 0
       while row < work.rows {
         let strip = stripRows(row, of: work.rows)
@@ -181,6 +184,9 @@ private func transposedProduct(_ work: DenseWork) {
   let packedB = square + laneCount &* laneCount
   let groups = (panels &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
   let perGroup = (panels &+ groups &- 1) / groups
+  precondition(
+    packedB + perGroup &* panelFloats <= work.memory + work.memoryFloats,
+    "a product has the memory that DenseWork says")
   var first = 0
   while first < panels {
     let last = min(first &+ perGroup, panels)

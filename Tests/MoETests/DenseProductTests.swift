@@ -113,6 +113,39 @@ struct DenseProductTests {
     #expect(wrong == [0, 0, 0, 0])
   }
 
+  /// A block of k that is as long as it may be, and two.
+  @Test(arguments: [575, 576, 577])
+  func everyElementIsOneChainAlsoInLongBlocks(depth: Int) {
+    #expect(DenseProductTests.wrongElements(inputs: 70, outputs: depth, rows: 17) == [0, 0, 0, 0])
+    #expect(DenseProductTests.wrongElements(inputs: depth, outputs: 70, rows: 17) == [0, 0, 0, 0])
+  }
+
+  /// More blocks than a batch of the paper has, and fewer outputs than are copied for the loop as they are.
+  @Test(arguments: [7, 40, 70])
+  func sumsOfManyBlocksStayInTheirMemory(outputs: Int) {
+    let blocks = 11
+    let layer = Layer(inputs: 100, outputs: outputs, rows: 128)
+    let workspace = Workspace(
+      capacity: DenseProducts.own.layerWorkspaceBytes(
+        inputs: 100, outputs: outputs, rows: 128, blocks: blocks))
+    let block = DenseProducts.BlockOfRows(gradient: layer.gradient, input: layer.x)
+    let additions = (0..<blocks).map { $0 == 0 ? 0 : 1 }
+    DenseProducts.own.weightGradient(
+      Array(repeating: block, count: blocks), additions: additions, into: layer.weights, in: workspace)
+    for o in 0..<outputs {
+      for i in 0..<100 {
+        let once = DenseProductTests.chain(128) {
+          layer.gradient[o][$0]
+        } _: {
+          layer.x[i][$0]
+        }
+        var sum = once
+        for _ in 1..<blocks { sum += once }
+        #expect(layer.weight(o, i) == sum)
+      }
+    }
+  }
+
   /// Several groups of panels, the last of them narrower.
   @Test func everyElementIsOneChainAlsoInLargeProducts() {
     let wrong = DenseProductTests.wrongElements(inputs: 1352, outputs: 53, rows: 217)

@@ -13,10 +13,11 @@ struct ProcessorLevelTests {
   }
 
   #if arch(x86_64)
-    @Test(arguments: [
-      (ProcessorLevel.v4, nil, ProcessorLevel.v4), (.v4, "", .v4), (.v4, "v2", .v2), (.v4, "v3", .v3),
-      (.v3, nil, .v3), (.v3, "v3", .v3), (.v2, nil, .v2),
-    ] as [(ProcessorLevel, String?, ProcessorLevel)])
+    @Test(
+      arguments: [
+        (ProcessorLevel.v4, nil, ProcessorLevel.v4), (.v4, "", .v4), (.v4, "v2", .v2), (.v4, "v3", .v3),
+        (.v3, nil, .v3), (.v3, "v3", .v3), (.v2, nil, .v2),
+      ] as [(ProcessorLevel, String?, ProcessorLevel)])
     func theHighestIsChosenUnlessALowerOneIsWanted(
       available: ProcessorLevel, wanted: String?, level: ProcessorLevel
     ) {

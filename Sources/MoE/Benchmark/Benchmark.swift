@@ -63,6 +63,7 @@ public struct BenchmarkResult {
   package let outline: ModelOutline
   package var peak: Double?
   package var products: [ProductBenchmark.Row] = []
+  package var kernels: [KernelBenchmark.Row] = []
   package var exchange: [ExchangeBenchmark.Row] = []
   package var messages: MessageCost?
   package var comparison: ExchangeBenchmark.Comparison?
@@ -91,6 +92,7 @@ public enum Benchmark {
       // Every rank computes, as in a step; rank 0's figures are shown.
       result.peak = PeakRate.measure()
       result.products = try ProductBenchmark(outline).measure()
+      result.kernels = KernelBenchmark(outline).measure()
     }
     let augmentation = try DataSetRegistry.source(named: configuration.dataset).augmentation
     let needsStep = request.sections.contains(.exchange) && ranks > 1 || request.sections.contains(.step)

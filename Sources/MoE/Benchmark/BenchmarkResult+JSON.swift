@@ -17,6 +17,7 @@ extension BenchmarkResult {
     if let peak {
       members.append(.init(key: "peak_flops_per_second", value: .number(peak)))
       members.append(.init(key: "products", value: .array(products.map(\.json))))
+      members.append(.init(key: "kernels", value: .array(kernels.map(\.json))))
     }
     if !exchange.isEmpty {
       members.append(
@@ -65,6 +66,16 @@ extension ProductBenchmark.Row {
       "flops": .number(flops), "flops_per_second": .number(own.rate), "share_of_peak": .number(own.share),
       "openblas_flops_per_second": JSONValue(openBLAS?.rate),
       "openblas_share_of_peak": JSONValue(openBLAS?.share),
+    ]
+  }
+}
+
+extension KernelBenchmark.Row {
+  var json: JSONValue {
+    [
+      "kernel": .string(kernel), "seconds": .number(seconds), "flops": .number(flops),
+      "bytes": .number(bytes),
+      "share_of_bound": .number(share), "bound": .string(isBoundByMemory ? "memory" : "flops"),
     ]
   }
 }

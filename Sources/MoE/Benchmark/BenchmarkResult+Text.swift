@@ -2,7 +2,7 @@ extension BenchmarkResult {
   /// The tables.
   public var text: String {
     var text = heading
-    if let peak { text += productsText(peak) }
+    if let peak { text += productsText(peak) + kernelsText }
     if !exchange.isEmpty { text += exchangeText }
     if let comparison { text += comparisonText(comparison) }
     if let step { text += stepText(step) }
@@ -52,6 +52,19 @@ extension BenchmarkResult {
       + table.text
       + "shapes are outputs × inputs × rows; convolutions outputs × inputs · taps × positions, per image; shares are of the peak "
       + "at the same moment\n\n"
+  }
+
+  private var kernelsText: String {
+    var table = TextTable(heading: ["kernels", "ms", "GFLOP/s", "GB/s", "of the bound", "bound by"])
+    for row in kernels {
+      table.add([
+        row.kernel, fixed(row.seconds * 1e3, 3), fixed(row.flops / row.seconds / 1e9, 1),
+        fixed(row.bytes / row.seconds / 1e9, 1), fixed(100 * row.share, 0) + " %",
+        row.isBoundByMemory ? "memory" : "FLOPs",
+      ])
+    }
+    return table.text
+      + "bound: the smaller of the peak and of FLOPs per byte times the bandwidth of memory of that size\n\n"
   }
 
   private var exchangeText: String {

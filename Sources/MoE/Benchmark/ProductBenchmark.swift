@@ -88,31 +88,26 @@ package struct ProductBenchmark {
     let spec = NetworkSpec(
       input: whole.input, convolutions: whole.convolutions, hidden: [], outputs: 1)
     let rows = min(rows, 128)
-    let network = Network(spec, prefix: "measured", training: true)
-    for place in network.parameters.places {
-      initialise(place.spec, seed: 0, into: network.parameters.values + place.offset)
-    }
-    let tiles = Workspace(
+    let parameters = Parameters(spec.tensors(prefix: "measured"), training: true)
+    for place in parameters.places { initialise(place.spec, seed: 0, into: parameters.values + place.offset) }
+    let maps = Workspace(
       capacity: Workspace.bytes(floats: Tiles.floats(pixels: spec.input.pixels, rows: rows))
-        + Workspace.bytes(floats: FeatureMap.count(features: 1, rows: rows)))
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: spec.convolvedFeatures, rows: rows)))
     let input = Tiles(
-      base: tiles.floats(Tiles.floats(pixels: spec.input.pixels, rows: rows)), pixels: spec.input.pixels,
+      base: maps.floats(Tiles.floats(pixels: spec.input.pixels, rows: rows)), pixels: spec.input.pixels,
       rows: rows)
+    let output = maps.map(features: spec.convolvedFeatures, rows: rows)
+    let gradient = maps.map(features: spec.convolvedFeatures, rows: rows)
     fillWithNoise(input.base, Tiles.floats(pixels: spec.input.pixels, rows: rows))
-    let gradient = tiles.map(features: 1, rows: rows)
+    fillWithNoise(gradient.base, gradient.features * gradient.stride)
     let workspace = Workspace(capacity: 2 * spec.workspaceBytes(rows: rows) + 4096)
-    func forward() throws -> [Network.Pass] {
-      workspace.reset()
-      return try network.forward([input], mode: .training, in: workspace)
-    }
-    let forwardFlops = Double(rows * spec.forwardFlops)
-    let backwardFlops = Double(rows * spec.backwardFlops)
-    let ahead = try MeasuredRate(flops: forwardFlops, seconds: 2 * seconds) { _ = try forward() }
+    let convolutions = MeasuredConvolutions(spec, parameters, input, output, gradient, workspace)
+    let forwardFlops = Double(rows * spec.stages.reduce(0) { $0 + $1.flops })
+    let backwardFlops = 2 * forwardFlops - Double(rows * (spec.stages.first?.flops ?? 0))
+    let ahead = try MeasuredRate(flops: forwardFlops, seconds: 2 * seconds) { try convolutions.forward() }
     let both = try MeasuredRate(flops: forwardFlops + backwardFlops, seconds: 2 * seconds) {
-      let passes = try forward()
-      gradient.clear()
-      for row in 0..<rows { gradient.base[row] = 1e-3 }
-      try network.backward(passes, gradients: [gradient])
+      try convolutions.forward()
+      try convolutions.backward()
     }
     let shape = spec.stages.map { "\($0.filters)×\($0.inputs * $0.taps)×\($0.positions)" }.joined(
       separator: " ")
@@ -152,6 +147,63 @@ package struct ProductBenchmark {
   }
 }
 
+/// The convolutions of a network with what is fused to them, on one block.
+private final class MeasuredConvolutions {
+  private let parameters: Parameters
+  private let input: Tiles
+  private let output: FeatureMap
+  private let gradient: FeatureMap
+  private let workspace: Workspace
+  private let stem: ConvolutionStem?
+  private let stack: ConvolutionStack?
+  private var which: UnsafeMutablePointer<UInt8>
+  private var passes: [ConvolutionStack.Pass] = []
+
+  init(
+    _ spec: NetworkSpec, _ parameters: Parameters, _ input: Tiles, _ output: FeatureMap,
+    _ gradient: FeatureMap, _ workspace: Workspace
+  ) {
+    self.parameters = parameters
+    self.input = input
+    self.output = output
+    self.gradient = gradient
+    self.workspace = workspace
+    stem =
+      spec.hasStem
+      ? ConvolutionStem(spec, prefix: "measured", parameters: parameters, team: .alone()) : nil
+    stack =
+      spec.hasStem
+      ? nil
+      : ConvolutionStack(
+        spec, prefix: "measured", parameters: parameters, sums: WholeBatch(), team: .alone())
+    which = workspace.bytes(output.features * output.columns)
+  }
+
+  func forward() throws {
+    workspace.reset()
+    if let stem {
+      which = workspace.bytes(output.features * output.columns)
+      try stem.prepare([input], mode: .training, WholeBatch())
+      stem.forward(input, into: output, which: which)
+    }
+    if let stack {
+      passes = try stack.forward([input], into: [output], mode: .training, in: [workspace])
+    }
+  }
+
+  func backward() throws {
+    guard let training = parameters.training else { return }
+    if let stem {
+      stem.writeGradients(
+        stem.backward(input, activation: output, gradient: gradient, which: which), into: training.gradients)
+    }
+    if let stack {
+      try stack.backward(passes, gradients: [gradient], into: [training.gradients], in: [workspace])
+      stack.writeNormGradients(into: training.gradients)
+    }
+  }
+}
+
 extension MeasuredRate {
   /// The rate of what is done beside another part, from both together.
   fileprivate func without(_ part: MeasuredRate, flops: (part: Double, rest: Double)) -> MeasuredRate {
@@ -163,7 +215,7 @@ extension MeasuredRate {
 }
 
 /// Numbers around 0 that are neither equal nor tiny.
-private func fillWithNoise(_ base: Floats, _ count: Int) {
+func fillWithNoise(_ base: Floats, _ count: Int) {
   var state: UInt32 = 12_345
   for i in 0..<count {
     state = state &* 1_664_525 &+ 1_013_904_223

@@ -33,7 +33,8 @@ package final class ModelParts {
   ) throws {
     let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let team = ThreadTeam(threads: configuration.threads)
-    let replicas = configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator, reduction: reduction) : nil
+    let replicas =
+      configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator, reduction: reduction) : nil
     let design = configuration.gateDesign
     let trained = training && configuration.trainsExperts
     let blocks = outline.blocks

@@ -45,7 +45,8 @@ extension Trainer {
     let step = costModel.predict(
       ranks: communicator.size, gate: configuration.gatePlacement, expertsOnFirst: first
     ).step
-    return "\(left) steps of \(fixed(1e3 * step, 1)) ms, about \(durationText(Double(left) * step)) of training"
+    return
+      "\(left) steps of \(fixed(1e3 * step, 1)) ms, about \(durationText(Double(left) * step)) of training"
   }
 
   /// What the cost model says where a replicated gate would be much faster than the one on rank 0.
