@@ -41,6 +41,14 @@ extension Communicator {
     try allGather([value]).max() ?? value
   }
 
+  /// By rank, ascending; for a transport that has nothing faster.
+  public func allReduceSum(_ numbers: UnsafeMutableBufferPointer<Float>) throws(CommunicationError) {
+    let all = try allGather(Array(numbers))
+    for index in numbers.indices {
+      numbers[index] = (0..<size).reduce(0) { $0 + all[$1 * numbers.count + index] }
+    }
+  }
+
   /// Collects a text from every rank on all ranks.
   public func allGather(text: String) throws(CommunicationError) -> [String] {
     let bytes = Array(text.utf8)

@@ -103,20 +103,6 @@ public final class LocalCommunicator: Communicator {
     }
   }
 
-  public func allReduceSum(_ numbers: UnsafeMutableBufferPointer<Float>) throws(CommunicationError) {
-    let moved = 2 * numbers.count * 4 * (size - 1) / size
-    count(sent: moved, received: moved)
-    var sums = [Float](repeating: 0, count: numbers.count)
-    let offer = LocalOffer(bytes: UnsafeRawBufferPointer(numbers), rows: [numbers.count])
-    try meet("allReduceSum", rowBytes: 4, root: 0, offer, rowsMustMatch: true) { offers in
-      for offer in offers {
-        for (index, number) in offer.bytes.bindMemory(to: Float.self).enumerated() { sums[index] += number }
-      }
-    }
-    // Nobody reads the others' numbers any more.
-    for index in sums.indices { numbers[index] = sums[index] }
-  }
-
   public func send(
     _ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int
   ) throws(CommunicationError) -> any PendingOperation {
