@@ -17,6 +17,8 @@ for target in CLanes CProcessor KernelInterface Kernels; do cp -r "$root/Sources
 for level in V2 V3 V4; do ln -s Kernels "$package/Sources/Kernels$level"; done
 cp "$root/Sources/MoE/Numerics/ProcessorLevel.swift" "$package/Sources/level/"
 cat >"$package/Sources/level/main.swift" <<'SWIFT'
+internal import KernelInterface
+
 print(ProcessorLevel.objection ?? "level \(ProcessorLevel.current.implementation.level)")
 SWIFT
 # The targets as our own package declares them.

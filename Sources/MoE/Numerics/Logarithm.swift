@@ -1,7 +1,7 @@
 /// log₂ x, the same bits on every machine; libm's choose variants by processor. Two units in the last place.
 ///
 /// With x = m·2ᵉ, √½ ≤ m < √2, and s = (m − 1)/(m + 1): ln m = 2·artanh s = 2(s + s³/3 + s⁵/5 + …). −∞ of 0, NaN of negative
-/// numbers and of NaN, ∞ of ∞.
+/// numbers and of NaN, ∞ of ∞; a subnormal number counts as the thread takes it.
 package func logarithm2(_ x: Double) -> Double {
   guard x > 0, x.isFinite else { return x == 0 ? -.infinity : x > 0 ? x : .nan }
   var exponent = Double(x.exponent)
