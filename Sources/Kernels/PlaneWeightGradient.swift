@@ -13,7 +13,7 @@ public import KernelInterface
 @inline(__always)
 private func group(_ left: Int, small: Bool) -> Int {
   #if KERNELS_V4 || KERNELS_BASE
-    small ? min(left, 2) : left >= 8 ? 8 : left >= 4 ? 4 : min(left, 2)
+    small ? min(left, 2) : left >= 4 ? 4 : min(left, 2)
   #else
     // Two and two rather than three and one.
     left == 4 ? 2 : min(left, 3)
@@ -106,7 +106,6 @@ private func addStrip(
       }
       switch outputs {
       #if KERNELS_V4 || KERNELS_BASE
-        case 8: add(TapSums<8, 3>.self)
         case 4: add(TapSums<4, 3>.self)
         case 2: add(TapSums<2, 9>.self)
       #else
