@@ -114,4 +114,28 @@ done
 if [[ $(uname -m) == x86_64 ]]; then
   for name in mnist fashion-top-2; do check "$name at level v2 has other bytes" differs "$name"; done
 fi
+
+# beside LEVEL LEVEL RUN: the first configuration on two ranks of these levels.
+beside() {
+  local options command=("$moe_dist" train)
+  mapfile -t options < <(options_of mnist)
+  command+=("${options[@]}" --seed 7 --max-steps 30 --validation-fraction 0 --train-samples 900 --test-samples 100
+    --checkpoint-every 0 --progress none --quiet --gate-placement replicated --run-dir "$scratch/$3")
+  run_ranks 1 env "MOE_DIST_LEVEL=$1" "${command[@]}" : -np 1 env "MOE_DIST_LEVEL=$2" "${command[@]}"
+}
+mixed_levels_hold() {
+  beside v3 v4 mixed
+  equal "tensors of v3 beside v4" "$(tensors_of mixed)" "$(expected mnist)"
+}
+unfused_is_refused() {
+  exits_with 64 beside v2 "${levels[-1]}" refused
+  says "ranks with fused multiply-add beside ranks without .*v2 on rank 0.* MOE_DIST_LEVEL=v2"
+  [[ ! -e $scratch/refused ]]
+}
+if $local_only || ((${#levels[@]} == 0)); then
+  skip "levels side by side" "mpirun and fused multiply-add are needed"
+else
+  check "ranks without fused multiply-add beside ranks with it are refused" unfused_is_refused
+  if ((${#levels[@]} > 1)); then check "v3 beside v4 has the golden bytes" mixed_levels_hold; fi
+fi
 finish
