@@ -96,7 +96,7 @@ public protocol KernelLevel: SendableMetatype {
   ///   - x: the convolution's input, a map of its own.
   ///   - gradient: of the convolution's output, zero in lanes without a row; a map of its own with as many tiles.
   ///   - weights: [outputs][x.channels][9].
-  ///   - memory: x.channels · 72 · 16 floats.
+  ///   - memory: x.channels · 36 · 16 floats.
   static func addWeightGradient(
     _ x: PlaneMap, _ gradient: PlaneMap, to weights: Floats, memory: Floats
   )

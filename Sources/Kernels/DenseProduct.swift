@@ -17,22 +17,56 @@ extension Kernels {
   }
 }
 
-/// The parts of a whole, nearly equal: where part `index` of `count` begins.
+/// A part of a whole that is cut into nearly equal ones.
 @inline(__always)
-private func cut(_ whole: Int, _ index: Int, of count: Int) -> Int { index &* whole / count }
+private func cut(_ whole: Int, _ index: Int, of count: Int) -> Range<Int> {
+  index &* whole / count..<(index &+ 1) &* whole / count
+}
+
+/// Panels that are worked on together, of so many floats each: groups of nearly equal size.
+@inline(__always)
+private func panelsPerGroup(_ panels: Int, floats: Int) -> Int {
+  let groups = (panels &- 1) / max(1, DenseWork.groupFloats / max(floats, 1)) &+ 1
+  return (panels &+ groups &- 1) / groups
+}
+
+/// Rows of the strip of A that begins at a row.
+@inline(__always)
+private func stripRows(_ row: Int, of rows: Int) -> Int { min(DenseWork.strip, rows &- row) }
+
+@inline(__always)
+private func tiles(ofRows rows: Int) -> Int { (rows &+ tileRows &- 1) / tileRows }
+
+/// Σ of the terms' values of k.
+@inline(__always)
+private func wholeDepth(_ work: DenseWork) -> Int {
+  var depth = 0
+  for term in 0..<work.termCount { depth &+= work.terms[term].depth }
+  return depth
+}
+
+/// Packs a panel of every term, one behind the other.
+@inline(__always)
+private func packTerms(_ work: DenseWork, panel: Int, into place: Floats) {
+  var place = place
+  for index in 0..<work.termCount {
+    let term = work.terms[index]
+    pack(term, 0..<term.depth, column: panel &* panelColumns, columns: work.columns, into: place)
+    place += panelColumns &* term.depth
+  }
+}
 
 @inline(__always)
 private func plainProduct(_ work: DenseWork) {
   let vectors = (work.columns &+ laneCount &- 1) / laneCount
   let allPanels = (vectors &+ panelVectors &- 1) / panelVectors
-  let panels = cut(allPanels, work.share, of: work.shares)..<cut(allPanels, work.share &+ 1, of: work.shares)
+  let panels = cut(allPanels, work.share, of: work.shares)
   guard !panels.isEmpty, work.rows > 0 else { return }
   let terms = work.terms
   let single = work.termCount == 1
   // Where the tiles read B from: packed, or as it lies.
   let asIs = single && terms[0].bColumn == 1 && work.rows < packedRows
-  var depth = 0
-  for term in 0..<work.termCount { depth &+= terms[term].depth }
+  let depth = wholeDepth(work)
   // One product is done block by block; a sum of several, whose blocks of rows are short, term by term.
   let blocks = single ? max(1, (depth &+ blockDepth / 2) / blockDepth) : 1
   let packedDepth = (depth &+ blocks &- 1) / blocks
@@ -45,9 +79,7 @@ private func plainProduct(_ work: DenseWork) {
   // Rows of A are neighbours in memory where A is a transposed matrix: a strip of them is copied tile by tile.
   let packsA = single && terms[0].aStep != 1
   let packedB = packedA + (packsA ? DenseWork.strip &* packedDepth : 0)
-  let groups =
-    asIs ? 1 : (panels.count &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
-  let perGroup = (panels.count &+ groups &- 1) / groups
+  let perGroup = asIs ? panels.count : panelsPerGroup(panels.count, floats: panelFloats)
   precondition(
     packedB + (asIs ? 0 : perGroup &* panelFloats) <= work.memory + work.memoryFloats,
     "a product has the memory that DenseWork says")
@@ -56,26 +88,25 @@ private func plainProduct(_ work: DenseWork) {
   while first < panels.upperBound {
     let last = min(first &+ perGroup, panels.upperBound)
     for block in 0..<blocks {
-      let k0 = cut(depth, block, of: blocks)
-      let k1 = cut(depth, block &+ 1, of: blocks)
+      let range = cut(depth, block, of: blocks)
       if !asIs {
         for panel in first..<last {
-          var place = packedB + (panel &- first) &* panelFloats
-          for index in 0..<work.termCount {
-            let range = single ? k0..<k1 : 0..<terms[index].depth
-            pack(terms[index], range, column: panel &* panelColumns, columns: work.columns, into: place)
-            place += panelColumns &* range.count
+          let place = packedB + (panel &- first) &* panelFloats
+          if single {
+            pack(terms[0], range, column: panel &* panelColumns, columns: work.columns, into: place)
+          } else {
+            packTerms(work, panel: panel, into: place)
           }
         }
       }
       var row = 0
       while row < work.rows {
         let strip = stripRows(row, of: work.rows)
-        let tiles = (strip &+ tileRows &- 1) / tileRows
+        let tiles = tiles(ofRows: strip)
         if packsA {
           packRows(
-            terms[0].a + (row &* terms[0].aRow &+ k0 &* terms[0].aStep), step: terms[0].aStep,
-            depth: k1 &- k0, rows: strip, tiles: tiles, into: packedA)
+            terms[0].a + (row &* terms[0].aRow &+ range.lowerBound &* terms[0].aStep), step: terms[0].aStep,
+            depth: range.count, rows: strip, tiles: tiles, into: packedA)
         }
         for panel in first..<last {
           let column = panel &* panelColumns
@@ -85,16 +116,17 @@ private func plainProduct(_ work: DenseWork) {
           let lineStep = asIs ? terms[0].bStep : panelWidth &* laneCount
           let b = asIs ? terms[0].b + column : UnsafePointer(packedB + (panel &- first) &* panelFloats)
           for tile in 0..<tiles {
-            let top = row &+ cut(strip, tile, of: tiles)
-            let height = row &+ cut(strip, tile &+ 1, of: tiles) &- top
+            let lines = cut(strip, tile, of: tiles)
+            let (top, height) = (row &+ lines.lowerBound, lines.count)
             let target = work.c + (top &* work.cStride &+ column)
             if single {
               var t = DenseTile(
-                a: terms[0].a + (top &* terms[0].aRow &+ k0 &* terms[0].aStep), aRow: terms[0].aRow,
-                aStep: terms[0].aStep, b: asIs ? b + k0 &* lineStep : b, bStep: lineStep, depth: k1 &- k0,
+                a: terms[0].a + (top &* terms[0].aRow &+ range.lowerBound &* terms[0].aStep),
+                aRow: terms[0].aRow, aStep: terms[0].aStep,
+                b: asIs ? b + range.lowerBound &* lineStep : b, bStep: lineStep, depth: range.count,
                 c: partial ? edge : target, cRow: partial ? panelColumns : work.cStride)
               if packsA {
-                t.a = UnsafePointer(packedA + (top &- row) &* (k1 &- k0))
+                t.a = UnsafePointer(packedA + lines.lowerBound &* range.count)
                 t.aRow = 1
                 t.aStep = height
               }
@@ -121,14 +153,6 @@ private func plainProduct(_ work: DenseWork) {
     }
     first = last
   }
-}
-
-/// Rows of the strip that begins at a row: nearly equal strips of whole tiles.
-@inline(__always)
-private func stripRows(_ row: Int, of rows: Int) -> Int {
-  let rest = rows &- row
-  if rest <= DenseWork.strip { return rest }
-  return DenseWork.strip
 }
 
 @inline(__always)
@@ -173,44 +197,38 @@ private func transposedProduct(_ work: DenseWork) {
   let vectors = (work.columns &+ laneCount &- 1) / laneCount
   let panels = (vectors &+ panelVectors &- 1) / panelVectors
   let allStrips = (work.rows &+ DenseWork.strip &- 1) / DenseWork.strip
-  let strips = cut(allStrips, work.share, of: work.shares)..<cut(allStrips, work.share &+ 1, of: work.shares)
+  let strips = cut(allStrips, work.share, of: work.shares)
   guard !strips.isEmpty, work.columns > 0 else { return }
-  var depth = 0
-  for term in 0..<work.termCount { depth &+= work.terms[term].depth }
-  let panelFloats = panelColumns &* depth
+  let panelFloats = panelColumns &* wholeDepth(work)
   let stack = work.memory
   let turned = stack + DenseWork.stackSlots(terms: work.termCount) &* DenseWork.slotFloats
   let square = turned + DenseWork.strip &* panelColumns
   let packedB = square + laneCount &* laneCount
-  let groups = (panels &- 1) / max(1, DenseWork.groupFloats / max(panelFloats, 1)) &+ 1
-  let perGroup = (panels &+ groups &- 1) / groups
+  let perGroup = panelsPerGroup(panels, floats: panelFloats)
   precondition(
     packedB + perGroup &* panelFloats <= work.memory + work.memoryFloats,
     "a product has the memory that DenseWork says")
   var first = 0
   while first < panels {
     let last = min(first &+ perGroup, panels)
-    var place = packedB
     for panel in first..<last {
-      for index in 0..<work.termCount {
-        let term = work.terms[index]
-        pack(term, 0..<term.depth, column: panel &* panelColumns, columns: work.columns, into: place)
-        place += panelColumns &* term.depth
-      }
+      packTerms(work, panel: panel, into: packedB + (panel &- first) &* panelFloats)
     }
     for strip in strips {
       let row = strip &* DenseWork.strip
-      let rows = min(DenseWork.strip, work.rows &- row)
-      let tiles = (rows &+ tileRows &- 1) / tileRows
+      let rows = stripRows(row, of: work.rows)
+      let tiles = tiles(ofRows: rows)
       for panel in first..<last {
         let column = panel &* panelColumns
         let panelWidth = min(panelVectors, vectors &- panel &* panelVectors)
         for tile in 0..<tiles {
-          let top = cut(rows, tile, of: tiles)
+          let lines = cut(rows, tile, of: tiles)
           sumTerms(
-            work, row: row &+ top, panel: UnsafePointer(packedB + (panel &- first) &* panelFloats),
-            lineStep: panelWidth &* laneCount, stack: stack, into: turned + top &* panelColumns,
-            cRow: panelColumns, rows: cut(rows, tile &+ 1, of: tiles) &- top, vectors: panelWidth
+            work, row: row &+ lines.lowerBound,
+            panel: UnsafePointer(packedB + (panel &- first) &* panelFloats),
+            lineStep: panelWidth &* laneCount, stack: stack,
+            into: turned + lines.lowerBound &* panelColumns, cRow: panelColumns, rows: lines.count,
+            vectors: panelWidth
           ) { _ in }
         }
         turn(
@@ -270,36 +288,24 @@ private func pack(_ term: DenseTerm, _ range: Range<Int>, column: Int, columns: 
     }
     return
   }
-  // Columns of B lie along k: squares of them are turned. What is behind k's end is overwritten by what follows.
+  // Columns of B lie along k: squares of them are turned, and what lies behind the last column is 0.
   var lane = 0
   while lane < lanes {
     let count = min(vectorWidth, columns &- column &- lane)
+    let source = term.b + ((column &+ lane) &* term.bColumn &+ range.lowerBound)
+    let whole = count > 0 ? depth & ~(vectorWidth &- 1) : 0
     var k = 0
-    while k &+ vectorWidth <= depth {
-      packSquare(
-        term, column &+ lane, count, range.lowerBound &+ k, panel + (k &* lanes &+ lane), lanes)
+    while k < whole {
+      vector_transpose(
+        source + k, Int64(term.bColumn), Int32(count), panel + (k &* lanes &+ lane), Int64(lanes))
       k &+= vectorWidth
     }
     while k < depth {
-      for i in 0..<vectorWidth {
-        let line = (column &+ lane &+ min(i, max(count &- 1, 0))) &* term.bColumn
-        panel[k &* lanes &+ lane &+ i] = term.b[line &+ range.lowerBound &+ k]
-      }
+      let target = panel + (k &* lanes &+ lane)
+      for i in 0..<vectorWidth { target[i] = i < count ? source[i &* term.bColumn &+ k] : 0 }
       k &+= 1
     }
     lane &+= vectorWidth
-  }
-}
-
-@inline(__always)
-private func packSquare(
-  _ term: DenseTerm, _ column: Int, _ count: Int, _ k: Int, _ target: Floats, _ stride: Int
-) {
-  if count > 0 {
-    vector_transpose(
-      term.b + (column &* term.bColumn &+ k), Int64(term.bColumn), Int32(count), target, Int64(stride))
-  } else {
-    for i in 0..<vectorWidth { vector_store(target + i &* stride, vector_splat(0)) }
   }
 }
 
@@ -333,33 +339,27 @@ private func packRows(
     }
   } else {
     for tile in 0..<tiles {
-      let (top, height) = tileRange(rows, tile, of: tiles)
-      var from = source + top
-      var to = packed + top &* depth
+      let lines = cut(rows, tile, of: tiles)
+      var from = source + lines.lowerBound
+      var to = packed + lines.lowerBound &* depth
       for _ in 0..<body {
         lanes_copy_eight(from, to)
         from += step
-        to += height
+        to += lines.count
       }
     }
     source += body &* step
   }
   for tile in 0..<tiles {
-    let (top, height) = tileRange(rows, tile, of: tiles)
-    var from = source + top
-    var to = packed + (top &* depth &+ body &* height)
+    let lines = cut(rows, tile, of: tiles)
+    var from = source + lines.lowerBound
+    var to = packed + (lines.lowerBound &* depth &+ body &* lines.count)
     for _ in 0..<tail {
-      for i in 0..<height { to[i] = from[i] }
+      for i in 0..<lines.count { to[i] = from[i] }
       from += step
-      to += height
+      to += lines.count
     }
   }
-}
-
-@inline(__always)
-private func tileRange(_ rows: Int, _ tile: Int, of tiles: Int) -> (top: Int, height: Int) {
-  let top = cut(rows, tile, of: tiles)
-  return (top, cut(rows, tile &+ 1, of: tiles) &- top)
 }
 
 /// Tiles of a whole strip.

@@ -49,86 +49,35 @@ extension DenseTile {
   func compute(rows: Int, vectors: Int) {
     #if KERNELS_V4
       switch vectors {
-      case 4: compute4(rows)
-      case 3: compute3(rows)
-      case 2: compute2(rows)
-      default: compute1(rows)
+      case 4: compute(rows, TileSums<1, 4>.self)
+      case 3: compute(rows, TileSums<1, 3>.self)
+      case 2: compute(rows, TileSums<1, 2>.self)
+      default: compute(rows, TileSums<1, 1>.self)
       }
+    #elseif KERNELS_V3
+      compute(rows, TileSums<1, 2>.self)
     #else
-      compute1(rows)
+      compute(rows, TileSums<1, 4>.self)
     #endif
   }
 
-  // The numbers of registers are parameters of types, so that every shape is a loop of its own, whatever the optimiser
-  // makes of the branches around it.
-  #if KERNELS_V4
-    private func compute4(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 4>.run(self)
-      case 5: TileSums<5, 4>.run(self)
-      case 4: TileSums<4, 4>.run(self)
-      case 3: TileSums<3, 4>.run(self)
-      case 2: TileSums<2, 4>.run(self)
-      default: TileSums<1, 4>.run(self)
-      }
+  /// The numbers of registers are parameters of types, so that every shape is a loop of its own, whatever the optimiser
+  /// makes of the branches around it.
+  ///
+  /// - Parameter line: a tile of one row, for its number of registers.
+  @inline(__always)
+  private func compute<let registers: Int>(_ rows: Int, _ line: TileSums<1, registers>.Type) {
+    switch rows {
+    #if !KERNELS_V2
+      case 6: TileSums<6, registers>.run(self)
+      case 5: TileSums<5, registers>.run(self)
+      case 4: TileSums<4, registers>.run(self)
+      case 3: TileSums<3, registers>.run(self)
+    #endif
+    case 2: TileSums<2, registers>.run(self)
+    default: line.run(self)
     }
-    private func compute3(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 3>.run(self)
-      case 5: TileSums<5, 3>.run(self)
-      case 4: TileSums<4, 3>.run(self)
-      case 3: TileSums<3, 3>.run(self)
-      case 2: TileSums<2, 3>.run(self)
-      default: TileSums<1, 3>.run(self)
-      }
-    }
-    private func compute2(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 2>.run(self)
-      case 5: TileSums<5, 2>.run(self)
-      case 4: TileSums<4, 2>.run(self)
-      case 3: TileSums<3, 2>.run(self)
-      case 2: TileSums<2, 2>.run(self)
-      default: TileSums<1, 2>.run(self)
-      }
-    }
-    private func compute1(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 1>.run(self)
-      case 5: TileSums<5, 1>.run(self)
-      case 4: TileSums<4, 1>.run(self)
-      case 3: TileSums<3, 1>.run(self)
-      case 2: TileSums<2, 1>.run(self)
-      default: TileSums<1, 1>.run(self)
-      }
-    }
-  #elseif KERNELS_V2
-    private func compute1(_ rows: Int) {
-      if rows == 2 { TileSums<2, 4>.run(self) } else { TileSums<1, 4>.run(self) }
-    }
-  #elseif KERNELS_V3
-    private func compute1(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 2>.run(self)
-      case 5: TileSums<5, 2>.run(self)
-      case 4: TileSums<4, 2>.run(self)
-      case 3: TileSums<3, 2>.run(self)
-      case 2: TileSums<2, 2>.run(self)
-      default: TileSums<1, 2>.run(self)
-      }
-    }
-  #else
-    private func compute1(_ rows: Int) {
-      switch rows {
-      case 6: TileSums<6, 4>.run(self)
-      case 5: TileSums<5, 4>.run(self)
-      case 4: TileSums<4, 4>.run(self)
-      case 3: TileSums<3, 4>.run(self)
-      case 2: TileSums<2, 4>.run(self)
-      default: TileSums<1, 4>.run(self)
-      }
-    }
-  #endif
+  }
 }
 
 /// The sums of a tile, in registers.

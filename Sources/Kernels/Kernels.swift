@@ -22,3 +22,13 @@ typealias Vector = vector_f
 @inline(__always) var vectorWidth: Int { Int(LANES_WIDTH) }
 /// Registers of sixteen lanes.
 @inline(__always) var parts: Int { laneCount / vectorWidth }
+
+/// Sets whole vectors of sixteen lanes to zero.
+@inline(__always)
+func clear(_ floats: Floats, count: Int) {
+  var i = 0
+  while i < count {
+    lanes_store(floats + i, lanes_splat(0))
+    i &+= laneCount
+  }
+}

@@ -14,7 +14,7 @@ extension Kernels {
     var expertLanes =
       rule.hasTwoTemperatures
       ? MixtureLanes(atExperts, slots: slots, memory: memory + rule.laneFloats(slots: slots)) : nil
-    if let answers = gradients?.answers { clear(answers) }
+    if let answers = gradients?.answers { clear(answers.base, count: answers.features &* answers.stride) }
     var column = 0
     while column < input.scores.rows {
       lanes.load(input, column: column)
@@ -32,16 +32,6 @@ extension Kernels {
       }
       lanes.predict(input, report: report)
       column &+= laneCount
-    }
-  }
-
-  @inline(__always)
-  private static func clear(_ map: FeatureMap) {
-    let zero = lanes_splat(0)
-    var i = 0
-    while i < map.features &* map.stride {
-      lanes_store(map.base + i, zero)
-      i &+= laneCount
     }
   }
 }

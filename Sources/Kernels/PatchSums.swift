@@ -22,13 +22,13 @@ extension Kernels {
     let outer = inner + windows &* laneCount
     let shared = outer + windows &* laneCount
     for tile in 0..<tiles.count {
-      clear(pairs, PatchSums.count &+ windows)
+      clear(pairs, count: (PatchSums.count &+ windows) &* laneCount)
       for y in 0..<shape.height {
         let line = UnsafePointer(tiles[tile] + y &* shape.width &* laneCount)
         // Rows r of the patches that this row of pixels is.
         let firstRow = max(0, y &- (shape.convolvedHeight &- 1))
         let isInner = firstRow == 0 && y >= 2
-        if !isInner { clear(outer, windows) }
+        if !isInner { clear(outer, count: windows &* laneCount) }
         for part in 0..<parts {
           let offset = part &* vectorWidth
           addRow(line + offset, shape, y, shared, to: (isInner ? inner : outer) + offset)
@@ -39,11 +39,6 @@ extension Kernels {
       for i in 0..<PatchSums.count { sums[i] += lanes_sum(lanes_load(pairs + i &* laneCount)) }
     }
   }
-}
-
-@inline(__always)
-private func clear(_ sums: Floats, _ count: Int) {
-  for i in 0..<count { lanes_store(sums + i &* laneCount, lanes_splat(0)) }
 }
 
 /// Adds what a row of pixels gives every window, one register of lanes.

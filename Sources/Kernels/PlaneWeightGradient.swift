@@ -38,7 +38,7 @@ extension Kernels {
       while output < gradient.channels {
         let outputs = group(gradient.channels &- output, small: isWhole)
         let target = weights + (output &* x.channels &+ firstChannel) &* 9
-        clear(memory, 9 &* outputs &* laneCount &* channels.count)
+        clear(memory, count: 9 &* outputs &* laneCount &* channels.count)
         if isWhole {
           addStrip(x, channels, gradient, output, outputs, tiles: 0..<x.tiles, 0, gradient.height, to: memory)
         } else {
@@ -57,15 +57,6 @@ extension Kernels {
       }
       firstChannel &+= share
     }
-  }
-}
-
-@inline(__always)
-private func clear(_ sums: Floats, _ count: Int) {
-  var i = 0
-  while i < count {
-    lanes_store(sums + i, lanes_splat(0))
-    i &+= laneCount
   }
 }
 

@@ -119,7 +119,7 @@ extension Kernels {
     for i in 0..<shape.filters &* 10 { sums[i] = 0 }
     for tile in 0..<tiles.count {
       // Per filter the ten sums of sixteen lanes, which wait here while other filters use the same pixels.
-      for i in 0..<shape.filters &* 10 &* laneCount { memory[i] = 0 }
+      clear(memory, count: shape.filters &* 10 &* laneCount)
       for i in 0..<shape.pooledHeight {
         let line = UnsafePointer(tiles[tile] + 2 &* i &* shape.width &* laneCount)
         for filter in 0..<shape.filters {

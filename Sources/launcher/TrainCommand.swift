@@ -203,7 +203,9 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       if isRoot { Console.output(try trainer.plan().text) }
       return ExitCode.finished.rawValue
     }
-    let kernels = try comm.allGather(text: MoE.BLAS.kernelName)
+    // Of every rank, where OpenBLAS computes.
+    let kernels =
+      configuration.products == .openblas ? try comm.allGather(text: MoE.BLAS.kernelName) : []
     let levels = try comm.allGather(text: ProcessorLevel.current.name)
     if isRoot { try begin(run, prepared, levels, kernels, trainer, comm, environment) }
     let summary = try trainer.train()
@@ -234,8 +236,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     _ trainer: Trainer,
     _ comm: any Communicator, _ environment: [String: String]
   ) throws {
-    let usesBLAS = trainer.configuration.products == .openblas
-    if usesBLAS, Set(kernels).count > 1 {
+    if Set(kernels).count > 1 {
       Console.error(
         "NOTE: OpenBLAS uses different kernels on different ranks (\(kernels.joined(separator: ", "))); results then depend "
           + "on where experts live. Set OPENBLAS_CORETYPE to one of them on every host.")
@@ -250,7 +251,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
         versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version, "mpi": Ranks.libraryVersion],
         buildFlags: Doctor.buildFlags, hosts: plan.ranks.map(\.host),
         threads: plan.threads, placement: trainer.owners, levels: levels,
-        blasKernels: usesBLAS ? kernels : [],
+        blasKernels: kernels,
         dataFingerprints: prepared.data.fingerprints,
         classNames: prepared.data.classNames, coarseClassNames: prepared.data.coarseNames ?? [],
         coarseClasses: prepared.data.coarseOfClass ?? [],

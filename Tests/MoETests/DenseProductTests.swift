@@ -2,6 +2,10 @@ import KernelInterface
 import MoE
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// The law of the dense products: every element is one chain of multiply-adds over ascending k, whatever the shape.
 struct DenseProductTests {
   /// One link of the chain: fused where the kernels have such instructions.
@@ -118,6 +122,34 @@ struct DenseProductTests {
   func everyElementIsOneChainAlsoInLongBlocks(depth: Int) {
     #expect(DenseProductTests.wrongElements(inputs: 70, outputs: depth, rows: 17) == [0, 0, 0, 0])
     #expect(DenseProductTests.wrongElements(inputs: depth, outputs: 70, rows: 17) == [0, 0, 0, 0])
+  }
+
+  /// Five features end where the process may not read on.
+  @Test func nothingBehindTheLastFeatureIsRead() throws {
+    let page = 4096
+    let memory = try #require(
+      mmap(nil, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+    defer { munmap(memory, 2 * page) }
+    try #require(memory != MAP_FAILED && mprotect(memory + page, page, PROT_NONE) == 0)
+    // Rows that are no whole vectors, so that the copy for the loop goes value by value at the end.
+    let count = FeatureMap.count(features: 5, rows: 21)
+    let base = (memory + page - 4 * count).assumingMemoryBound(to: Float.self)
+    let x = FeatureMap(base: base, features: 5, rows: 21)
+    var values = KernelTests.Values(state: 3)
+    DenseProductTests.fill(x, &values)
+    let layer = Layer(inputs: 5, outputs: 9, rows: 21)
+    DenseProducts.own.weightGradient(
+      [.init(gradient: layer.gradient, input: x)], additions: [0], into: layer.weights, in: layer.workspace)
+    for o in 0..<9 {
+      for i in 0..<5 {
+        let plain = DenseProductTests.chain(21) {
+          layer.gradient[o][$0]
+        } _: {
+          x[i][$0]
+        }
+        #expect(layer.weight(o, i) == plain)
+      }
+    }
   }
 
   /// More blocks than a batch of the paper has, and fewer outputs than are copied for the loop as they are.

@@ -173,7 +173,7 @@ struct PlaneKernelTests {
     let tolerance = 2e-6 * Double(c.rows * stage.output.area).squareRoot() + 2e-6
     var fast = PlaneKernelTests.floats(weights.count, seed: 34)
     let before = fast
-    var memory = [Float](repeating: 0, count: x.map.channels * 72 * laneCount)
+    var memory = [Float](repeating: 0, count: x.map.channels * 36 * laneCount)
     kernels.addWeightGradient(x.map, g.map, to: &fast, memory: &memory)
     let added = zip(fast, before).map { Double($0) - Double($1) }
     #expect(PlaneKernelTests.difference([added], [ofWeights]) < tolerance)

@@ -17,6 +17,9 @@ fashion=(--dataset synthetic --model fashion-mnist --experts 5 --batch-size 150 
 small_images=(--dataset synthetic-rgb --model cifar-small --experts 3 --batch-size 20 --block-rows 16)
 names=(mnist mnist-attentive mnist-stochastic mnist-attentive-top-2 mnist-top-1 mnist-temperatures fashion-importance
   fashion-attentive-similarity fashion-top-2 fashion-top-1 cifar-small cifar-small-top-1 cifar)
+# What all of them have: thirty steps.
+common=(--seed 7 --max-steps 30 --validation-fraction 0 --train-samples 900 --test-samples 100 --checkpoint-every 0
+  --progress none --quiet)
 options_of() {
   case $1 in
     mnist) printf '%s\n' "${mnist[@]}" ;;
@@ -40,8 +43,8 @@ trained() {
   local name=$1 run=$2 level=$3 ranks=$4 options
   shift 4
   mapfile -t options < <(options_of "$name")
-  MOE_DIST_LEVEL=$level on "$ranks" "$moe_dist" train "${options[@]}" --seed 7 --max-steps 30 --validation-fraction 0 \
-    --train-samples 900 --test-samples 100 --checkpoint-every 0 --progress none --quiet --run-dir "$scratch/$run" "$@"
+  MOE_DIST_LEVEL=$level on "$ranks" "$moe_dist" train "${options[@]}" "${common[@]}" \
+    --run-dir "$scratch/$run" "$@"
 }
 
 tensors_of() { python3 "$root/Tests/cli/tensor_hash.py" "$(checkpoint_of "$scratch/$1")"; }
@@ -119,8 +122,7 @@ fi
 beside() {
   local options command=("$moe_dist" train)
   mapfile -t options < <(options_of mnist)
-  command+=("${options[@]}" --seed 7 --max-steps 30 --validation-fraction 0 --train-samples 900 --test-samples 100
-    --checkpoint-every 0 --progress none --quiet --gate-placement replicated --run-dir "$scratch/$3")
+  command+=("${options[@]}" "${common[@]}" --gate-placement replicated --run-dir "$scratch/$3")
   run_ranks 1 env "MOE_DIST_LEVEL=$1" "${command[@]}" : -np 1 env "MOE_DIST_LEVEL=$2" "${command[@]}"
 }
 mixed_levels_hold() {

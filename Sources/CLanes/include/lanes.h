@@ -11,6 +11,7 @@
 typedef float lanes_f __attribute__((ext_vector_type(16)));
 typedef int32_t lanes_i __attribute__((ext_vector_type(16)));
 typedef uint8_t lanes_b __attribute__((ext_vector_type(16)));
+typedef int8_t lanes_c __attribute__((ext_vector_type(16)));
 typedef double lanes_d __attribute__((ext_vector_type(16)));
 
 #define LANES static inline __attribute__((always_inline))
@@ -52,106 +53,59 @@ static inline int32_t lanes_level(void) {
 #define LANES_FUSED 0
 #endif
 
-LANES lanes_f lanes_load(const float *_Nonnull p) {
-  lanes_f v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-
-LANES void lanes_store(float *_Nonnull p, lanes_f v) { memcpy(p, &v, sizeof v); }
-
-LANES lanes_f lanes_splat(float x) { return (lanes_f)(x); }
-
-// a·b + c; without FMA instructions the two-step form, because libm's fmaf costs a call per lane.
-LANES lanes_f lanes_fma(lanes_f a, lanes_f b, lanes_f c) {
+// ---- What vectors of both widths do: prefix_…, on floats F, whole numbers I, and choices of one byte C --------------
+//
+// fma: a·b + c; without FMA instructions the two-step form, because libm's fmaf costs a call per lane.
+// where_positive: the value where the gate is > 0, else 0. where_equal: the value where which = k, else 0.
+// pool: the largest of four values; *which is 0 … 3, the first where several are equal. The choices are bytes from the
+// start, because masks of bytes are cheaper than choices of 32 bits that are narrowed at last.
 #if LANES_FUSED
-  return __builtin_elementwise_fma(a, b, c);
+#define LANES_FMA(a, b, c) __builtin_elementwise_fma(a, b, c)
 #else
-  return a * b + c;
+#define LANES_FMA(a, b, c) (a) * (b) + (c)
 #endif
-}
 
-LANES lanes_f lanes_max(lanes_f a, lanes_f b) { return a > b ? a : b; }
-// a, but not below `low`; NaN stays NaN.
-LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }
-LANES lanes_f lanes_sqrt(lanes_f a) { return __builtin_elementwise_sqrt(a); }
+#define LANES_OPERATIONS(prefix, F, I, C)                                                          \
+  LANES F prefix##_load(const float *_Nonnull p) {                                                 \
+    F v;                                                                                           \
+    memcpy(&v, p, sizeof v);                                                                       \
+    return v;                                                                                      \
+  }                                                                                                \
+  LANES void prefix##_store(float *_Nonnull p, F v) { memcpy(p, &v, sizeof v); }                   \
+  LANES F prefix##_splat(float x) { return (F)(x); }                                               \
+  LANES F prefix##_fma(F a, F b, F c) { return LANES_FMA(a, b, c); }                               \
+  LANES F prefix##_max(F a, F b) { return a > b ? a : b; }                                         \
+  LANES F prefix##_where_positive(F gate, F value) { return gate > 0.0f ? value : (F)(0.0f); }     \
+  LANES F prefix##_pool(F a, F b, F c, F d, uint8_t *_Nonnull which) {                             \
+    C k = __builtin_convertvector(b > a, C) ? (C)(1) : (C)(0);                                     \
+    F m = b > a ? b : a;                                                                           \
+    k = __builtin_convertvector(c > m, C) ? (C)(2) : k;                                            \
+    m = c > m ? c : m;                                                                             \
+    k = __builtin_convertvector(d > m, C) ? (C)(3) : k;                                            \
+    m = d > m ? d : m;                                                                             \
+    memcpy(which, &k, sizeof k);                                                                   \
+    return m;                                                                                      \
+  }                                                                                                \
+  LANES I prefix##_load_which(const uint8_t *_Nonnull which) {                                     \
+    C bytes;                                                                                       \
+    memcpy(&bytes, which, sizeof bytes);                                                           \
+    return __builtin_convertvector(bytes, I);                                                      \
+  }                                                                                                \
+  LANES F prefix##_where_equal(I which, int32_t k, F value) { return which == (I)(k) ? value : (F)(0.0f); }
 
-// ---- One register ------------------------------------------------------------------------------------------------
+LANES_OPERATIONS(lanes, lanes_f, lanes_i, lanes_c)
 
+// What fits into one register.
 typedef float vector_f __attribute__((ext_vector_type(LANES_WIDTH)));
 typedef int32_t vector_i __attribute__((ext_vector_type(LANES_WIDTH)));
-typedef uint8_t vector_b __attribute__((ext_vector_type(LANES_WIDTH)));
 typedef int8_t vector_c __attribute__((ext_vector_type(LANES_WIDTH)));
-
-LANES vector_f vector_load(const float *_Nonnull p) {
-  vector_f v;
-  memcpy(&v, p, sizeof v);
-  return v;
-}
-LANES void vector_store(float *_Nonnull p, vector_f v) { memcpy(p, &v, sizeof v); }
-LANES vector_f vector_splat(float x) { return (vector_f)(x); }
-LANES vector_f vector_fma(vector_f a, vector_f b, vector_f c) {
-#if LANES_FUSED
-  return __builtin_elementwise_fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-LANES vector_f vector_max(vector_f a, vector_f b) { return a > b ? a : b; }
-LANES vector_f vector_where_positive(vector_f gate, vector_f value) {
-  return gate > 0.0f ? value : (vector_f)(0.0f);
-}
-// The larger of the four values; *which is 0 … 3, the first where several are equal.
-LANES vector_f vector_pool(vector_f a, vector_f b, vector_f c, vector_f d, uint8_t *_Nonnull which) {
-  // Choices as bytes from the start: masks of bytes are cheaper than choices of 32 bits that are narrowed at last.
-  vector_c k = __builtin_convertvector(b > a, vector_c) ? (vector_c)(1) : (vector_c)(0);
-  vector_f m = b > a ? b : a;
-  k = __builtin_convertvector(c > m, vector_c) ? (vector_c)(2) : k;
-  m = c > m ? c : m;
-  k = __builtin_convertvector(d > m, vector_c) ? (vector_c)(3) : k;
-  m = d > m ? d : m;
-  memcpy(which, &k, sizeof k);
-  return m;
-}
-LANES vector_i vector_load_which(const uint8_t *_Nonnull which) {
-  vector_b bytes;
-  memcpy(&bytes, which, sizeof bytes);
-  return __builtin_convertvector(bytes, vector_i);
-}
-LANES vector_f vector_where_equal(vector_i which, int32_t k, vector_f value) {
-  return which == (vector_i)(k) ? value : (vector_f)(0.0f);
-}
+LANES_OPERATIONS(vector, vector_f, vector_i, vector_c)
 
 // ---- Sixteen lanes -----------------------------------------------------------------------------------------------
 
-// value where gate > 0, else 0.
-LANES lanes_f lanes_where_positive(lanes_f gate, lanes_f value) { return gate > 0.0f ? value : (lanes_f)(0.0f); }
-
-// The larger of the four values; *which is 0 … 3, the first where several are equal.
-LANES lanes_f lanes_pool(lanes_f a, lanes_f b, lanes_f c, lanes_f d, uint8_t *_Nonnull which) {
-  lanes_i k = (lanes_i)(0);
-  lanes_f m = a;
-  k = b > m ? (lanes_i)(1) : k;
-  m = b > m ? b : m;
-  k = c > m ? (lanes_i)(2) : k;
-  m = c > m ? c : m;
-  k = d > m ? (lanes_i)(3) : k;
-  m = d > m ? d : m;
-  lanes_b bytes = __builtin_convertvector(k, lanes_b);
-  memcpy(which, &bytes, sizeof bytes);
-  return m;
-}
-
-LANES lanes_i lanes_load_which(const uint8_t *_Nonnull which) {
-  lanes_b bytes;
-  memcpy(&bytes, which, sizeof bytes);
-  return __builtin_convertvector(bytes, lanes_i);
-}
-
-// value where which = k, else 0.
-LANES lanes_f lanes_where_equal(lanes_i which, int32_t k, lanes_f value) {
-  return which == (lanes_i)(k) ? value : (lanes_f)(0.0f);
-}
+// a, but not below `low`; NaN stays NaN.
+LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }
+LANES lanes_f lanes_sqrt(lanes_f a) { return __builtin_elementwise_sqrt(a); }
 
 // The sum of the sixteen lanes in double precision, in a fixed order.
 LANES double lanes_sum(lanes_f v) {

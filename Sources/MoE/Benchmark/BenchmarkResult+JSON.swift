@@ -75,7 +75,7 @@ extension KernelBenchmark.Row {
     [
       "kernel": .string(kernel), "seconds": .number(seconds), "flops": .number(flops),
       "bytes": .number(bytes),
-      "share_of_bound": .number(share), "bound": .string(isBoundByMemory ? "memory" : "flops"),
+      "share_of_bound": .number(measured.share), "bound": .string(isBoundByMemory ? "memory" : "flops"),
     ]
   }
 }

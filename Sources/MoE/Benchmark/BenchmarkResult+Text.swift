@@ -58,8 +58,8 @@ extension BenchmarkResult {
     var table = TextTable(heading: ["kernels", "ms", "GFLOP/s", "GB/s", "of the bound", "bound by"])
     for row in kernels {
       table.add([
-        row.kernel, fixed(row.seconds * 1e3, 3), fixed(row.flops / row.seconds / 1e9, 1),
-        fixed(row.bytes / row.seconds / 1e9, 1), fixed(100 * row.share, 0) + " %",
+        row.kernel, fixed(row.seconds * 1e3, 3), fixed(row.measured.rate / 1e9, 1),
+        fixed(row.bytes / row.seconds / 1e9, 1), fixed(100 * row.measured.share, 0) + " %",
         row.isBoundByMemory ? "memory" : "FLOPs",
       ])
     }

@@ -5,12 +5,13 @@ internal import KernelInterface
 package struct KernelBenchmark {
   package struct Row: Equatable {
     package let kernel: String
-    package let seconds: Double
     package let flops: Double
     package let bytes: Double
-    /// Of the bound, the median of pairs of neighbours in time.
-    package let share: Double
+    /// Its share is that of the bound.
+    package let measured: MeasuredRate
     package let isBoundByMemory: Bool
+
+    package var seconds: Double { flops / measured.rate }
   }
 
   private let outline: ModelOutline
@@ -25,14 +26,15 @@ package struct KernelBenchmark {
   package func measure() -> [Row] {
     var rows: [Row] = []
     let blockRows = min(outline.blockRows, outline.batchRows)
-    if outline.gateComputes, outline.gateSpec.hasStem {
-      rows += stem("gate", outline.gateSpec, rows: blockRows)
+    if outline.gateComputes {
+      let spec = outline.gateSpec
+      rows +=
+        spec.hasStem
+        ? stem("gate", spec, rows: blockRows)
+        : spec.stages.filter(\.layer.batchNorm).map { pooling($0, rows: blockRows) }
     }
     if outline.expertSpec.hasStem {
       rows += stem("expert", outline.expertSpec, rows: outline.batchRows * outline.slots / outline.experts)
-    }
-    for stage in outline.gateComputes ? outline.gateSpec.stages : [] where stage.layer.batchNorm {
-      if !outline.gateSpec.hasStem { rows.append(pooling(stage, rows: blockRows)) }
     }
     rows.append(mixture())
     rows.append(adam())
@@ -42,23 +44,18 @@ package struct KernelBenchmark {
   private func row(_ kernel: String, flops: Double, bytes: Double, _ body: () -> Void) -> Row {
     let memory = Bandwidth(bytes: bytes)
     let intensity = flops / bytes
-    body()
-    var times: [Double] = []
-    var shares: [Double] = []
-    var memoryBound = 0
-    let start = PhaseClock.now()
-    repeat {
-      let (peak, bandwidth) = (PeakRate.sample(), memory.sample())
-      let begin = PhaseClock.now()
-      body()
-      let time = PhaseClock.now() - begin
-      times.append(time)
-      if intensity * bandwidth < peak { memoryBound += 1 }
-      shares.append(flops / time / min(peak, intensity * bandwidth))
-    } while times.count < 9 || (PhaseClock.now() - start < seconds && times.count < 1000)
+    // Samples of the bound at which memory, or the peak, was the smaller.
+    var counts = (memory: 0, peak: 0)
+    let measured = MeasuredRate(
+      flops: flops, seconds: seconds,
+      bound: {
+        let (peak, atMemory) = (PeakRate.sample(), intensity * memory.sample())
+        if atMemory < peak { counts.memory += 1 } else { counts.peak += 1 }
+        return min(peak, atMemory)
+      }, body)
     return Row(
-      kernel: kernel, seconds: Quantiles(times).median, flops: flops, bytes: bytes,
-      share: Quantiles(shares).median, isBoundByMemory: 2 * memoryBound > times.count)
+      kernel: kernel, flops: flops, bytes: bytes, measured: measured,
+      isBoundByMemory: counts.memory > counts.peak)
   }
 
   // MARK: Kernels
@@ -71,7 +68,7 @@ package struct KernelBenchmark {
     let maps = Workspace(
       capacity: Workspace.bytes(floats: Tiles.floats(pixels: pixels, rows: rows))
         + 2 * Workspace.bytes(floats: FeatureMap.count(features: shape.features, rows: rows))
-        + shape.features * FeatureMap.columns(rows: rows) + 20 * Workspace.bytes(floats: 160 * shape.filters))
+        + shape.features * FeatureMap.columns(rows: rows) + 2 * Workspace.bytes(floats: 160 * shape.filters))
     let tiles = Tiles(
       base: maps.floats(Tiles.floats(pixels: pixels, rows: rows)), pixels: pixels, rows: rows)
     let output = maps.map(features: shape.features, rows: rows)

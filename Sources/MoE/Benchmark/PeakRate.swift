@@ -18,11 +18,11 @@ package enum PeakRate {
   }
 }
 
-/// A rate of work beside the core's peak at the same moment: on a machine that others use, only their ratio says much.
+/// A rate of work beside what the core allows at the same moment, its peak or a lower bound: on a machine that others use, only their ratio says much.
 package struct MeasuredRate: Equatable, Sendable {
   /// FLOP/s, the median.
   package let rate: Double
-  /// Of the peak, the median of pairs of neighbours in time.
+  /// Of the bound, the median of pairs of neighbours in time.
   package let share: Double
 
   package init(rate: Double, share: Double) {
@@ -31,21 +31,25 @@ package struct MeasuredRate: Equatable, Sendable {
   }
 
   /// Measures a body that does so many FLOPs, for so many seconds.
-  package init(flops: Double, seconds: Double, _ body: () throws -> Void) rethrows {
+  ///
+  /// - Parameter bound: measures what the core allows at the moment, in FLOP/s.
+  package init(
+    flops: Double, seconds: Double, bound: () -> Double = PeakRate.sample, _ body: () throws -> Void
+  ) rethrows {
     try body()
     let begin = PhaseClock.now()
     try body()
-    // Rounds long enough for the clock, short enough that the peak is that of the same moment.
+    // Rounds long enough for the clock, short enough that the bound is that of the same moment.
     let calls = max(1, Int(4e-4 / max(PhaseClock.now() - begin, 1e-9)))
     var rates: [Double] = []
     var shares: [Double] = []
     let start = PhaseClock.now()
-    var before = PeakRate.sample()
+    var before = bound()
     repeat {
       let begin = PhaseClock.now()
       for _ in 0..<calls { try body() }
       let rate = flops * Double(calls) / (PhaseClock.now() - begin)
-      let after = PeakRate.sample()
+      let after = bound()
       rates.append(rate)
       shares.append(2 * rate / (before + after))
       before = after

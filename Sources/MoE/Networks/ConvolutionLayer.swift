@@ -61,7 +61,7 @@ struct StageShape: Equatable, Sendable {
   var packedInputGradientWeights: Int { packedWeights }
 
   /// Floats of the sums of taps that the direct kernel of the weight gradient takes.
-  var tapSums: Int { isDirect ? inputs * 72 * laneCount : 0 }
+  var tapSums: Int { isDirect ? inputs * 36 * laneCount : 0 }
 
   /// Floats of the output of one tile, which a kernel without fused pooling needs.
   var unpooledTile: Int {

@@ -62,8 +62,12 @@ public enum ProcessorLevel: Int, CaseIterable, Comparable, Sendable {
 
   /// The levels that this program has kernels of and this processor can run, ascending.
   package static var runnable: [ProcessorLevel] {
-    guard let available else { return [] }
-    return allCases.filter { ($0 == .base) == (available == .base) && $0 <= available }
+    available.map { offered(by: $0) } ?? []
+  }
+
+  /// The levels that a processor of the given one can run, ascending.
+  private static func offered(by available: ProcessorLevel) -> [ProcessorLevel] {
+    allCases.filter { ($0 == .base) == (available == .base) && $0 <= available }
   }
 
   /// The level in use.
@@ -88,12 +92,13 @@ public enum ProcessorLevel: Int, CaseIterable, Comparable, Sendable {
     var level = available
     if let wanted, !wanted.isEmpty {
       guard let found = allCases.first(where: { $0.name == wanted }) else {
+        let names = offered(by: available).map(\.name).joined(separator: ", ")
         return (
           available,
-          "\(variable) is '\(wanted)'; it takes \(names(upTo: available)), or nothing for the highest"
+          "\(variable) is '\(wanted)'; it takes \(names), or nothing for the highest"
         )
       }
-      guard (found == .base) == (available == .base), found <= available else {
+      guard offered(by: available).contains(found) else {
         return (
           available,
           "\(variable) asks for \(found.words), but processor and operating system offer \(available.words)"
@@ -109,11 +114,6 @@ public enum ProcessorLevel: Int, CaseIterable, Comparable, Sendable {
       )
     }
     return (level, nil)
-  }
-
-  private static func names(upTo available: ProcessorLevel) -> String {
-    allCases.filter { ($0 == .base) == (available == .base) && $0 <= available }.map(\.name)
-      .joined(separator: ", ")
   }
 }
 

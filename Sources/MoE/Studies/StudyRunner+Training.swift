@@ -61,11 +61,12 @@ extension StudyRunner {
     // A run that was stopped without a checkpoint begins again.
     try kept.truncateMetrics(toStep: trainer.currentPosition.step)
     try kept.write(configuration: trainer.configuration)
+    let arithmetic = Arithmetic(products: configuration.products)
     try kept.append(
       session: RunSession(
         started: Self.now(), command: host.command, versions: host.versions, buildFlags: host.buildFlags,
-        hosts: [communicator.hostName], placement: trainer.owners, levels: [ProcessorLevel.current.name],
-        blasKernels: configuration.products == .openblas ? [BLAS.kernelName] : [],
+        hosts: [communicator.hostName], placement: trainer.owners, levels: [arithmetic.level.name],
+        blasKernels: arithmetic.blasKernel.map { [$0] } ?? [],
         dataFingerprints: data.fingerprints, classNames: data.classNames,
         coarseClassNames: data.coarseNames ?? [], coarseClasses: data.coarseOfClass ?? [],
         resumedFrom: resume.map { String($0.path.split(separator: "/").last ?? "") },

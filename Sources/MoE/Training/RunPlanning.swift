@@ -37,14 +37,17 @@ extension Trainer {
     return plan
   }
 
+  /// A step of this run by the cost model, where there is one.
+  var prediction: StepModel.Prediction? {
+    costModel?.predict(
+      ranks: communicator.size, gate: configuration.gatePlacement,
+      expertsOnFirst: session.parts.placement.expertsOfRank[0].count)
+  }
+
   /// How long training should take by the cost model, where there is one.
   private var duration: String? {
     let left = totalSteps - currentPosition.step
-    guard let costModel, left > 0 else { return nil }
-    let first = session.parts.placement.expertsOfRank[0].count
-    let step = costModel.predict(
-      ranks: communicator.size, gate: configuration.gatePlacement, expertsOnFirst: first
-    ).step
+    guard let step = prediction?.step, left > 0 else { return nil }
     return
       "\(left) steps of \(fixed(1e3 * step, 1)) ms, about \(durationText(Double(left) * step)) of training"
   }
@@ -52,10 +55,8 @@ extension Trainer {
   /// What the cost model says where a replicated gate would be much faster than the one on rank 0.
   private var placementAdvice: String? {
     let ranks = communicator.size
-    guard let costModel, ranks > 1, configuration.gatePlacement == .root else { return nil }
-    let first = session.parts.placement.expertsOfRank[0].count
-    let root = costModel.predict(ranks: ranks, gate: .root, expertsOnFirst: first).step
-    let ratio = root / costModel.predict(ranks: ranks, gate: .replicated).step
+    guard let costModel, let prediction, ranks > 1, configuration.gatePlacement == .root else { return nil }
+    let ratio = prediction.step / costModel.predict(ranks: ranks, gate: .replicated).step
     guard ratio > 1.25 else { return nil }
     return
       "--gate-placement replicated should make a step \(fixed(ratio, 1)) times as fast, with the same result"

@@ -170,12 +170,7 @@ public final class Trainer {
           peakMemory: reports.peakMemory[$0])
       }, steps: position.step - began.step, samples: samplesTrained)
     timing.stepSeconds = stepSeconds.sorted()
-    timing.prediction = costModel.map {
-      let first = session.parts.placement.expertsOfRank[0].count
-      let found = $0.predict(
-        ranks: communicator.size, gate: configuration.gatePlacement, expertsOnFirst: first)
-      return TimingTable.Prediction(phases: found.longest, step: found.step)
-    }
+    timing.prediction = prediction.map { TimingTable.Prediction(phases: $0.longest, step: $0.step) }
     let summary = RunSummary(
       status: ending, metrics: finalMetrics, timing: timing,
       account: reports.account(
