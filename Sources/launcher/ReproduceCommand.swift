@@ -30,6 +30,12 @@ struct ReproduceCommand: ParsableCommand {
       "Only these methods, and those that they start from, such as single,original.", valueName: "NAME,…"))
   var methods: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Only a part of cifar-100: wide, or small, whose settings are fixed and whose attentive models are distilled, too.",
+      valueName: "WORD"))
+  var group: String?
+
   @Flag(
     help:
       "All training samples and the published settings, without a choice; the published figures were made so."
@@ -53,6 +59,15 @@ struct ReproduceCommand: ParsableCommand {
       request.seeds = try StudyArguments.seeds(seeds)
       request.isQuick = quick
       request.usesPublishedSetup = publishedSetup
+      request.group = try group.map { word in
+        guard table == .cifar100 else {
+          throw Failure(.usage, "--group is for cifar-100; \(table.rawValue) has no parts")
+        }
+        guard let group = PaperGroup(rawValue: word) else {
+          throw Failure(.usage, "--group \(word) is not allowed: expected wide or small")
+        }
+        return group
+      }
       var study = Study.paper(request)
       if let methods, !methods.contains(where: { $0 != "," && $0 != " " }) {
         throw Failure(.usage, "--methods names none; leave it out for all")

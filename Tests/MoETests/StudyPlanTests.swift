@@ -2,9 +2,11 @@ import MoE
 import Testing
 
 private func paper(
-  _ table: PaperTable, seeds: Int? = nil, published: Bool = false, quick: Bool = false
+  _ table: PaperTable, _ group: PaperGroup? = nil, seeds: Int? = nil, published: Bool = false,
+  quick: Bool = false
 ) -> Study {
   var request = PaperRequest(table)
+  request.group = group
   request.seeds = seeds
   request.usesPublishedSetup = published
   request.isQuick = quick
@@ -18,6 +20,8 @@ struct StudyPlanTests {
     #expect(paper(.fashionMNIST, seeds: 3).expectedRuns([:]).count == 3 * (1 + 2 * (1 + 5 + 2) + 2))
     #expect(paper(.mnist, published: true).expectedRuns([:]).count == 10 * 9)
     #expect(paper(.cifar100, seeds: 1).expectedRuns([:]).count == 2 * (1 + 2 * (1 + 5 + 3)) + 2)
+    #expect(paper(.cifar100, .wide, seeds: 1).expectedRuns([:]).count == 1 + 2 * (1 + 5 + 3) + 2)
+    #expect(paper(.cifar100, .small, seeds: 3).expectedRuns([:]).count == 3 * (1 + 2 * 3 + 2))
     #expect(paper(.preliminary).expectedRuns([:]).count == 5 * 3 * 7)
     #expect(paper(.mnist, quick: true).expectedRuns([:]).count == 2 * 9)
   }
@@ -187,6 +191,28 @@ struct PublishedFiguresTests {
         #expect(rows.contains(claim.smaller) && rows.contains(claim.larger), "\(claim.text)")
       }
     }
+  }
+
+  /// Settings that were written down before the first run (w_imp .6, β_s 1e-5 in the authors' scaling, KL), and runs of
+  /// fewer epochs than the published ones, which is said.
+  @Test func smallExpertsOfCIFAR() throws {
+    var study = paper(.cifar100, .small, seeds: 1)
+    try study.override([StudySetting("epochs", "10")])
+    let runs = try study.configurations()
+    #expect(
+      Set(runs.map(\.run.method))
+        == Set(
+          study.published.map(\.method).filter { $0.hasPrefix("small-") }
+            + ["small-distilled-importance", "small-distilled-similarity"]))
+    for (run, configuration) in runs {
+      #expect(configuration.epochs == 10 && configuration.model == "cifar-small", "\(run.id)")
+      #expect(configuration.checkpointEvery == 1 && configuration.validationFraction == 0.1)
+      let weighs = ["small-original-importance", "small-attentive-importance"].contains(run.method)
+      #expect(configuration.importance == (weighs ? 0.6 : 0), "\(run.id)")
+    }
+    #expect(
+      study.isComparable && study.differences.count == 1
+        && study.differences[0].contains("40 epochs, ours of 10"))
   }
 
   @Test func figuresOfAWeightBelongToThatWeight() {

@@ -1,3 +1,13 @@
+/// Where a method's weight of its regulariser comes from.
+enum SettingsChoice {
+  /// The authors' grid, by mean validation error.
+  case grid
+  /// Written down before the first run.
+  case fixed
+  /// As fixed, and distillation by labels, as the authors did.
+  case published
+}
+
 /// The methods that the paper's main tables compare, on one data set with one pair of networks.
 struct MixtureMethods {
   /// Before every name.
@@ -7,8 +17,7 @@ struct MixtureMethods {
   /// The authors' grid of β_s, in their scaling.
   let similarity: [String]
   let publishedSimilarity: String
-  /// No choice of settings, and the authors' distillation.
-  let isPublished: Bool
+  let choice: SettingsChoice
 
   private static let importance = ["0.2", "0.4", "0.6", "0.8", "1"]
 
@@ -18,13 +27,13 @@ struct MixtureMethods {
     for (gate, kind) in [("original", "softmax"), ("attentive", "attentive")] {
       list.append(method(gate, gate, kind))
       var importance = method("\(gate)-importance", "\(gate) + L_imp", kind)
-      importance.candidates = (isPublished ? ["0.6"] : Self.importance).map {
+      importance.candidates = (choice == .grid ? Self.importance : ["0.6"]).map {
         [StudySetting("importance", $0)]
       }
       list.append(importance)
       var similar = method(
         "\(gate)-similarity", "\(gate) + L_s", kind, [StudySetting("similarity-scaling", "authors")])
-      similar.candidates = (isPublished ? [publishedSimilarity] : similarity).map {
+      similar.candidates = (choice == .grid ? similarity : [publishedSimilarity]).map {
         [StudySetting("similarity", $0)]
       }
       list.append(similar)
@@ -36,9 +45,10 @@ struct MixtureMethods {
   var distilled: [StudyMethod] {
     [("importance", "L_imp"), ("similarity", "L_s")].map { regulariser, symbol in
       var method = method(
-        "distilled-\(regulariser)", "distilled (\(isPublished ? "labels" : "KL")) from attentive + \(symbol)",
+        "distilled-\(regulariser)",
+        "distilled (\(choice == .published ? "labels" : "KL")) from attentive + \(symbol)",
         "softmax",
-        [StudySetting("distill-loss", isPublished ? "labels" : "kl")])
+        [StudySetting("distill-loss", choice == .published ? "labels" : "kl")])
       method.source = StudyMethod.Source(method: "\(prefix)attentive-\(regulariser)", key: "distill-from")
       method.isEvaluatedConditionally = true
       return method

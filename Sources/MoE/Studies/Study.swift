@@ -102,6 +102,8 @@ public struct Study: Sendable {
   package var caveats: [String] = []
   /// What has to be said where published figures are shown.
   package var publishedCaveats: [String] = []
+  /// Epochs between checkpoints of a run; 0: at its end alone.
+  package var checkpointEpochs = 0
   /// A small version, whose figures are not to be compared with anything.
   package var isQuick = false
   /// What may be changed without making published figures those of another experiment.
@@ -109,9 +111,26 @@ public struct Study: Sendable {
     "payload", "placement", "block-rows", "validation-fraction", "importance", "similarity",
   ]
 
+  /// Epochs of the published figures, where runs of fewer may stand beside them; the difference is said there.
+  package var publishedEpochs: Int?
+
   /// Whether published figures are for the same experiment, so that a comparison makes sense.
   package var isComparable: Bool {
-    !published.isEmpty && !isQuick && overrides.allSatisfy { Study.incidental.contains($0.key) }
+    !published.isEmpty && !isQuick
+      && overrides.allSatisfy {
+        Study.incidental.contains($0.key) || ($0.key == "epochs" && publishedEpochs != nil)
+      }
+  }
+
+  /// What differs from the published set-up by the user's settings.
+  package var differences: [String] {
+    guard let publishedEpochs, let epochs = overrides.last(where: { $0.key == "epochs" })?.text,
+      epochs != String(publishedEpochs)
+    else { return [] }
+    return [
+      "The published figures are of \(publishedEpochs) epochs, ours of \(epochs): a run that has not converged says how "
+        + "far it is and not how good."
+    ]
   }
   /// Whether every row is a setting of one grid, of which the best is sought.
   package var isSweep = false

@@ -98,7 +98,8 @@ extension Study {
     let ofGrids = methods.flatMap { $0.candidates.flatMap { $0.map(\.key) } }
     all += overrides.filter { !ofGrids.contains($0.key) }
     return all + [
-      StudySetting("seed", String(replicate + method.seedOffset)), StudySetting("checkpoint-every", "0"),
+      StudySetting("seed", String(replicate + method.seedOffset)),
+      StudySetting("checkpoint-every", String(checkpointEpochs)),
       StudySetting("checkpoint-every-steps", "0"),
     ]
   }

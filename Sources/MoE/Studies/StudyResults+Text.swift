@@ -34,7 +34,7 @@ extension StudyResults {
         "What \"sees labels\" chooses its experts by the label of the sample, in the test, too: no figure of it is that of "
           + "a model in use\(study.isSweep ? ", and it is never the best setting" : "")."
       ] : []
-    return oracles + study.caveats + (study.isComparable ? study.publishedCaveats : [])
+    return oracles + study.caveats + (study.isComparable ? study.differences + study.publishedCaveats : [])
   }
 
   private func section(_ group: String) -> String {
