@@ -26,12 +26,17 @@ for level in levels {
   }
 }
 
+let belowTraining: [Target.Dependency] = [
+  "MoE", "DataSets", "Records", "Dist", "Files", "Networks", "Numerics", "KernelInterface",
+]
+
 let package = Package(
   name: "moe-dist",
   products: [
     .executable(name: "moe-dist", targets: ["launcher"]),
     .library(name: "Dist", targets: ["Dist"]),
-    .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist"]),
+    .library(name: "Training", targets: ["Training", "DataSets", "Records"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -52,33 +57,46 @@ let package = Package(
     .target(name: "CProcessor"),
     .target(name: "KernelInterface"),
 
-    // MARK: Ranks, collectives, exchanges
-    .target(name: "Dist", dependencies: ["COpenMPI"]),
-
-    // MARK: Everything that learns
+    // MARK: Floors: a target imports only what stands above it in this list
     .target(
-      name: "MoE",
+      name: "Numerics",
+      dependencies: ["COpenBLAS", "CProcessor", "KernelInterface"]
+        + levels.map { .init(stringLiteral: $0.name) }),
+    .target(name: "Dist", dependencies: ["COpenMPI"]),
+    .target(name: "Files", dependencies: ["CCrypto"]),
+    .target(name: "Networks", dependencies: ["Numerics", "KernelInterface"]),
+    .target(name: "MoE", dependencies: ["Dist", "Networks", "Numerics", "KernelInterface"]),
+    .target(name: "DataSets", dependencies: ["Files", "Numerics", "KernelInterface", "CZlib"]),
+    .target(
+      name: "Records", dependencies: ["Dist", "Files", "Networks", "Numerics", "KernelInterface"]),
+    .target(
+      name: "Training",
       dependencies: [
-        "Dist", "COpenBLAS", "CZlib", "CCrypto", "CProcessor", "KernelInterface",
+        "MoE", "DataSets", "Records", "Dist", "Files", "Networks", "Numerics", "KernelInterface",
         .product(name: "Yams", package: "Yams"),
-      ] + levels.map { .init(stringLiteral: $0.name) }),
+      ]),
+    .target(name: "Planning", dependencies: ["Training"] + belowTraining),
+    .target(name: "Reporting", dependencies: ["Training"] + belowTraining),
+    .target(name: "Studies", dependencies: ["Training"] + belowTraining),
 
     // MARK: The program
     .executableTarget(
       name: "launcher",
       dependencies: [
-        "Dist", "MoE",
+        "Planning", "Reporting", "Studies", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ] + belowTraining),
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Dist", "MoE", "KernelInterface"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["Dist", "MoE", "Numerics", "KernelInterface"],
+      path: "Tests/TestSupport"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(
-      name: "MoETests", dependencies: ["Dist", "MoE", "KernelInterface", "TestSupport"], exclude: ["Fixtures"]
-    ),
+      name: "MoETests",
+      dependencies: ["Planning", "Reporting", "Studies", "Training", "TestSupport"] + belowTraining,
+      exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 /// What a transport reports when a message cannot be delivered: the function that failed and its own words.
-public struct CommunicationError: ProcessError, Equatable {
+public struct CommunicationError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The MPI function, or the operation of the local communicator.
   public let function: String
   /// The transport's code.
@@ -13,12 +13,11 @@ public struct CommunicationError: ProcessError, Equatable {
     self.reason = reason
   }
 
-  public var exitCode: Int32 { 70 }
   public var description: String { "\(function) failed: \(reason) (code \(code))" }
 }
 
 /// An error that knows how the process should end.
 public protocol ProcessError: Error, CustomStringConvertible, Sendable {
-  /// The exit code of the process, see the table of exit codes in README.md.
+  /// The exit code of the process; not 0.
   var exitCode: Int32 { get }
 }

@@ -43,3 +43,8 @@ public struct Partition: Equatable, Sendable {
   /// The same partition with every row counted `factor` times.
   public func scaled(by factor: Int) -> Partition { Partition(counts: counts.map { $0 * factor }) }
 }
+
+/// The blocks of a rank when work is cut into blocks: [rK/N, (r+1)K/N).
+public func blocks(of rank: Int, count: Int, ranks: Int) -> Range<Int> {
+  rank * count / ranks..<(rank + 1) * count / ranks
+}

@@ -11,6 +11,9 @@ internal import Synchronization
 public final class Watchdog: Sendable {
   private let limit: Double
   private let place: String
+  private let program: String
+  private let exitCode: Int32
+  private let advice: String
   private let onStall: @Sendable (String) -> Void
   /// What was last begun, as an index into `phases` and a step.
   private let phase = Atomic<Int>(0)
@@ -23,13 +26,20 @@ public final class Watchdog: Sendable {
   ///   - limit: seconds without a tick; 0: the watchdog sleeps.
   ///   - place: `rank r on host h`, for the message.
   ///   - phases: the names that ``tick(phase:step:)`` refers to.
+  ///   - program: its name, for the message.
+  ///   - exitCode: ends the process.
+  ///   - advice: what to do about it, the end of the message.
   ///   - onStall: called before the process ends, for example to write the message to a file.
   public init(
-    limit: Double, place: String, phases: [String], onStall: @escaping @Sendable (String) -> Void
+    limit: Double, place: String, phases: [String], program: String, exitCode: Int32, advice: String,
+    onStall: @escaping @Sendable (String) -> Void
   ) {
     self.limit = limit
     self.place = place
     self.phases = phases
+    self.program = program
+    self.exitCode = exitCode
+    self.advice = advice
     self.onStall = onStall
     guard limit > 0 else { return }
     let thread = Thread { [weak self] in
@@ -63,10 +73,10 @@ public final class Watchdog: Sendable {
     let name = phases[phase.load(ordering: .relaxed)]
     let words =
       "stalled: no phase was completed for \(limit) s; in phase '\(name)' of step \(step.load(ordering: .relaxed)), "
-      + "after \(ticks.load(ordering: .relaxed)) phases; look for a rank that is stopped or a host that is lost, "
-      + "then continue with --resume auto"
+      + "after \(ticks.load(ordering: .relaxed)) phases; "
+      + advice
     onStall(words)
-    FileHandle.standardError.write(Data("moe-dist: \(place): \(words)\n".utf8))
-    _exit(81)
+    FileHandle.standardError.write(Data("\(program): \(place): \(words)\n".utf8))
+    _exit(exitCode)
   }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import MoE
+import Training
 
 /// The option `--config`.
 struct ConfigurationFiles: ParsableArguments {

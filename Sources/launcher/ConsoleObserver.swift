@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import MoE
+import Records
 
 enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
   /// A line that is drawn again on a terminal, plain lines elsewhere.

@@ -1,6 +1,7 @@
 import Dist
+import Files
 import Foundation
-import MoE
+import Records
 
 /// A fault for tests of failure, from the environment: MOE_DIST_FAULT=throw@phase=experts,rank=1,step=3.
 struct FaultInjection {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Dist
+import Files
 import Foundation
-import MoE
+import Numerics
+import Records
 
 /// The program. Commands turn words into calls of the library and results into words; they compute nothing.
 @main
@@ -53,6 +55,9 @@ struct MoEDist: ParsableCommand {
 
 /// How the process ends.
 enum Program {
+  static let identity = Dist.Program(
+    name: "moe-dist", failureCode: ExitCode.internalError.rawValue, usageCode: ExitCode.usage.rawValue)
+
   /// Ends the process. Under a launcher the other ranks leave rank 0 the time to speak, because the first rank that ends
   /// with an error takes the job with it.
   static func end(_ code: Int32, _ environment: [String: String]) -> Never {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import MoE
+import Training
 
 /// What a command does where a setting is not given.
 protocol SettingDefaults {

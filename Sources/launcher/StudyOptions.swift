@@ -1,7 +1,10 @@
 import ArgumentParser
 import Dist
+import Files
 import Foundation
-import MoE
+import Numerics
+import Records
+import Studies
 
 /// The options that reproduce and sweep share.
 struct StudyOptions: ParsableArguments {
@@ -46,7 +49,7 @@ struct StudyOptions: ParsableArguments {
       let directory = StudyDirectory(out ?? "studies/\(study.name)")
       let host = StudyHost(
         load: { try DataLoading.load($0, environment) }, command: StudyOptions.command,
-        versions: ["moe-dist": Version.text, "openblas": MoE.BLAS.version],
+        versions: ["moe-dist": Version.text, "openblas": BLAS.version],
         buildFlags: Doctor.buildFlags, environment: environment, ranks: Ranks.count(in: environment),
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })
       return (try StudyRunner(study, in: directory, host: host), directory)
@@ -57,7 +60,7 @@ struct StudyOptions: ParsableArguments {
       return
     }
     StopSignals.listen()
-    let code = Ranks.run(environment: environment) { comm in
+    let code = Ranks.run(Program.identity, environment: environment) { comm in
       let isComplete = try runner.work()
       // A rank that was not asked to stop may have done what was left.
       let open = try comm.allReduceMax(isComplete ? 0 : 1)

@@ -12,7 +12,7 @@ private let underMPI = Ranks.isLaunched(in: ProcessInfo.processInfo.environment)
 @Suite(.serialized, .enabled(if: underMPI, "needs mpirun; scripts/test runs it"), .timeLimit(.minutes(2)))
 struct MPITests {
   @Test func obeysTheLaws() {
-    let code = Ranks.run(environment: ProcessInfo.processInfo.environment) { comm in
+    let code = Ranks.run(Program(name: "tests"), environment: ProcessInfo.processInfo.environment) { comm in
       for law in CommunicatorLaws.all {
         let problems = try law.check(comm)
         #expect(problems == [], "\(law.name) on rank \(comm.rank) of \(comm.size)")

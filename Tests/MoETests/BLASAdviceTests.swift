@@ -1,4 +1,4 @@
-import MoE
+import Numerics
 import Testing
 
 /// OpenBLAS falls back to kernels for old processors where it does not know the one at hand.

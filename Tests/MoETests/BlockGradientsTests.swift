@@ -1,6 +1,7 @@
 import Dist
 import KernelInterface
-import MoE
+import Networks
+import Numerics
 import Testing
 
 /// Gradients of blocks are added along the tree of architecture's reduction: node(lo, hi) is a block's own vector, or

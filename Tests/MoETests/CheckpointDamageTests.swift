@@ -1,4 +1,5 @@
-import MoE
+import Files
+import Records
 import Testing
 
 @Suite struct CheckpointDamageTests {

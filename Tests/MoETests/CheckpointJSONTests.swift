@@ -1,4 +1,4 @@
-import MoE
+import Files
 import Testing
 
 private let readable: [(String, JSONValue)] = [

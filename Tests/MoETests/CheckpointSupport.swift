@@ -1,6 +1,7 @@
 import Dist
+import Files
 import Foundation
-import MoE
+import Records
 import Testing
 
 extension TemporaryDirectory {

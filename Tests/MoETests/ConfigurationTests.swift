@@ -1,5 +1,8 @@
+import DataSets
+import Files
 import MoE
 import Testing
+import Training
 
 private func layer(_ pairs: KeyValuePairs<String, String>) -> ConfigurationLayer {
   ConfigurationLayer(commandLine: pairs.map { ($0.key, $0.value) })

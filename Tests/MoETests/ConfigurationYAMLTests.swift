@@ -1,5 +1,6 @@
-import MoE
+import Files
 import Testing
+import Training
 
 private func message(_ yaml: String) -> String? {
   do {

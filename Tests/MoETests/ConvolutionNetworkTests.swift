@@ -1,5 +1,6 @@
 import KernelInterface
-import MoE
+import Networks
+import Numerics
 import Testing
 
 /// Whole networks of several convolutions against the plain double-precision ones of ``PlainNetwork``.
@@ -44,7 +45,7 @@ struct ConvolutionNetworkTests {
       var values = KernelTests.Values(state: seed)
       for place in network.parameters.places {
         let target = network.parameters.values + place.offset
-        MoE.initialise(place.spec, seed: seed, into: target)
+        place.spec.initialise(seed: seed, into: target)
         guard place.spec.name.contains(".bn") else { continue }
         for i in 0..<place.spec.count {
           let positive = place.spec.name.hasSuffix("running_var")

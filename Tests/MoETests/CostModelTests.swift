@@ -1,6 +1,12 @@
+import DataSets
 import Dist
+import Files
 import MoE
+import Networks
+import Planning
+import Records
 import Testing
+import Training
 
 /// The cost model and the placement against formulas and brute force.
 struct CostModelTests {

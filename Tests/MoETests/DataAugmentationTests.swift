@@ -1,4 +1,5 @@
-import MoE
+import DataSets
+import Numerics
 import Testing
 
 @Suite struct AugmentationTests {

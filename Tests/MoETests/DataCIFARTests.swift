@@ -1,5 +1,7 @@
+import DataSets
+import Files
 import Foundation
-import MoE
+import Numerics
 import Testing
 
 /// Options that find nothing on the machine unless the test puts it there.

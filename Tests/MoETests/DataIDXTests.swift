@@ -1,5 +1,7 @@
+import DataSets
+import Files
 import Foundation
-import MoE
+import Numerics
 import Testing
 
 #if canImport(Glibc)

@@ -1,4 +1,6 @@
-import MoE
+import DataSets
+import Files
+import Numerics
 import Testing
 
 /// Options that find nothing on the machine unless the test puts it there.

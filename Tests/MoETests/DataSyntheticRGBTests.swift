@@ -1,5 +1,5 @@
+import DataSets
 import Foundation
-import MoE
 import Testing
 
 @Suite struct SyntheticRGBTests {

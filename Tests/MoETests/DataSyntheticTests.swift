@@ -1,5 +1,6 @@
+import DataSets
+import Files
 import Foundation
-import MoE
 import Testing
 
 @Suite struct DataSyntheticTests {

@@ -1,5 +1,5 @@
+import Files
 import Foundation
-import MoE
 
 /// A directory of its own for one test, removed at its end.
 final class TemporaryDirectory {

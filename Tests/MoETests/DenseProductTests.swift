@@ -1,5 +1,5 @@
 import KernelInterface
-import MoE
+import Numerics
 import Testing
 
 #if canImport(Glibc)

@@ -1,6 +1,8 @@
 import KernelInterface
-import MoE
+import Networks
+import Numerics
 import Testing
+import Training
 
 #if canImport(Glibc)
   import Glibc

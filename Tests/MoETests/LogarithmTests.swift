@@ -1,4 +1,4 @@
-import MoE
+import Numerics
 import Testing
 
 #if canImport(Glibc)

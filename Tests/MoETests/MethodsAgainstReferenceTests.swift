@@ -1,5 +1,5 @@
-import MoE
 import Testing
+import Training
 
 /// Every gate, rule, regulariser and temperature of the Float path, through the real exchange at N = 1, 2 and 3, against
 /// the Double reference.

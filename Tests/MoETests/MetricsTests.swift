@@ -1,7 +1,8 @@
 import Foundation
 import Glibc
-import MoE
+import Records
 import Testing
+import Training
 
 // E experts, C classes.
 

@@ -1,4 +1,5 @@
-import MoE
+import Networks
+import Numerics
 import Testing
 
 @Suite struct PhiloxTests {
@@ -71,7 +72,7 @@ import Testing
     [Float](unsafeUninitializedCapacity: spec.count) { buffer, count in
       // Not a number where the initialiser writes nothing.
       buffer.initialize(repeating: .nan)
-      initialise(spec, seed: seed, into: buffer.baseAddress!)
+      spec.initialise(seed: seed, into: buffer.baseAddress!)
       count = spec.count
     }
   }

@@ -1,4 +1,5 @@
-import MoE
+import Networks
+import Numerics
 
 /// The networks' formulas in double precision, written to be read: convolutions with padding, BatchNorm, ReLU, 2×2 maximum
 /// pool, dense layers. A row is an array in PyTorch's order, [channel][y][x].

@@ -1,5 +1,6 @@
 import KernelInterface
-import MoE
+import Networks
+import Numerics
 import Testing
 
 /// The kernels of padded convolutions against plain double precision, for channels that fill no group of four and rows

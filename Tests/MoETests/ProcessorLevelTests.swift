@@ -1,5 +1,5 @@
 import KernelInterface
-import MoE
+import Numerics
 import Testing
 
 /// Which kernels the program chooses, and what it says where it cannot.

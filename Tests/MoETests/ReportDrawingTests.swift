@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import MoE
+import Reporting
 import Testing
 
 struct ReportDrawingTests {

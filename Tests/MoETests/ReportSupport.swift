@@ -1,6 +1,8 @@
+import Files
 import Foundation
 import FoundationXML
-import MoE
+import Records
+import Reporting
 
 /// A document read by the system's XML parser: elements in document order.
 struct ParsedXML {

@@ -1,5 +1,7 @@
+import Files
 import Foundation
-import MoE
+import Records
+import Reporting
 import Testing
 
 struct ReportTests {

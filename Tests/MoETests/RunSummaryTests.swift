@@ -1,5 +1,6 @@
-import MoE
+import Records
 import Testing
+import Training
 
 struct RunSummaryTests {
   /// Lines of a summary of four samples, one of which has its label at the sixth place.

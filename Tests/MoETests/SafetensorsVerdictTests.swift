@@ -1,5 +1,6 @@
+import Files
 import Foundation
-import MoE
+import Records
 import Testing
 
 /// A file by hand: length, header, data.

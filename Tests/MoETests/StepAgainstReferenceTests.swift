@@ -1,7 +1,11 @@
+import DataSets
 import Dist
 import KernelInterface
 import MoE
+import Networks
+import Numerics
 import Testing
+import Training
 
 /// The Float path, through the real exchange, against the Double reference: 37 rows in blocks of 16, three experts, and
 /// the edges: one row, a batch that is not full, more experts than rows, idle experts, more ranks than blocks.

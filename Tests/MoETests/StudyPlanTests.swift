@@ -1,5 +1,7 @@
-import MoE
+import Files
+import Studies
 import Testing
+import Training
 
 private func paper(
   _ table: PaperTable, _ group: PaperGroup? = nil, seeds: Int? = nil, published: Bool = false,

@@ -1,6 +1,9 @@
+import DataSets
+import Files
 import Foundation
-import MoE
+import Studies
 import Testing
+import Training
 
 /// A study in a temporary directory, over a small built-in data set.
 private final class Bench {

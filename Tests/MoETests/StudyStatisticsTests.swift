@@ -1,5 +1,5 @@
 import Foundation
-import MoE
+import Studies
 import Testing
 
 private func isClose(_ a: Double, _ b: Double, _ tolerance: Double) -> Bool {

@@ -1,4 +1,5 @@
 public import Dist
+internal import MoE
 
 /// What every communicator must obey, written once. Expected values are closed forms of rank and size.
 ///

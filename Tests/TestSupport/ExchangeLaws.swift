@@ -1,6 +1,7 @@
 public import Dist
 internal import KernelInterface
 import MoE
+internal import Numerics
 
 /// The exchange as linear maps, on small whole numbers, so that every equation is exact.
 ///
@@ -33,11 +34,20 @@ public enum ExchangeLaws {
     return Int(x % 17) - 8
   }
 
+  private static func placement(_ text: String, ranks: Int) -> ExpertPlacement {
+    switch text {
+    case "block": .block(experts: experts, ranks: ranks)
+    case "round-robin": .roundRobin(experts: experts, ranks: ranks)
+    default:
+      .balanced(
+        experts: experts, ranks: ranks,
+        load: PlacementLoad(
+          gateForward: 2, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
+    }
+  }
+
   private static func check(_ comm: any Communicator, placement text: String, slots: Int) throws -> [String] {
-    let placement = try ExpertPlacement(
-      text, experts: experts, ranks: comm.size,
-      load: PlacementLoad(
-        gateForward: 2, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
+    let placement = placement(text, ranks: comm.size)
     let exchange = Exchange(comm, placement: placement, answerFeatures: features)
     // Ragged shards; every fourth rank has none.
     let rows = comm.rank % 4 == 3 ? 0 : 5 + 12 * (comm.rank % 3)

@@ -15,7 +15,7 @@ package=$scratch/small
 mkdir -p "$package/Sources/level"
 for target in CLanes CProcessor KernelInterface Kernels; do cp -r "$root/Sources/$target" "$package/Sources/$target"; done
 for level in V2 V3 V4; do ln -s Kernels "$package/Sources/Kernels$level"; done
-cp "$root/Sources/MoE/Numerics/ProcessorLevel.swift" "$package/Sources/level/"
+cp "$root/Sources/Numerics/ProcessorLevel.swift" "$package/Sources/level/"
 cat >"$package/Sources/level/main.swift" <<'SWIFT'
 internal import KernelInterface
 

@@ -5,6 +5,25 @@ internal import Foundation
   internal import Glibc
 #endif
 
+/// How a program that uses ranks speaks and ends: this library has neither a name nor exit codes of its own.
+public struct Program: Sendable {
+  /// Begins every line that is printed for an error.
+  public var name: String
+  /// Ends the process after an error that brings no code of its own.
+  public var failureCode: Int32
+  /// Ends the process where it was started in a way that cannot work.
+  public var usageCode: Int32
+  /// What follows the program's name on a command line that works, such as "train …".
+  public var example: String
+
+  public init(name: String, failureCode: Int32 = 1, usageCode: Int32 = 1, example: String = "…") {
+    self.name = name
+    self.failureCode = failureCode
+    self.usageCode = usageCode
+    self.example = example
+  }
+}
+
 /// The way into a run: with the ranks that a launcher started, or alone.
 public enum Ranks {
   /// Names that a launcher's environment has; without any of them the program is one rank and never enters MPI.
@@ -36,79 +55,92 @@ public enum Ranks {
   /// An error on one rank ends the job on every rank: it is printed in one line and its code goes into MPI_Abort, because
   /// MPI_Finalize would wait for ranks that wait for this one. An ``AgreedError`` is known to all; rank 0 prints it, and
   /// all ranks finalise.
-  /// - Parameter onFailure: called before the job is ended, for example to write the error to a file.
+  /// - Parameters:
+  ///   - program: whose run it is.
+  ///   - onFailure: called before the job is ended, for example to write the error to a file.
   public static func run(
-    environment: [String: String], onFailure: (Int, any Error) -> Void = { _, _ in },
+    _ program: Program, environment: [String: String], onFailure: (Int, any Error) -> Void = { _, _ in },
     _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
-    guard isLaunched(in: environment) else { return runAlone(environment, onFailure, body) }
+    guard isLaunched(in: environment) else { return runAlone(program, environment, onFailure, body) }
     var provided: Int32 = 0
     var entered = false
     do {
       try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
       entered = true
       let world = try MPICommunicator()
-      if let wrong = wrongLaunch(environment, size: world.size) { throw wrong }
+      if let wrong = wrongLaunch(program, environment, size: world.size) { throw wrong }
       let code: Int32
       do {
         code = try body(world)
       } catch let agreed as AgreedError {
         if world.rank == 0 {
           onFailure(0, agreed)
-          printError("moe-dist: \(agreed.description)")
+          printError("\(program.name): \(agreed.description)")
         }
         code = agreed.exitCode
       } catch {
         onFailure(world.rank, error)
-        printError("moe-dist: rank \(world.rank) on host \(world.hostName): \(words(error))")
-        MPI_Abort(MPI_COMM_WORLD, exitCode(error))
-        exit(exitCode(error))
+        printError("\(program.name): rank \(world.rank) on host \(world.hostName): \(words(error))")
+        MPI_Abort(MPI_COMM_WORLD, exitCode(error, program))
+        exit(exitCode(error, program))
       }
       try check(MPI_Finalize(), "MPI_Finalize")
       return code
     } catch {
-      printError("moe-dist: \(words(error))")
-      if entered { MPI_Abort(MPI_COMM_WORLD, exitCode(error)) }
-      return exitCode(error)
+      printError("\(program.name): \(words(error))")
+      if entered { MPI_Abort(MPI_COMM_WORLD, exitCode(error, program)) }
+      return exitCode(error, program)
     }
   }
 
   private static func runAlone(
-    _ environment: [String: String], _ onFailure: (Int, any Error) -> Void,
+    _ program: Program, _ environment: [String: String], _ onFailure: (Int, any Error) -> Void,
     _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
     do {
-      if let wrong = wrongLaunch(environment, size: 1) { throw wrong }
+      if let wrong = wrongLaunch(program, environment, size: 1) { throw wrong }
       return try body(LocalCommunicator())
     } catch {
       onFailure(0, error)
-      printError("moe-dist: \(words(error))")
-      return exitCode(error)
+      printError("\(program.name): \(words(error))")
+      return exitCode(error, program)
     }
   }
 
   private struct WrongLaunch: ProcessError {
     let tasks: Int
-    var exitCode: Int32 { 64 }
+    let program: Program
+    var exitCode: Int32 { program.usageCode }
     var description: String {
       "started \(tasks) times as \(tasks) separate jobs of one rank, because the launcher and this program use different "
-        + "MPI libraries; use 'mpirun -np \(tasks) moe-dist …' or 'srun --mpi=pmix moe-dist …'"
+        + "MPI libraries; use 'mpirun -np \(tasks) \(program.name) \(program.example)' or 'srun --mpi=pmix \(program.name) \(program.example)'"
     }
   }
 
-  private static func wrongLaunch(_ environment: [String: String], size: Int) -> WrongLaunch? {
+  private static func wrongLaunch(
+    _ program: Program, _ environment: [String: String], size: Int
+  ) -> WrongLaunch? {
     guard size == 1 else { return nil }
     // Inside a batch script SLURM_NTASKS is set for programs that srun did not start, too; SLURM_STEP_NUM_TASKS is not.
     for name in ["OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"] {
-      if let text = environment[name], let tasks = Int(text), tasks > 1 { return WrongLaunch(tasks: tasks) }
+      if let text = environment[name], let tasks = Int(text), tasks > 1 {
+        return WrongLaunch(tasks: tasks, program: program)
+      }
     }
     return nil
   }
 
-  private static func exitCode(_ error: any Error) -> Int32 { (error as? any ProcessError)?.exitCode ?? 70 }
+  private static func exitCode(_ error: any Error, _ program: Program) -> Int32 {
+    (error as? any ProcessError)?.exitCode ?? program.failureCode
+  }
 
   private static func words(_ error: any Error) -> String {
-    (error as? any ProcessError)?.description ?? "internal error: \(error)"
+    switch error {
+    case let known as any ProcessError: known.description
+    case let transport as CommunicationError: transport.description
+    default: "internal error: \(error)"
+    }
   }
 
   private static func printError(_ line: String) {

@@ -1,5 +1,6 @@
 package import Dist
 package import KernelInterface
+internal import Numerics
 
 /// Carries rows to the experts' owners and answers back, by all-to-all exchanges.
 ///
@@ -284,13 +285,15 @@ private func copyRun(_ source: UnsafePointer<Float>, to target: Floats, _ count:
 }
 
 /// Memory that grows to the largest message and stays.
-struct ByteBuffer: ~Copyable {
+package struct ByteBuffer: ~Copyable {
   private var base: UnsafeMutableRawPointer?
   private var capacity = 0
 
+  package init() {}
+
   deinit { base?.deallocate() }
 
-  mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+  package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
     if let base, count <= capacity { return base }
     base?.deallocate()
     capacity = max(count, 64)

@@ -1,0 +1,152 @@
+internal import Files
+import Glibc
+
+/// The four files of a data set.
+public enum DataPart: String, CaseIterable, Sendable {
+  case trainImages = "train-images"
+  case trainLabels = "train-labels"
+  case testImages = "test-images"
+  case testLabels = "test-labels"
+
+  /// Names under which the file is published, without `.gz`; the first is the canonical one.
+  public var fileNames: [String] {
+    let stem =
+      switch self {
+      case .trainImages: ("train-images", "idx3-ubyte")
+      case .trainLabels: ("train-labels", "idx1-ubyte")
+      case .testImages: ("t10k-images", "idx3-ubyte")
+      case .testLabels: ("t10k-labels", "idx1-ubyte")
+      }
+    return ["\(stem.0)-\(stem.1)", "\(stem.0).\(stem.1)"]
+  }
+}
+
+/// A file of a data set.
+struct DataFile {
+  /// Names under which it is published, without `.gz`; the first is the canonical one.
+  let names: [String]
+  /// Whether the data set can be read without it.
+  var isOptional = false
+}
+
+/// Where a data set's files were looked for, and whether they were found. Nothing is opened.
+public struct DataSetSearch: Sendable {
+  /// A directory, and what it lacks.
+  public struct Place: Sendable {
+    public let directory: String
+    /// The canonical names of the files that are not there; all of them when the directory does not exist.
+    public let missing: [String]
+    /// Whether none of the files is there.
+    let isBare: Bool
+  }
+
+  /// Every place of the search order, also those after the one that was taken.
+  public let places: [Place]
+  /// The first directory that has all files; several with commas between them where a data set needs several.
+  public let directory: String?
+  /// Whether it is `--data-dir` or below it.
+  let isInDataDirectory: Bool
+  /// The files in it, by canonical name.
+  let paths: [String: String]
+
+  /// The four IDX files in it.
+  public var files: [DataPart: String] {
+    var files: [DataPart: String] = [:]
+    for part in DataPart.allCases { files[part] = paths[part.fileNames[0]] }
+    return files
+  }
+
+  /// The paths of a data set's four IDX files: plain or with `.gz`, plain first.
+  ///
+  /// Directories, in this order: `--data-dir`, `--data-dir/<name>`, `$MOE_DIST_DATA/<name>`,
+  /// `/usr/share/datasets/<name>`, `$XDG_CACHE_HOME/moe-dist/<name>` (without it `$HOME/.cache/moe-dist/<name>`).
+  public init(name: String, options: DataOptions) {
+    self.init(name: name, options: options, files: DataPart.allCases.map { DataFile(names: $0.fileNames) })
+  }
+
+  /// The paths of any files, in the same directories.
+  ///
+  /// - Parameter folder: the folder that the published archive unpacks to; a directory may have it with the files in it.
+  init(name: String, options: DataOptions, files: [DataFile], folder: String? = nil) {
+    var places: [Place] = []
+    var taken: (directory: String, paths: [String: String], place: Int)?
+    for (place, directory) in Self.directories(name: name, options: options).enumerated() {
+      let candidates = [directory] + (folder.map { ["\(directory)/\($0)"] } ?? [])
+      let looks = candidates.map { (directory: $0, paths: Self.paths(of: files, in: $0)) }
+      let required = files.filter { !$0.isOptional }.map { $0.names[0] }
+      func missing(_ paths: [String: String]) -> [String] { required.filter { paths[$0] == nil } }
+      if let whole = looks.first(where: { missing($0.paths).isEmpty }) {
+        places.append(Place(directory: whole.directory, missing: [], isBare: false))
+        if taken == nil { taken = (whole.directory, whole.paths, place) }
+      } else {
+        let most = looks.min { missing($0.paths).count < missing($1.paths).count } ?? looks[0]
+        let lacks = missing(most.paths)
+        let isBare = lacks.count == required.count
+        places.append(
+          Place(directory: isBare ? directory : most.directory, missing: lacks, isBare: isBare))
+      }
+    }
+    self.places = places
+    directory = taken?.directory
+    paths = taken?.paths ?? [:]
+    isInDataDirectory =
+      taken.map { $0.place < Self.dataDirectories(name: name, options: options).count } ?? false
+  }
+
+  /// A data set that needs the files of several: found where all are found.
+  init(all searches: [DataSetSearch]) {
+    places = searches.flatMap(\.places)
+    let directories = searches.compactMap(\.directory)
+    directory = directories.count == searches.count ? directories.joined(separator: ", ") : nil
+    isInDataDirectory = searches.allSatisfy(\.isInDataDirectory)
+    paths = [:]
+  }
+
+  private static func paths(of files: [DataFile], in directory: String) -> [String: String] {
+    var paths: [String: String] = [:]
+    for file in files {
+      let candidates = file.names.flatMap { ["\(directory)/\($0)", "\(directory)/\($0).gz"] }
+      paths[file.names[0]] = candidates.first { access($0, F_OK) == 0 }
+    }
+    return paths
+  }
+
+  private static func dataDirectories(name: String, options: DataOptions) -> [String] {
+    guard let directory = options.dataDirectory else { return [] }
+    return options.searchesFoldersOnly ? ["\(directory)/\(name)"] : [directory, "\(directory)/\(name)"]
+  }
+
+  /// The directories of the search order.
+  private static func directories(name: String, options: DataOptions) -> [String] {
+    var directories = dataDirectories(name: name, options: options)
+    if let root = options.environment["MOE_DIST_DATA"], !root.isEmpty {
+      directories.append("\(root)/\(name)")
+    }
+    directories.append("\(options.systemDirectory)/\(name)")
+    if let cache = options.environment["XDG_CACHE_HOME"], !cache.isEmpty {
+      directories.append("\(cache)/moe-dist/\(name)")
+    } else if let home = options.environment["HOME"], !home.isEmpty {
+      directories.append("\(home)/.cache/moe-dist/\(name)")
+    }
+    return directories
+  }
+
+  /// What was found out about each place, for an error message.
+  var account: String {
+    places.map { place in
+      place.isBare || place.missing.isEmpty
+        ? place.directory : "\(place.directory) (lacks \(place.missing.joined(separator: ", ")))"
+    }.joined(separator: ", ")
+  }
+
+  /// The failure of a data set that was not found.
+  func notFound(_ name: String, advice: String) -> Failure {
+    Failure(.notFound, "\(name): not found in \(account); \(advice)")
+  }
+
+  /// A word where the files were not taken from the directory that the user chose.
+  func notes(_ name: String, options: DataOptions) -> [String] {
+    guard let chosen = options.dataDirectory, let directory, !isInDataDirectory else { return [] }
+    return ["\(name): not complete in the data directory \(chosen); taken from \(directory)"]
+  }
+}

@@ -1,0 +1,128 @@
+import CZlib
+internal import Files
+
+/// The bytes of a file, decompressed where it is gzip (known by its first two bytes, not by its name).
+///
+/// A reader asks for as many bytes as it has room for; nothing is decompressed beyond that, so a small file that
+/// would inflate to gigabytes costs no more than what was asked for. Members that follow each other in a gzip file
+/// are read as one, as gunzip does; anything else after a member is an error. zlib checks each member's CRC-32 and
+/// length when its end is reached: read until `read(into:)` returns less than was asked for.
+final class ByteSource {
+  /// Whether the file is gzip.
+  let isCompressed: Bool
+  var path: String { file.path }
+  /// Bytes on disk.
+  var fileSize: Int { file.size }
+
+  private let file: InputFile
+  /// Bytes of the file taken so far.
+  private var consumed = 0
+  /// Decompressed bytes handed out so far.
+  private var produced = 0
+  private var atEnd = false
+  /// On the heap, for zlib keeps its address.
+  private let stream: UnsafeMutablePointer<z_stream>
+  private let input: UnsafeMutableRawBufferPointer
+
+  init(path: String) throws(Failure) {
+    let file = try InputFile(path: path)
+    var magic: (UInt8, UInt8) = (0, 0)
+    let got = try withUnsafeMutableBytes(of: &magic) { bytes throws(Failure) in
+      try file.read(into: bytes, at: 0)
+    }
+    self.file = file
+    isCompressed = got == 2 && magic == (0x1F, 0x8B)
+    stream = .allocate(capacity: 1)
+    stream.initialize(to: z_stream())
+    input = .allocate(byteCount: isCompressed ? 1 << 18 : 0, alignment: 64)
+    if isCompressed {
+      // 15: the largest window; 16 more: a gzip header and trailer, nothing else.
+      precondition(czlib_inflateInit2(stream, 15 + 16) == Z_OK, "zlib has memory for a window")
+    }
+  }
+
+  deinit {
+    if isCompressed { inflateEnd(stream) }
+    stream.deallocate()
+    input.deallocate()
+  }
+
+  /// Fills the buffer, or as much of it as there are bytes left; returns their number.
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
+    guard isCompressed else {
+      let got = try file.read(into: buffer, at: consumed)
+      consumed += got
+      return got
+    }
+    var filled = 0
+    while filled < buffer.count && !atEnd {
+      // zlib counts in 32 bits.
+      let room = min(buffer.count - filled, 1 << 30)
+      stream.pointee.next_out = buffer.baseAddress!.assumingMemoryBound(to: UInt8.self) + filled
+      stream.pointee.avail_out = UInt32(room)
+      try inflateSome()
+      filled += room - Int(stream.pointee.avail_out)
+      produced += room - Int(stream.pointee.avail_out)
+    }
+    return filled
+  }
+
+  /// Fills the array, or its beginning with the bytes that are left; returns their number.
+  func read(filling bytes: inout [UInt8]) throws(Failure) -> Int {
+    try bytes.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+      try read(into: UnsafeMutableRawBufferPointer(buffer))
+    }
+  }
+
+  /// One call of zlib's inflate, with input; sees to the ends of members and of the file.
+  private func inflateSome() throws(Failure) {
+    if stream.pointee.avail_in == 0 { try refill() }
+    let inputEnded = stream.pointee.avail_in == 0
+    let outcome = inflate(stream, Z_NO_FLUSH)
+    switch outcome {
+    case Z_OK: break
+    case Z_STREAM_END:
+      if stream.pointee.avail_in == 0 { try refill() }
+      atEnd = stream.pointee.avail_in == 0
+      if !atEnd { inflateReset(stream) }
+    case Z_BUF_ERROR where inputEnded:
+      throw Failure(
+        .badData,
+        "\(path): the gzip data end too early, at byte \(consumed) of the file, after \(produced) decompressed bytes"
+      )
+    case Z_BUF_ERROR: break
+    case Z_MEM_ERROR:
+      throw Failure(.internalError, "\(path): no memory to decompress it")
+    default:
+      let reason = stream.pointee.msg.map { String(cString: $0) } ?? "a dictionary is needed"
+      let offset = consumed - Int(stream.pointee.avail_in)
+      throw Failure(
+        .badData,
+        "\(path): damaged gzip data near byte \(offset) of the file, after \(produced) decompressed bytes: \(reason)"
+      )
+    }
+  }
+
+  private func refill() throws(Failure) {
+    let got = try file.read(into: input, at: consumed)
+    consumed += got
+    stream.pointee.next_in = input.baseAddress!.assumingMemoryBound(to: UInt8.self)
+    stream.pointee.avail_in = UInt32(got)
+  }
+}
+
+extension ByteSource {
+  /// What a file of another format seems to be, for an error message; its first four bytes, big-endian.
+  static func hint(magic: UInt32) -> String {
+    switch magic {
+    case 0x0803: " (images)"
+    case 0x0801: " (labels)"
+    case 0x0308_0000, 0x0108_0000: " (bytes in the wrong order)"
+    case 0x504B_0304: " (a ZIP archive; unpack it)"
+    case 0xFD37_7A58: " (an xz file; decompress it)"
+    case 0x425A_6831...0x425A_6839: " (a bzip2 file; decompress it)"
+    case 0x3C21_444F, 0x3C21_646F, 0x3C68_746D: " (a web page, not the data)"
+    default: ""
+    }
+  }
+}

@@ -1,0 +1,86 @@
+package import KernelInterface
+
+/// How a shard turns the gate's message and the experts' answers into a score per expert, and how gradients go back.
+///
+/// Scores are what p = softmax(score/T) is taken of. Only per-row arithmetic is allowed here: a row's bits must not
+/// depend on the rows beside it, because the number of ranks decides which those are.
+package protocol Scorer: Sendable {
+  /// Values that the gate sends per row.
+  var messageFeatures: Int { get }
+  /// Values of the message that get a gradient; they come first.
+  var gradientFeatures: Int { get }
+  /// Values of an expert's last hidden layer that travel with each of its answers.
+  var hiddenFeatures: Int { get }
+  /// Why rows can be scored only when every expert has answered, and what to do about it; nil where they can before.
+  var reasonForAll: String? { get }
+  /// The scores are the message, so that rank 0 has them without being told.
+  var scoresAreMessage: Bool { get }
+
+  /// Writes the scores, [experts][rows].
+  func score(_ rows: ShardRows, into scores: FeatureMap)
+
+  /// Takes the scores' gradients to the message and to the hidden values of the answers.
+  func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients)
+}
+
+extension Scorer {
+  package var messageFeatures: Int { 0 }
+  package var gradientFeatures: Int { messageFeatures }
+  package var hiddenFeatures: Int { 0 }
+  package var reasonForAll: String? { nil }
+  package var needsAnswers: Bool { reasonForAll != nil }
+  package var scoresAreMessage: Bool { false }
+  package func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {}
+}
+
+/// What a shard knows of its rows when they are scored.
+package struct ShardRows {
+  /// [message features][rows]
+  package let message: FeatureMap
+  /// [slots · width][rows]: per slot ln y of every class, then the hidden values. One slot per expert where the scorer
+  /// needs answers.
+  package let answers: FeatureMap
+  package let layout: AnswerLayout
+  package let labels: [UInt8]
+
+  package init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, labels: [UInt8]) {
+    self.message = message
+    self.answers = answers
+    self.layout = layout
+    self.labels = labels
+  }
+}
+
+/// The gradients of the scores, [experts][rows] each, of the loss that the gate is trained with and of the one that the
+/// experts are; the same map unless they see the gate at different temperatures.
+package struct ScoreGradients {
+  package let gate: FeatureMap
+  package let experts: FeatureMap
+  /// T of softmax(score/T) of the gate's loss.
+  package let temperature: Float
+  /// B, the global number of rows.
+  package let batchRows: Int
+
+  package init(gate: FeatureMap, experts: FeatureMap, temperature: Float, batchRows: Int) {
+    self.gate = gate
+    self.experts = experts
+    self.temperature = temperature
+    self.batchRows = batchRows
+  }
+}
+
+/// Where a scorer's gradients go.
+package struct ScorerGradients {
+  /// [gradient features][rows]
+  package let message: FeatureMap
+  /// Like ``ShardRows/answers``; nil where the experts are frozen.
+  package let answers: FeatureMap?
+  /// [rows]: the row's loss, to which a gate with a loss of its own adds it or which it replaces.
+  package let losses: Floats
+
+  package init(message: FeatureMap, answers: FeatureMap?, losses: Floats) {
+    self.message = message
+    self.answers = answers
+    self.losses = losses
+  }
+}

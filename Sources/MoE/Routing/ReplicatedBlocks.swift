@@ -1,0 +1,168 @@
+package import Dist
+package import KernelInterface
+package import Networks
+internal import Numerics
+
+/// The blocks of a batch spread over all ranks, each of which works on those of its shard with a copy of the gate.
+///
+/// Sums of few numbers are gathered and taken on every rank. Gradients are summed where they are used: a rank receives
+/// its share of every node of the tree that it has not, updates its share of the parameters, and hands the new values
+/// to all others (a reduce-scatter and an all-gather, as in stage 1 of ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054).
+/// Adam's moments are up to date on their share's rank alone until ``gatherMoments(of:)``.
+package final class ReplicatedBlocks: BlockSums {
+  /// How sums over ranks are taken.
+  package enum Reduction: Sendable {
+    /// Along the tree of the blocks: the same bits for any number of ranks.
+    case tree
+    /// Every rank's own sum and the transport's all-reduce, as others do: what the tree is measured against.
+    case plain
+  }
+
+  private let communicator: any Communicator
+  private let reduction: Reduction
+  private var blocks = 0..<0
+  private var count = 0
+  private var received = ByteBuffer()
+
+  package init(_ communicator: any Communicator, reduction: Reduction = .tree) {
+    self.communicator = communicator
+    self.reduction = reduction
+  }
+
+  /// Every rank calls this with the same batch before its gate works on it.
+  package func begin(_ batch: BatchBlocks) {
+    blocks = batch.blocks(of: communicator.rank)
+    count = batch.count
+  }
+
+  package func nodes(ofBlocks blocks: Int) -> [BlockNode] {
+    precondition(blocks == self.blocks.count, "a rank works on the blocks of its shard")
+    if reduction == .plain {
+      let additions = (0..<blocks).map { $0 == 0 ? 0 : 1 }
+      return blocks == 0 ? [] : [BlockNode(blocks: self.blocks, here: 0..<blocks, additions: additions)]
+    }
+    return BlockNode.nodes(within: self.blocks, count: count)
+  }
+
+  package func combine(_ perBlock: [[Double]], length: Int) throws -> [Double] {
+    if reduction == .plain { return try plainSum(perBlock, length: length) }
+    return try communicator.reduceBlocks(perBlock, count: count, length: length)
+  }
+
+  private func plainSum(_ perBlock: [[Double]], length: Int) throws -> [Double] {
+    var sum = [Double](repeating: 0, count: length)
+    for vector in perBlock { for index in sum.indices { sum[index] += vector[index] } }
+    let all = try communicator.allGather(sum)
+    return sum.indices.map { index in
+      (0..<communicator.size).reduce(0) { $0 + all[$1 * length + index] }
+    }
+  }
+
+  // MARK: Gradients
+
+  package func total(_ nodes: [NodeSum], count floats: Int, into gradients: Floats) throws {
+    if reduction == .plain {
+      if let own = nodes.first, own.sum != gradients { gradients.update(from: own.sum, count: floats) }
+      if nodes.isEmpty { gradients.update(repeating: 0, count: floats) }
+      return try communicator.allReduceSum(UnsafeMutableBufferPointer(start: gradients, count: floats))
+    }
+    let shares = shares(floats)
+    let me = communicator.rank
+    let mine = shares[me]
+    let others = (0..<communicator.size).filter { $0 != me }
+    let theirs = others.map { rank in
+      BlockTree.nodes(
+        count: count, within: Dist.blocks(of: rank, count: count, ranks: communicator.size))
+    }
+    let arriving = theirs.reduce(0) { $0 + $1.count }
+    let buffer = received.reserve(arriving * mine.count * 4).assumingMemoryBound(to: Float.self)
+
+    var operations: [any PendingOperation] = []
+    var known: [Range<Int>: Floats] = [:]
+    var next = buffer
+    for (rank, nodes) in zip(others, theirs) {
+      for (tag, node) in nodes.enumerated() {
+        if !mine.isEmpty {
+          operations.append(
+            try communicator.receive(into: bytes(next, 0..<mine.count), from: rank, tag: tag))
+        }
+        known[node] = next
+        next += mine.count
+      }
+    }
+    for rank in others where !shares[rank].isEmpty {
+      for (tag, node) in nodes.enumerated() {
+        operations.append(
+          try communicator.send(
+            UnsafeRawBufferPointer(bytes(node.sum, shares[rank])), to: rank, tag: tag))
+      }
+    }
+    for node in nodes { known[node.node.blocks] = node.sum + mine.lowerBound }
+    for operation in operations { try operation.wait() }
+    sum(0..<count, known, into: gradients + mine.lowerBound, floats: mine.count)
+  }
+
+  /// Writes the sum of a node; inner nodes use the memory of their left half.
+  private func sum(_ node: Range<Int>, _ known: [Range<Int>: Floats], into result: Floats, floats: Int) {
+    func place(_ node: Range<Int>) -> Floats {
+      if let place = known[node] { return place }
+      let middle = BlockTree.middle(node)
+      let left = place(node.lowerBound..<middle)
+      kernels.add(left, place(middle..<node.upperBound), into: left, count: floats)
+      return left
+    }
+    if let whole = known[node] {
+      if whole != result { result.update(from: whole, count: floats) }
+      return
+    }
+    let middle = BlockTree.middle(node)
+    kernels.add(
+      place(node.lowerBound..<middle), place(middle..<node.upperBound), into: result, count: floats)
+  }
+
+  // MARK: Parameters
+
+  /// One step of Adam: every rank's share, then the new values to all.
+  package func update(_ parameters: Parameters, _ step: AdamStep) throws {
+    if reduction == .plain { return parameters.update(step) }
+    let shares = shares(parameters.trainedCount)
+    parameters.update(step, shares[communicator.rank])
+    try gather(parameters.values, of: parameters)
+  }
+
+  /// Makes Adam's moments complete on every rank.
+  package func gatherMoments(of parameters: Parameters) throws {
+    guard let training = parameters.training else { return }
+    try gather(training.first, of: parameters)
+    try gather(training.second, of: parameters)
+  }
+
+  /// Hands every rank's share of a buffer of the trained floats to all others.
+  package func gather(_ base: Floats, of parameters: Parameters) throws {
+    let shares = shares(parameters.trainedCount)
+    let me = communicator.rank
+    var operations: [any PendingOperation] = []
+    for rank in shares.indices where rank != me && !shares[rank].isEmpty {
+      operations.append(try communicator.receive(into: bytes(base, shares[rank]), from: rank, tag: 0))
+    }
+    if !shares[me].isEmpty {
+      for rank in shares.indices where rank != me {
+        operations.append(
+          try communicator.send(UnsafeRawBufferPointer(bytes(base, shares[me])), to: rank, tag: 0))
+      }
+    }
+    for operation in operations { try operation.wait() }
+  }
+
+  /// Whole vectors of a buffer, as evenly as they go.
+  private func shares(_ floats: Int) -> [Range<Int>] {
+    (0..<communicator.size).map { rank in
+      let vectors = Dist.blocks(of: rank, count: floats / laneCount, ranks: communicator.size)
+      return vectors.lowerBound * laneCount..<vectors.upperBound * laneCount
+    }
+  }
+
+  private func bytes(_ base: Floats, _ floats: Range<Int>) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base + floats.lowerBound, count: floats.count * 4)
+  }
+}

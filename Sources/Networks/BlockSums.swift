@@ -1,0 +1,58 @@
+package import KernelInterface
+internal import Numerics
+
+/// A node of the tree along which the blocks of a batch are summed, whose blocks are all worked on in one place.
+///
+/// The tree is that of `Dist.BlockTree`: it follows from the number of blocks alone, and so do the bits of its sums.
+package struct BlockNode: Equatable {
+  /// Numbered in the batch.
+  package let blocks: Range<Int>
+  /// The same numbered among those of the place.
+  package let here: Range<Int>
+  /// Per block, how often the two topmost sums on a stack are replaced by theirs once its own is on it.
+  package let additions: [Int]
+
+  package init(blocks: Range<Int>, here: Range<Int>, additions: [Int]) {
+    self.blocks = blocks
+    self.here = here
+    self.additions = additions
+  }
+}
+
+/// The sum of gradients over a node.
+package struct NodeSum {
+  package let node: BlockNode
+  package let sum: Floats
+
+  /// Sums vectors along the tree into that of the node's first block.
+  ///
+  /// - Parameter vectors: one per block of this place; used up.
+  package func add(_ vectors: [Floats], count: Int) {
+    var stack: [Floats] = []
+    for (block, additions) in zip(node.here, node.additions) {
+      stack.append(vectors[block])
+      for _ in 0..<additions {
+        let right = stack.removeLast()
+        kernels.add(right, to: stack[stack.count - 1], count: count)
+      }
+    }
+  }
+}
+
+/// How what the blocks of a batch add up to is summed over the whole batch, wherever its blocks are worked on.
+package protocol BlockSums: AnyObject {
+  /// The nodes that the blocks of this place make up, as few as the tree allows, ascending.
+  ///
+  /// - Parameter blocks: how many are worked on here.
+  func nodes(ofBlocks blocks: Int) -> [BlockNode]
+
+  /// The sum of vectors of `length` that this place's blocks counted, over the whole batch, the same everywhere.
+  func combine(_ perBlock: [[Double]], length: Int) throws -> [Double]
+
+  /// Writes the sum of gradients over the whole batch, of the parameters that this place updates.
+  ///
+  /// - Parameters:
+  ///   - nodes: the sums of this place's nodes; the first may lie in `gradients` itself.
+  ///   - count: floats of a vector.
+  func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) throws
+}

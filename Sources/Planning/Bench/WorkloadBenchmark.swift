@@ -1,0 +1,123 @@
+package import DataSets
+package import Dist
+internal import KernelInterface
+package import MoE
+internal import Networks
+internal import Numerics
+package import Records
+package import Training
+
+/// Steps of the exchange and the experts, without gate and loss, under forced routings with one expert per row.
+package struct WorkloadBenchmark {
+  private let communicator: any Communicator
+  private let session: ModelSession
+  private let clock: PhaseClock
+  private let data: DataSet
+  private let rows: Int
+
+  /// What was measured of a workload.
+  package struct Row: Equatable {
+    package let workload: Workload
+    /// Seconds of a step on the slowest rank.
+    package let step: Quantiles
+    /// Seconds per phase on the slowest rank, medians, in the order of ``phases``.
+    package let phases: [Double]
+    /// The fullest rank's (row, expert) pairs over the mean of all ranks.
+    package let imbalance: Double
+  }
+
+  package static let phases: [Phase] = [
+    .plan, .dispatch, .experts, .combine, .returning, .expertBackward, .waiting,
+  ]
+
+  /// - Parameter configuration: the model; its experts are spread over the ranks in blocks.
+  package init(_ configuration: Configuration, size: DataSetSize, communicator: any Communicator) throws {
+    var forced = configuration
+    forced.gate = .softmax
+    forced.distillFrom = nil
+    forced.initFrom = nil
+    forced.freeze = .none
+    forced.combine = .topK
+    forced.topK = 1
+    forced.topKWeights = .full
+    forced.placement = "block"
+    forced.payload = .uint8
+    forced.similarity = 0
+    forced.dissimilarity = 0
+    forced.importance = 0
+    self.communicator = communicator
+    rows = forced.batchSize
+    data = randomImages(size, samples: rows, augmentation: nil)
+    clock = PhaseClock(communicator) { _, _ in }
+    session = try ModelSession(
+      forced, data: data, communicator: communicator, training: true, clock: clock)
+    session.parts.initialise(seed: 0)
+  }
+
+  package var placement: ExpertPlacement { session.parts.placement }
+
+  /// Runs a workload; collective.
+  package func measure(_ workload: Workload, warmUp: Int, steps: Int) throws -> Row {
+    let exchange = Exchange(
+      communicator, placement: placement, answerFeatures: session.trainingRule.mixture.layout.width)
+    var times: [[Double]] = []
+    for step in 0..<warmUp + steps {
+      let measured = try run(workload, step, exchange)
+      if step >= warmUp { times.append(measured) }
+    }
+    let worst = try ExchangeBenchmark(communicator).worst(times.flatMap { $0 })
+    let columns = WorkloadBenchmark.phases.count + 1
+    func column(_ index: Int) -> [Double] {
+      stride(from: index, to: worst.count, by: columns).map { worst[$0] }
+    }
+    var pairs = [Int](repeating: 0, count: placement.ranks)
+    for row in 0..<rows {
+      pairs[placement.owners[workload.expert(row: row, step: 0, placement: placement)]] += 1
+    }
+    return Row(
+      workload: workload, step: Quantiles(column(columns - 1)),
+      phases: WorkloadBenchmark.phases.indices.map { Quantiles(column($0)).median },
+      imbalance: Double((pairs.max() ?? 0) * pairs.count) / Double(rows))
+  }
+
+  /// One step; seconds per phase and of the whole.
+  private func run(_ workload: Workload, _ step: Int, _ exchange: Exchange) throws -> [Double] {
+    let shard = workload.shard(of: communicator.rank, ranks: communicator.size, rows: rows)
+    let table = forcedTable(rows: shard.count, experts: placement.experts, slots: 1) { row, _ in
+      workload.expert(row: shard.lowerBound + row, step: step, placement: placement)
+    }
+    let width = session.trainingRule.mixture.layout.width
+    let workspace = Workspace(
+      capacity: Workspace.bytes(floats: FeatureMap.count(features: width, rows: shard.count)) + 64)
+    let slots = workspace.map(features: width, rows: shard.count)
+    let images = ImageView(data.train)
+    let pixels = images.pixels
+    let source = images.source.images.base
+    let before = clock.seconds
+    try communicator.barrier()
+    let begin = PhaseClock.now()
+    let plan = try clock.measure(.plan) { RoutingPlan(table, placement: placement) }
+    let arrival = try clock.measure(.plan) { try exchange.announce(plan) }
+    let arrived = try clock.measure(.dispatch) {
+      try exchange.dispatch(plan, to: arrival, rowBytes: pixels) { row, place in
+        place.copyMemory(from: source + (shard.lowerBound + row) * pixels, byteCount: pixels)
+      }
+    }
+    let bank = session.bank
+    let answers = try clock.measure(.experts) {
+      _ = bank.take(arrived, arrival, images: images)
+      return try bank.forward(arrived, arrival, images: images, mode: .training, hidden: false)
+    }
+    try clock.meet()
+    try clock.measure(.combine) { try exchange.combine(answers, from: arrival, plan, into: slots) }
+    let gradients = bank.gradientMaps(answers)
+    try clock.meet()
+    try clock.measure(.returning) {
+      try exchange.returnGradients(slots, plan, to: arrival, into: gradients)
+    }
+    try clock.measure(.expertBackward) { try bank.backward(gradients, answers: answers) }
+    try clock.meet()
+    let duration = PhaseClock.now() - begin
+    return WorkloadBenchmark.phases.map { clock.seconds[$0.index] - before[$0.index] } + [duration]
+  }
+}

@@ -1,0 +1,127 @@
+public import Files
+
+/// A safetensors file, open for reading: a checkpoint of ours, or weights that another program wrote.
+///
+/// Opening reads and checks the header alone. Tensors are read when asked for, straight into their place, and compared
+/// with their checksums if the file has any. Reading is thread-safe.
+public final class CheckpointFile: Sendable {
+  public let path: String
+  /// The texts that the writer added, without the checksums.
+  public let metadata: [String: String]
+  /// Every tensor's name, type and shape, in the order of the data (which is by name in our own files).
+  public let tensors: [SafetensorsTensor]
+  /// The SHA-256 that names the whole content, in hexadecimal; nil for a file without checksums.
+  public let contentChecksum: String?
+
+  private let file: CheckedFile
+  private let dataOffset: Int
+  private let indexOfName: [String: Int]
+  private let checksums: [String]?
+
+  /// Opens a file and checks its header.
+  ///
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - followingLinks: Whether the file itself may be a symbolic link, as in caches of downloaded models. Files that
+  ///     are found by listing a run directory must not be links.
+  /// - Throws: ``Failure``: not found (66), malformed or damaged (65), not readable (74).
+  public init(path: String, followingLinks: Bool = true) throws(Failure) {
+    for suffix in [".pt", ".pth", ".pkl", ".bin", ".ckpt", ".npz"] where path.hasSuffix(suffix) {
+      throw Failure(
+        .badData,
+        "\(path): expected a safetensors file, found the name of a pickle or archive (\(suffix)), which may run code when read; convert it with safetensors.torch.save_file"
+      )
+    }
+    file = try CheckedFile.reading(path, followingLinks: followingLinks)
+    let size = try file.size()
+    let prefix = try file.bytes(at: 0, count: min(8, size))
+    let length = try SafetensorsHeader.textLength(prefix: prefix, fileSize: size, file: path)
+    let text = try file.bytes(at: 8, count: length)
+    let header = try SafetensorsHeader(parsing: text, fileSize: size, file: path)
+
+    checksums = try CheckpointChecksums.verify(header, file: path)
+    contentChecksum = header.metadata[CheckpointChecksums.headerKey]
+    metadata = header.metadata.filter { !CheckpointChecksums.isChecksum(key: $0.key) }
+    tensors = header.tensors
+    dataOffset = header.dataOffset
+    indexOfName = Dictionary(uniqueKeysWithValues: header.tensors.enumerated().map { ($1.name, $0) })
+    self.path = path
+  }
+
+  /// A tensor's type and shape; nil when the file lacks it.
+  public func tensor(named name: String) -> SafetensorsTensor? { indexOfName[name].map { tensors[$0] } }
+
+  /// Reads a float32 tensor into its place and compares it with its checksum.
+  ///
+  /// - Parameters:
+  ///   - name: The full name, e.g. `experts.3.fc1.weight`.
+  ///   - destination: Room for the product of `shape`; its content is undefined after an error.
+  ///   - shape: What the network expects.
+  /// - Throws: ``Failure``: no such tensor, another shape or type, damaged data (65), not readable (74).
+  public func read(_ name: String, into destination: UnsafeMutablePointer<Float>, shape: [Int])
+    throws(Failure)
+  {
+    guard let index = indexOfName[name] else {
+      throw Failure(.badData, "\(path): tensor \(quoted(name)): expected F32 \(shape), found no such tensor")
+    }
+    let tensor = tensors[index]
+    guard tensor.type == .float32, tensor.shape == shape else {
+      throw Failure(
+        .badData,
+        "\(path): tensor '\(name)': expected F32 \(shape), found \(tensor.type.rawValue) \(tensor.shape)")
+    }
+    let bytes = UnsafeMutableRawBufferPointer(start: destination, count: tensor.range.count)
+    let checksum = SHA256()
+    for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+      let piece = bytes[begin..<min(begin + Self.pieceBytes, bytes.count)]
+      try file.read(into: .init(rebasing: piece), at: dataOffset + tensor.range.lowerBound + begin)
+      if checksums != nil { checksum.update(.init(rebasing: piece)) }
+    }
+    try verify(checksum.finish(), of: index)
+  }
+
+  /// Reads a float32 tensor, see ``read(_:into:shape:)``.
+  public func read(_ name: String, shape: [Int]) throws(Failure) -> [Float] {
+    // The shape is compared before anything as large as it says is allocated.
+    guard let tensor = tensor(named: name), tensor.shape == shape, tensor.type == .float32 else {
+      var nothing: Float = 0
+      try read(name, into: &nothing, shape: shape)
+      return []
+    }
+    var values = [Float](repeating: 0, count: tensor.range.count / MemoryLayout<Float>.stride)
+    try values.withUnsafeMutableBufferPointer { (buffer) throws(Failure) in
+      if let start = buffer.baseAddress { try read(name, into: start, shape: shape) }
+    }
+    return values
+  }
+
+  /// Reads every byte and compares every tensor with its checksum; a file without checksums needs to be readable only.
+  public func verifyAll() throws(Failure) {
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 64)
+    defer { room.deallocate() }
+    let checksum = SHA256()
+    for (index, tensor) in tensors.enumerated() {
+      for begin in stride(from: tensor.range.lowerBound, to: tensor.range.upperBound, by: Self.pieceBytes) {
+        let piece = UnsafeMutableRawBufferPointer(
+          rebasing: room[..<min(Self.pieceBytes, tensor.range.upperBound - begin)])
+        try file.read(into: piece, at: dataOffset + begin)
+        checksum.update(UnsafeRawBufferPointer(piece))
+      }
+      try verify(checksum.finish(), of: index)
+    }
+  }
+
+  private func verify(_ digest: [UInt8], of index: Int) throws(Failure) {
+    guard let expected = checksums?[index] else { return }
+    let found = SHA256.hexadecimal(digest)
+    guard found == expected else {
+      throw Failure(
+        .badData,
+        "\(path): tensor '\(tensors[index].name)': expected SHA-256 \(quoted(expected)), found '\(found)'; \(CheckpointChecksums.advice)"
+      )
+    }
+  }
+
+  /// Large enough to keep system calls rare, small enough that the checksum reads from the cache.
+  static let pieceBytes = 1 << 20
+}

@@ -1,0 +1,102 @@
+public import Files
+
+/// One line of `metrics.jsonl`: a model's figures on one split, or at one step.
+public struct MetricsRecord: Equatable, Sendable {
+  /// Completed epochs; on step lines the epoch under way, from 1.
+  public var epoch: Int
+  /// Steps done since the start of the run.
+  public var step: Int
+  /// `train`, `validation`, `test`, or `step`.
+  public var split: String
+  public var loss: Double?
+  public var crossEntropy: Double?
+  /// Nil without the regulariser.
+  public var importanceLoss: Double?
+  /// Nil without the regulariser.
+  public var similarityLoss: Double?
+  public var error: Double?
+  public var topFiveError: Double?
+  public var mutualInformation: Double?
+  public var mutualInformationTrue: Double?
+  public var sampleEntropy: Double?
+  public var usageEntropy: Double?
+  public var taskEntropy: Double?
+  public var expertShare: [Double]?
+  public var deadExperts: Int?
+  public var seconds: Double?
+  /// Training steps only.
+  public var samplesPerSecond: Double?
+  /// FLOPs that the experts did for this line.
+  public var expertFlops: Int?
+  /// FLOPs that all experts on all rows would have been.
+  public var denseFlops: Int?
+  /// Bytes that samples took to reach the experts of other ranks.
+  public var bytesDispatched: Int?
+
+  public init(epoch: Int, step: Int, split: String) {
+    self.epoch = epoch
+    self.step = step
+    self.split = split
+  }
+
+  /// The figures of a split.
+  public init(epoch: Int, step: Int, split: String, metrics: Metrics) {
+    self.init(epoch: epoch, step: step, split: split)
+    loss = metrics.loss
+    crossEntropy = metrics.crossEntropy
+    importanceLoss = metrics.importanceLoss
+    similarityLoss = metrics.similarityLoss
+    error = metrics.error
+    topFiveError = metrics.topFiveError
+    mutualInformation = metrics.mutualInformation
+    mutualInformationTrue = metrics.mutualInformationTrue
+    sampleEntropy = metrics.sampleEntropy
+    usageEntropy = metrics.usageEntropy
+    taskEntropy = metrics.taskEntropy
+    expertShare = metrics.expertShare
+    deadExperts = metrics.deadExperts
+  }
+
+  /// Every key of the line; what is not known, and what is no number, is null.
+  public var json: JSONValue {
+    [
+      "epoch": .integer(epoch),
+      "step": .integer(step),
+      "split": .string(split),
+      "loss": JSONValue(loss),
+      "cross_entropy": JSONValue(crossEntropy),
+      "importance_loss": JSONValue(importanceLoss),
+      "similarity_loss": JSONValue(similarityLoss),
+      "error": JSONValue(error),
+      "top5_error": JSONValue(topFiveError),
+      "mutual_information": JSONValue(mutualInformation),
+      "mutual_information_true": JSONValue(mutualInformationTrue),
+      "sample_entropy": JSONValue(sampleEntropy),
+      "usage_entropy": JSONValue(usageEntropy),
+      "task_entropy": JSONValue(taskEntropy),
+      "expert_share": expertShare.map { .array($0.map { JSONValue($0) }) } ?? .null,
+      "dead_experts": JSONValue(deadExperts),
+      "seconds": JSONValue(seconds),
+      "samples_per_second": JSONValue(samplesPerSecond),
+      "expert_flops": JSONValue(expertFlops),
+      "dense_flops": JSONValue(denseFlops),
+      "bytes_dispatched": JSONValue(bytesDispatched),
+    ]
+  }
+
+  /// The line, with its newline.
+  public var line: String { json.text() + "\n" }
+}
+
+extension Metrics {
+  /// The figures without the tables, under the keys of `metrics.jsonl`.
+  public var json: JSONValue {
+    let record = MetricsRecord(epoch: 0, step: 0, split: "", metrics: self)
+    let about: Set = [
+      "loss", "cross_entropy", "error", "top5_error", "mutual_information", "mutual_information_true",
+      "sample_entropy", "usage_entropy", "task_entropy", "expert_share", "dead_experts",
+    ]
+    guard case .object(let members) = record.json else { return .null }
+    return .object(members.filter { about.contains($0.key) } + [.init(key: "rows", value: .integer(rows))])
+  }
+}

@@ -1,0 +1,199 @@
+public import Files
+internal import Glibc
+
+/// The directory that a run is kept in; made and written by rank 0 alone, except for `errors/`.
+///
+/// A run directory belongs to one process at a time: it is locked from ``create(_:)`` or ``reopen(_:)`` until the
+/// object goes or the process ends.
+public final class RunDirectory {
+  public let path: String
+  /// Holds the lock on `lock`.
+  private let lock: Int32
+
+  private init(path: String, lock: Int32) {
+    self.path = path
+    self.lock = lock
+  }
+
+  deinit { close(lock) }
+
+  // MARK: - Making and finding
+
+  /// Makes a new directory, and those above it.
+  ///
+  /// - Throws: ``Failure`` with the exit code for what cannot be made, also where it exists already: a run is never
+  ///   overwritten.
+  public static func create(_ path: String) throws(Failure) -> RunDirectory {
+    if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+      try SafeFile.makeDirectories(String(path[..<slash]))
+    }
+    guard mkdir(path, 0o755) == 0 else {
+      if errno == EEXIST {
+        throw Failure(
+          .cannotCreate,
+          "run directory \(path) exists already; continue it with --resume auto or choose another with --run-dir"
+        )
+      }
+      throw Failure(
+        .cannotCreate,
+        "cannot make run directory \(path): \(SafeFile.errorText()); choose another with --run-dir")
+    }
+    return try reopen(path)
+  }
+
+  /// Takes hold of an existing directory, to continue its run.
+  ///
+  /// - Throws: ``Failure`` where another process holds it, or where it is none.
+  public static func reopen(_ path: String) throws(Failure) -> RunDirectory {
+    let lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard lock >= 0 else {
+      throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
+    }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      let isTaken = errno == EWOULDBLOCK
+      let reason =
+        isTaken ? "another process is writing this run; wait for it or end it" : SafeFile.errorText()
+      close(lock)
+      throw Failure(.cannotCreate, "cannot use run directory \(path): \(reason)")
+    }
+    let directory = RunDirectory(path: path, lock: lock)
+    // A killed process may have left a checkpoint half written.
+    try CheckpointDirectory(path).removeUnfinished()
+    return directory
+  }
+
+  /// Removes the directory where nothing was written to it yet: a run that could not begin leaves no trace.
+  public func discardIfEmpty() {
+    unlink(file("lock"))
+    rmdir(path)
+  }
+
+  /// Whether something is at a path.
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// Whether a process writes the run. Where that cannot be known, one is taken to.
+  package static func isHeld(_ path: String) -> Bool {
+    let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
+    guard lock >= 0 else { return errno != ENOENT }
+    defer { close(lock) }
+    return flock(lock, LOCK_SH | LOCK_NB) != 0
+  }
+
+  /// What is to be said of a run whose process ended without a word; nil where it did not.
+  ///
+  /// - Throws: ``Failure`` for a `status.json` that cannot be read.
+  public static func interruption(of path: String) throws(Failure) -> String? {
+    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20),
+      let status = try? JSONValue(parsing: bytes), status["state"]?.stringValue == RunState.running.rawValue,
+      !isHeld(path)
+    else { return nil }
+    return "NOTE: \(path) was interrupted: its process was killed, or its host failed"
+  }
+
+  /// The first free name of the form `runs/<dataset>-<gate>-<date>-<n>`, n from 1.
+  ///
+  /// - Parameter date: year, month and day, e.g. `2024-05-17`.
+  public static func freePath(in parent: String = "runs", dataset: String, gate: String, date: String)
+    -> String
+  {
+    var number = 1
+    while exists("\(parent)/\(dataset)-\(gate)-\(date)-\(number)") { number += 1 }
+    return "\(parent)/\(dataset)-\(gate)-\(date)-\(number)"
+  }
+
+  // MARK: - The files
+
+  /// The path of a file in this directory.
+  public func file(_ name: String) -> String { path + "/" + name }
+
+  /// Adds lines to `metrics.jsonl`.
+  public func append(_ records: [MetricsRecord]) throws(Failure) {
+    try SafeFile.append(file("metrics.jsonl"), records.map(\.line).joined())
+  }
+
+  /// Removes from `metrics.jsonl` what came after a step, so that a resumed run's file equals an uninterrupted one's.
+  ///
+  /// Lines of the step itself stay, except the `test` line, which belongs to the end of a run alone. A last line
+  /// without its end, as a killed process leaves it, goes too.
+  public func truncateMetrics(toStep step: Int) throws(Failure) {
+    let name = file("metrics.jsonl")
+    guard let bytes = try SafeFile.read(name, limit: 1 << 30) else { return }
+    var kept = ""
+    var number = 0
+    for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+      number += 1
+      guard let json = try? JSONValue(parsing: Array(line)), let done = json["step"]?.integerValue else {
+        throw Failure(.badData, "\(name):\(number): no metrics line; remove it to resume")
+      }
+      if done > step || json["split"]?.stringValue == "test" { continue }
+      kept += String(decoding: line, as: UTF8.self) + "\n"
+    }
+    try SafeFile.replace(name, kept)
+  }
+
+  /// Writes `expert_class.csv` and `expert_class_soft.csv`, replacing the last evaluation's; nothing without a gate.
+  public func write(expertClassOf metrics: Metrics) throws(Failure) {
+    if let table = metrics.hardTable {
+      try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(table))
+    }
+    if let table = metrics.softTable {
+      try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(table))
+    }
+  }
+
+  /// Replaces `status.json`.
+  public func write(status: RunStatus) throws(Failure) {
+    try SafeFile.replace(file("status.json"), status.json.text(pretty: true) + "\n")
+  }
+
+  /// Writes `summary.json`.
+  public func write(summary: RunSummary) throws(Failure) {
+    try SafeFile.replace(file("summary.json"), summary.json.text(pretty: true) + "\n")
+  }
+
+  /// Adds to the list in `run.json` what this process is: one entry per start and resume.
+  public func append(session: RunSession) throws(Failure) {
+    let name = file("run.json")
+    var sessions: [JSONValue] = []
+    if let bytes = try SafeFile.read(name, limit: 1 << 26) {
+      guard let json = try? JSONValue(parsing: bytes), case .array(let earlier) = json else {
+        throw Failure(.badData, "\(name) is no JSON list of sessions; remove it to resume")
+      }
+      sessions = earlier
+    }
+    sessions.append(session.json)
+    try SafeFile.replace(name, JSONValue.array(sessions).text(pretty: true) + "\n")
+  }
+
+  // MARK: - By any rank
+
+  /// Writes `errors/rank-NNN.json`, by the rank that failed. A failure to write it is not reported: the error itself
+  /// is on its way to standard error.
+  public static func writeError(in path: String, rank: Int, host: String, code: Int32, message: String) {
+    guard exists(path) else { return }
+    mkdir(path + "/errors", 0o755)
+    let digits = String(rank)
+    let name = String(repeating: "0", count: max(0, 3 - digits.count)) + digits
+    let error: JSONValue = [
+      "rank": .integer(rank), "host": .string(host), "exit_code": .integer(Int(code)),
+      "message": .string(message),
+    ]
+    try? SafeFile.replace(path + "/errors/rank-\(name).json", error.text(pretty: true) + "\n")
+  }
+
+  /// Writes `status.json` for a run that ends by an error, by the rank that failed.
+  public static func writeFailure(in path: String, state: RunState, reason: String) {
+    guard exists(path) else { return }
+    let name = path + "/status.json"
+    var status: [JSONValue.Member] = []
+    if let bytes = try? SafeFile.read(name, limit: 1 << 20),
+      case .object(let members)? = try? JSONValue(parsing: bytes)
+    {
+      status = members.filter { $0.key != "state" && $0.key != "reason" }
+    }
+    status += [
+      .init(key: "state", value: .string(state.rawValue)), .init(key: "reason", value: .string(reason)),
+    ]
+    try? SafeFile.replace(name, JSONValue.object(status).text(pretty: true) + "\n")
+  }
+}

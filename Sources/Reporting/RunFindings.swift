@@ -1,0 +1,134 @@
+internal import Glibc
+internal import MoE
+internal import Records
+
+/// What a run's figures say, in sentences that follow from the numbers alone.
+struct RunFindings {
+  let run: RunRecord
+
+  /// One sentence each, the most important first.
+  var sentences: [String] {
+    [standing, quality, oracle, use, information, decision, classes, computation].compactMap { $0 }
+  }
+
+  /// How far the run came.
+  private var standing: String {
+    let epochs = run.status?.epoch ?? run.lines.last?.epoch ?? 0
+    let steps = run.status?.step ?? run.lines.last?.step ?? 0
+    let far = "\(Self.count(epochs, "epoch")) and \(Self.count(steps, "step"))"
+    var reason = ""
+    if let words = run.status?.reason { reason = ": \(words)" }
+    switch run.status?.state {
+    case .finished: return "Finished after \(far)."
+    case .running: return "Running, after \(far)."
+    case .interrupted:
+      return "Interrupted: its process was killed, or its host failed. The last that it wrote is of \(far)."
+    case .stopped: return "Stopped after \(far)\(reason)."
+    case .failed: return "Failed after \(far)\(reason)."
+    case .diverged: return "Diverged after \(far)\(reason)."
+    case .stalled: return "Stalled after \(far)\(reason)."
+    case nil: return "No status was written; \(far) are recorded."
+    }
+  }
+
+  static func count(_ number: Int, _ noun: String) -> String {
+    "\(countText(number)) \(noun)\(number == 1 ? "" : "s")"
+  }
+
+  private var quality: String? {
+    guard let final = run.final else { return "There are no metrics yet: no epoch was completed." }
+    guard let error = final.error else { return nil }
+    var text = "\(Self.capital(final.split)) error \(fixed(error, 4))"
+    if let five = final.topFiveError { text += ", top-5 error \(fixed(five, 4))" }
+    if let entropy = final.crossEntropy { text += ", cross-entropy \(fixed(entropy, 4)) nats" }
+    let losses = run.lines("validation").compactMap { line in line.loss.map { (line.epoch, $0) } }
+    if let best = losses.min(by: { ($0.1, $0.0) < ($1.1, $1.0) }), let last = losses.last, best.0 != last.0 {
+      text +=
+        "; the validation loss was lowest after epoch \(best.0) (\(fixed(best.1, 4)), at the end \(fixed(last.1, 4)))"
+    }
+    return text + "."
+  }
+
+  static func capital(_ word: String) -> String { word.prefix(1).uppercased() + word.dropFirst() }
+
+  private var use: String? {
+    guard let shares = run.shares, shares.count > 1 else { return nil }
+    let never = shares.indices.filter { shares[$0] == 0 }
+    let dead = shares.indices.filter { shares[$0] > 0 && shares[$0] < 0.01 }
+    var parts: [String] = []
+    if !never.isEmpty {
+      parts.append("\(Self.experts(never)) \(never.count == 1 ? "is" : "are") never chosen.")
+    }
+    if !dead.isEmpty {
+      parts.append(
+        "\(Self.experts(dead)) \(dead.count == 1 ? "is" : "are") chosen for less than 1 % of the samples.")
+    }
+    let most = shares.indices.max { (shares[$0], -$0) < (shares[$1], -$1) } ?? 0
+    let least = shares.indices.min { (shares[$0], $0) < (shares[$1], $1) } ?? 0
+    if parts.isEmpty {
+      parts.append(
+        "Every expert is used: from \(percentText(shares[least])) of the samples (expert \(least)) to \(percentText(shares[most])) (expert \(most))."
+      )
+    } else {
+      parts.append("Expert \(most) is chosen most, for \(percentText(shares[most])).")
+    }
+    if let usage = run.final?.usageEntropy {
+      parts.append(
+        "Usage entropy \(fixed(usage, 2)) of at most \(fixed(log2(Double(shares.count)), 2)) bits.")
+    }
+    return parts.joined(separator: " ")
+  }
+
+  /// `Expert 3`, `Experts 1, 2 and 4`; long lists end early.
+  static func experts(_ numbers: [Int]) -> String {
+    if numbers.count == 1 { return "Expert \(numbers[0])" }
+    if numbers.count > 12 { return "\(numbers.count) experts" }
+    return "Experts " + numbers.dropLast().map(String.init).joined(separator: ", ")
+      + " and \(numbers[numbers.count - 1])"
+  }
+
+  private var information: String? {
+    guard let information = run.final?.mutualInformation else { return nil }
+    let bound = RunFigures(run: run).informationBound.map { " of at most \(fixed($0, 2))" } ?? ""
+    var text = "I(E;Y) \(fixed(information, 2))\(bound) bits between chosen expert and that expert's class"
+    if let withTrue = run.final?.mutualInformationTrue {
+      text += ", \(fixed(withTrue, 2)) with the true class"
+    }
+    return text + "."
+  }
+
+  private var oracle: String? {
+    guard let kind = run.setting("gate").flatMap(GateKind.init), kind.design.isOracle else { return nil }
+    return "These are the figures of an oracle: the gate chooses experts by the labels."
+  }
+
+  private var decision: String? {
+    guard let entropy = run.final?.sampleEntropy, entropy >= 0, entropy < 64 else { return nil }
+    return
+      "Sample entropy \(fixed(entropy, 3)) bits: the gate spreads a sample over about \(fixed(exp2(entropy), 2)) experts."
+  }
+
+  private var classes: String? {
+    guard let maps = ExpertClassMaps(run) else { return nil }
+    let with = maps.samples.indices.filter { maps.samples[$0] > 0 }
+    guard !with.isEmpty else { return nil }
+    let owners = maps.dominating
+    let pure = with.filter { column in
+      owners[column].map { Double(maps.hard[$0][column]) >= 0.9 * Double(maps.samples[column]) } ?? false
+    }
+    let noun = with.count == 1 ? "class" : "classes"
+    return
+      "\(pure.count) of \(with.count) \(noun) \(pure.count == 1 ? "goes" : "go") to one expert with at least 90 % of the samples."
+  }
+
+  private var computation: String? {
+    guard let account = run.summary?.account, account.rows > 0 else { return nil }
+    if account.experts.count == 1 { return nil }
+    if account.isDense {
+      let advice = run.setting("gate") == "attentive" ? " Keys need every expert; distill to save them." : ""
+      return "Every expert ran on every row in training: nothing was saved.\(advice)"
+    }
+    return
+      "In training the experts did \(percentText(account.expertShare)) of the FLOPs of dense experts; with the gate \(percentText(account.wholeShare))."
+  }
+}

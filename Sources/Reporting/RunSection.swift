@@ -1,0 +1,142 @@
+internal import Glibc
+internal import Records
+
+/// What a report says about one run.
+struct RunSection {
+  let run: RunRecord
+  /// From 1; makes the names of its figures unique in a page.
+  let number: Int
+
+  var id: String { "r\(number)" }
+
+  var html: String {
+    let figures = RunFigures(run: run)
+    var text = tiles
+    text += "<ul class=\"findings\">\n"
+    for sentence in RunFindings(run: run).sentences {
+      text += Markup.element("li", [:], Markup.escaped(sentence)) + "\n"
+    }
+    text += "</ul>\n"
+    if let maps = ExpertClassMaps(run) {
+      text += section("Which expert takes which classes", tableNote)
+      text += ReportPage.grid(maps.figures, id: id) + experts(maps)
+    }
+    let gate = [figures.usage, figures.mutualInformation, figures.entropy, figures.stepUsage].compactMap {
+      $0
+    }
+    if !gate.isEmpty { text += section("How the gate divides the work") + ReportPage.grid(gate, id: id) }
+    let learning = [figures.loss, figures.error].compactMap { $0 }
+    if !learning.isEmpty { text += section("Learning") + ReportPage.grid(learning, id: id) + splits }
+    text += work(figures) + time(figures) + repetition
+    return text
+  }
+
+  /// Every figure of the run, for files.
+  static func figures(of run: RunRecord) -> [Figure] {
+    let figures = RunFigures(run: run)
+    return (ExpertClassMaps(run)?.figures ?? [])
+      + [
+        figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy, figures.loss,
+        figures.error,
+        figures.computation, figures.flops, figures.time,
+      ].compactMap { $0 }
+  }
+
+  func section(_ title: String, _ note: String = "") -> String {
+    Markup.element("h3", [:], Markup.escaped(title)) + "\n"
+      + (note.isEmpty ? "" : Markup.element("p", ["class": "lead"], Markup.escaped(note)) + "\n")
+  }
+
+  // MARK: - At the top
+
+  private var tiles: String {
+    guard let final = run.final else { return "" }
+    var text = "<ul class=\"tiles\">\n"
+    func tile(_ name: String, _ value: String, _ of: String, isWarned: Bool = false) {
+      text += "<li\(isWarned ? " class=\"warned\"" : "")>"
+      for (kind, words) in [("name", name), ("value", value), ("of", of)] {
+        text += Markup.element("span", ["class": kind], Markup.escaped(words))
+      }
+      text += "</li>\n"
+    }
+    if let error = final.error { tile("\(final.split) error", fixed(error, 4), "share of samples") }
+    if let value = final.mutualInformation {
+      let bound = RunFigures(run: run).informationBound.map { "of at most \(fixed($0, 2)) bits" } ?? "bits"
+      tile("I(E;Y)", fixed(value, 2), bound)
+    }
+    let experts = run.experts
+    if let value = final.usageEntropy, experts > 0 {
+      tile("usage entropy H_u", fixed(value, 2), "of at most \(fixed(log2(Double(experts)), 2)) bits")
+    }
+    if let value = final.sampleEntropy { tile("sample entropy H_s", fixed(value, 3), "bits") }
+    if let dead = final.deadExperts {
+      tile("dead experts", String(dead), "of \(experts)", isWarned: dead > 0)
+    }
+    return text + "</ul>\n"
+  }
+
+  // MARK: - Tables
+
+  private var tableNote: String {
+    guard let line = run.evaluation else { return "" }
+    let samples = run.hardTable.map { $0.joined().reduce(0, +) } ?? 0
+    return "From the \(line.split) set, \(countText(samples)) samples, after epoch \(line.epoch)."
+  }
+
+  private func experts(_ maps: ExpertClassMaps) -> String {
+    var table = HTMLTable(
+      caption: "Every expert, and the classes of which it takes more samples than any other",
+      heading: ["expert", "rank", "samples", "share", "mean p", "classes, with the share that it takes"])
+    table.wordColumns = [0, 5]
+    let names = run.classNames
+    let shares = run.shares ?? []
+    let softSum = max(maps.soft.map { $0.joined().reduce(0, +) } ?? 0, 1e-12)
+    let order = maps.order
+    let warnings = RunFigures.warnings(shares)
+    for expert in ExpertClassMaps.shownExperts(shares, columns: maps.samples.count) {
+      let own = order.filter { maps.dominating[$0] == expert }
+      let words = own.map { "\(names[$0]) \(fixed(100 * maps.dominatingShare($0), 0)) %" }
+      let isDead = warnings[expert].map { " (\($0))" } ?? ""
+      table.rows.append([
+        "expert \(expert)\(isDead)", rank(of: expert), countText(maps.hard[expert].reduce(0, +)),
+        percentText(shares.indices.contains(expert) ? shares[expert] : 0),
+        maps.soft.map { fixed($0[expert].reduce(0, +) / softSum, 4) } ?? "–",
+        words.isEmpty ? "none" : words.joined(separator: ", "),
+      ])
+    }
+    return table.html
+  }
+
+  private func rank(of expert: Int) -> String {
+    guard let placement = run.sessions.last?.placement, placement.indices.contains(expert) else { return "–" }
+    return String(placement[expert])
+  }
+
+  private var splits: String {
+    var table = HTMLTable(
+      caption: "The newest figures of every split; losses in nats, entropies and information in bits",
+      heading: [
+        "split", "epoch", "error", "top-5 error", "loss", "cross-entropy", "importance", "similarity",
+        "I(E;Y)",
+        "I, true class", "H_s", "H_u", "per class", "samples/s",
+      ])
+    func figure(_ value: Double?, _ digits: Int) -> String { value.map { fixed($0, digits) } ?? "–" }
+    for split in ["train", "validation", "test"] {
+      guard let line = run.lines(split).last else { continue }
+      table.rows.append([
+        split, String(line.epoch), figure(line.error, 4), figure(line.topFiveError, 4), figure(line.loss, 4),
+        figure(line.crossEntropy, 4), figure(line.importanceLoss, 4), figure(line.similarityLoss, 4),
+        figure(line.mutualInformation, 3), figure(line.mutualInformationTrue, 3),
+        figure(line.sampleEntropy, 3), figure(line.usageEntropy, 3), figure(line.taskEntropy, 3),
+        line.samplesPerSecond.map { countText(Int(min(max($0, 0), 1e15))) } ?? "–",
+      ])
+    }
+    // A column without a figure says nothing.
+    let used = table.heading.indices.filter { column in
+      column == 0 || table.rows.contains { $0[column] != "–" }
+    }
+    table.heading = used.map { table.heading[$0] }
+    table.rows = table.rows.map { row in used.map { row[$0] } }
+    return table.rows.isEmpty ? "" : table.html
+  }
+}

@@ -1,0 +1,133 @@
+internal import DataSets
+internal import Dist
+internal import Files
+internal import Glibc
+internal import Numerics
+internal import Records
+internal import Training
+
+extension StudyRunner {
+  /// Trains a run, or goes on with it, and keeps how it ended.
+  ///
+  /// - Throws: whatever ends a run other than divergence.
+  func train(_ run: StudyRun) throws {
+    let path = directory.run(run.id)
+    var source: String?
+    if let from = run.source {
+      let checkpoints = CheckpointDirectory(directory.run(from))
+      guard let name = try checkpoints.latest() ?? checkpoints.list().last else {
+        throw Failure(
+          .notFound,
+          "\(checkpoints.path) has no checkpoint, from which \(run.id) starts; remove it to train it again")
+      }
+      source = checkpoints.path(of: name)
+    }
+    var configuration = try run.configuration(source: source)
+    configuration.runDirectory = path
+    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
+    let key = Self.dataKey(configuration)
+    let data = try dataSets[key] ?? host.load(configuration)
+    dataSets[key] = data
+    var record = StudyRunRecord(run, configuration, data: data.fingerprints)
+    try directory.check(run, against: record)
+    record.seconds = try directory.record(of: run.id)?.seconds ?? 0
+    let began = PhaseClock.now()
+    do {
+      let state = try train(run, configuration, data, record)
+      guard state == .finished else {
+        record.seconds += PhaseClock.now() - began
+        return try directory.write(record, of: run.id)
+      }
+    } catch let error as any ProcessError where error.exitCode == ExitCode.diverged.rawValue {
+      RunDirectory.writeError(
+        in: path, rank: 0, host: "", code: error.exitCode, message: error.description)
+      RunDirectory.writeFailure(in: path, state: .diverged, reason: error.description)
+    }
+    record.seconds += PhaseClock.now() - began
+    try directory.write(record, of: run.id)
+  }
+
+  private func train(
+    _ run: StudyRun, _ configuration: Configuration, _ data: DataSet, _ record: StudyRunRecord
+  ) throws -> RunState {
+    let path = directory.run(run.id)
+    let kept = RunDirectory.exists(path) ? try RunDirectory.reopen(path) : try RunDirectory.create(path)
+    try directory.write(record, of: run.id)
+    let checkpoints = CheckpointDirectory(path)
+    let resume = try checkpoints.newestValid { _ in }
+    let communicator = LocalCommunicator()
+    let observer = StudyRunObserver(stop: host.stopRequested) { [weak self] epoch, epochs in
+      guard let self, PhaseClock.now() - lastReport > 10 else { return }
+      try? report("\(run.id), epoch \(epoch)/\(epochs)")
+    }
+    let trainer = try Trainer(
+      configuration: configuration, data: data, communicator: communicator, directory: path, run: kept,
+      resume: resume?.path, observer: observer)
+    // A run that was stopped without a checkpoint begins again.
+    try kept.truncateMetrics(toStep: trainer.currentPosition.step)
+    try kept.write(configuration: trainer.configuration)
+    let arithmetic = Arithmetic(products: configuration.products)
+    try kept.append(
+      session: RunSession(
+        started: Self.now(), command: host.command, versions: host.versions, buildFlags: host.buildFlags,
+        hosts: [communicator.hostName], placement: trainer.owners, levels: [arithmetic.level.name],
+        blasKernels: arithmetic.blasKernel.map { [$0] } ?? [],
+        dataFingerprints: data.fingerprints, classNames: data.classNames,
+        coarseClassNames: data.coarseNames ?? [], coarseClasses: data.coarseOfClass ?? [],
+        resumedFrom: resume.map { String($0.path.split(separator: "/").last ?? "") },
+        environment: host.environment))
+    let summary = try trainer.train()
+    guard summary.state == .finished else { return summary.state }
+    try checkpoints.prune(keeping: 1)
+    if run.isEvaluatedConditionally { try evaluateConditionally(run, data, communicator) }
+    return .finished
+  }
+
+  /// Evaluates the arg-max expert alone on the test set.
+  private func evaluateConditionally(
+    _ run: StudyRun, _ data: DataSet, _ communicator: LocalCommunicator
+  ) throws {
+    let checkpoints = CheckpointDirectory(directory.run(run.id))
+    guard let name = try checkpoints.latest() else {
+      throw Failure(.notFound, "\(checkpoints.path) has no checkpoint; remove it to train it again")
+    }
+    var request = EvaluationRequest(checkpoint: checkpoints.path(of: name))
+    request.combine = .topK
+    request.topK = 1
+    // The chosen expert's answer is the model's.
+    request.topKWeights = .renormalised
+    let found = try Evaluator.evaluate(
+      request, split: .test, trained: Evaluator.configuration(of: request.checkpoint), data: data,
+      communicator: communicator)
+    guard let metrics = found.metrics else { preconditionFailure("the only rank has the metrics") }
+    try SafeFile.replace("\(checkpoints.path)/conditional.json", metrics.json.text(pretty: true) + "\n")
+  }
+
+  /// Date and time in UTC, ISO 8601.
+  private static func now() -> String {
+    var seconds = time(nil)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    var text = [CChar](repeating: 0, count: 32)
+    strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+/// Watches a run of a study.
+private final class StudyRunObserver: TrainingObserver {
+  private let stop: () -> Bool
+  private let step: (Int, Int) -> Void
+
+  init(stop: @escaping () -> Bool, step: @escaping (Int, Int) -> Void) {
+    self.stop = stop
+    self.step = step
+  }
+
+  var stopRequested: Bool { stop() }
+  func started(_ plan: RunPlan) {}
+  func progress(_ progress: StepProgress) { step(progress.epoch, progress.epochs) }
+  func epochEnded(_ records: [MetricsRecord]) {}
+  func checkpointWritten(_ path: String) {}
+  func note(_ text: String) {}
+}

@@ -1,0 +1,108 @@
+package import Files
+internal import KernelInterface
+internal import MoE
+internal import Numerics
+
+/// Turns what rank 0 knows of a batch into metrics and per-sample outcomes.
+package struct OutcomeReader {
+  private let experts: Int
+  private let hasGate: Bool
+  private let temperature: Float
+  private let workspace: Workspace
+
+  package init(experts: Int, hasGate: Bool, temperature: Float, batchRows: Int) {
+    self.experts = experts
+    self.hasGate = hasGate
+    self.temperature = temperature
+    workspace = Workspace(
+      capacity: Workspace.bytes(floats: FeatureMap.count(features: 2 * experts + 1, rows: batchRows)) + 256)
+  }
+
+  /// What the gate says of a batch.
+  private struct GateView {
+    let probabilities: FeatureMap
+    let entropies: Floats
+    let chosen: [Int32]
+  }
+
+  private func gateView(_ scores: FeatureMap) -> GateView {
+    workspace.reset()
+    let logP = workspace.map(features: experts, rows: scores.rows)
+    let p = workspace.map(features: experts, rows: scores.rows)
+    let entropies = workspace.floats(scores.columns)
+    kernels.logSoftmax(scores, scale: 1 / temperature, into: logP)
+    kernels.probabilities(of: logP, into: p, entropies: entropies)
+    let chosen = (0..<scores.rows).map { row in
+      var best = 0
+      for expert in 1..<max(experts, 1) where scores[expert][row] > scores[best][row] { best = expert }
+      return Int32(best)
+    }
+    return GateView(probabilities: p, entropies: entropies, chosen: chosen)
+  }
+
+  /// Adds a batch to an accumulator.
+  ///
+  /// - Throws: ``Failure`` with the exit code for divergence when a loss is not finite.
+  package func add(
+    _ outcome: Step.Outcome, labels: [UInt8], step: Int, to accumulator: inout MetricsAccumulator
+  ) throws(Failure) {
+    guard let scores = outcome.scores, let report = outcome.report else { return }
+    let rows = report.rows
+    func line(_ item: RowReport) -> Floats { report[item.rawValue] }
+    func integers(_ item: RowReport) -> [Int32] {
+      let values = line(item)
+      return (0..<rows).map { values[$0].isFinite ? Int32(values[$0]) : 0 }
+    }
+    let losses = line(.loss)
+    for row in 0..<rows where !losses[row].isFinite {
+      throw Failure(
+        .diverged,
+        "the loss of row \(row) of step \(step) is not finite; start again with a smaller --learning-rate, if need be "
+          + "with the weights of an earlier checkpoint by --init-from")
+    }
+    if let total = outcome.regularisers?.total, !total.isFinite {
+      throw Failure(
+        .diverged,
+        "the regularisers of step \(step) are not finite; lower --importance, --similarity or --learning-rate"
+      )
+    }
+    let view = hasGate ? gateView(scores) : nil
+    accumulator.add(
+      rows: rows, probabilities: view.map { UnsafePointer($0.probabilities.base) },
+      stride: view?.probabilities.stride ?? rows, entropies: view.map { UnsafePointer($0.entropies) },
+      labels: labels, losses: line(.crossEntropy), predictions: integers(.prediction),
+      chosenExperts: view?.chosen, chosenClasses: view == nil ? nil : integers(.chosenClass),
+      labelRanks: integers(.labelRank), objectives: losses)
+    if let regularisers = outcome.regularisers { accumulator.add(regularisers, rows: rows) }
+  }
+
+  /// What the model says of every sample of a batch.
+  package func samples(_ outcome: Step.Outcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
+    -> [SampleOutcome]
+  {
+    guard let scores = outcome.scores, let report = outcome.report else { return [] }
+    let view = gateView(scores)
+    return samples.enumerated().map { row, sample in
+      SampleOutcome(
+        sample: Int(sample), label: labels.map { Int($0[row]) },
+        prediction: Int(report[RowReport.prediction.rawValue][row]),
+        probability: report[RowReport.confidence.rawValue][row], expert: Int(view.chosen[row]),
+        gateProbabilities: (0..<experts).map { view.probabilities[$0][row] })
+    }
+  }
+}
+
+/// What the model says of one sample.
+public struct SampleOutcome: Equatable, Sendable {
+  /// Number of the sample in its file.
+  public let sample: Int
+  /// The true class, where it is known.
+  public let label: Int?
+  /// The model's class and its probability.
+  public let prediction: Int
+  public let probability: Float
+  /// The expert with the largest gate logit; 0 for the single model.
+  public let expert: Int
+  /// p(e|x) of every expert.
+  public let gateProbabilities: [Float]
+}

@@ -1,0 +1,99 @@
+package import Dist
+internal import MoE
+package import Networks
+internal import Records
+
+#if canImport(Glibc)
+  internal import Glibc
+#endif
+
+/// What every rank measured, collected on rank 0: the raw material of the timing table and of the account.
+package struct RankReports {
+  /// Seconds, [rank][phase].
+  package let seconds: [[Double]]
+  /// Bytes sent to other ranks, [rank][phase].
+  package let bytesSent: [[Int]]
+  /// Calls of the transport, per rank.
+  package let calls: [Int]
+  /// Largest resident memory of every rank, in bytes.
+  package let peakMemory: [Int]
+  /// Per expert, in ascending order: what was counted on its owner.
+  package let experts: [ExpertWork]
+  /// The gate's network, on all ranks together.
+  package let gate: NetworkWork
+
+  package struct ExpertWork: Equatable {
+    package let expert: Int
+    package let owner: Int
+    /// Rows of all shards whose mixture takes it, counted where the selection is made.
+    package let rowsSelected: Int
+    package let work: NetworkWork
+  }
+
+  /// Collects from all ranks; the lists are complete on rank 0 only.
+  package init(_ parts: ModelParts, bank: ExpertBank, clock: PhaseClock, over communicator: any Communicator)
+    throws
+  {
+    let phases = Phase.allCases.count
+    seconds = try gatherRows(clock.seconds.map { $0 }, over: communicator)
+    let counters =
+      clock.traffic.map(\.bytesSent) + [clock.traffic.reduce(0) { $0 + $1.calls }, peakResidentBytes()]
+    let traffic = try gatherRows(counters, over: communicator)
+    bytesSent = traffic.map { Array($0[0..<phases]) }
+    calls = traffic.map { $0[phases] }
+    peakMemory = traffic.map { $0[phases + 1] }
+    var mine: [Int] = []
+    for expert in 0..<parts.placement.experts {
+      let local = parts.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
+      let work = local.map { parts.experts[$0].work } ?? NetworkWork()
+      mine += [bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
+    }
+    let all = try gatherRows(mine, over: communicator)
+    experts =
+      all.isEmpty
+      ? []
+      : (0..<parts.placement.experts).map { expert in
+        let owner = parts.placement.owners[expert]
+        let numbers = all[owner][expert * 4..<expert * 4 + 4].map { $0 }
+        var work = NetworkWork()
+        work.rows = numbers[1]
+        work.forwardFlops = numbers[2]
+        work.backwardFlops = numbers[3]
+        let selected = all.reduce(0) { $0 + $1[expert * 4] }
+        return ExpertWork(expert: expert, owner: owner, rowsSelected: selected, work: work)
+      }
+    let here = parts.gate?.work ?? NetworkWork()
+    let gates = try gatherRows([here.rows, here.forwardFlops, here.backwardFlops], over: communicator)
+    gate = gates.reduce(into: NetworkWork()) { sum, numbers in
+      sum.rows += numbers[0]
+      sum.forwardFlops += numbers[1]
+      sum.backwardFlops += numbers[2]
+    }
+  }
+}
+
+/// Collects one row of numbers per rank on rank 0; empty elsewhere.
+private func gatherRows<Number: BitwiseCopyable>(
+  _ row: [Number], over communicator: any Communicator
+) throws -> [[Number]] {
+  let counts = Partition(counts: Array(repeating: row.count, count: communicator.size))
+  let isRoot = communicator.rank == 0
+  let size = MemoryLayout<Number>.stride
+  let total = isRoot ? counts.total : 0
+  let all = try [Number](unsafeUninitializedCapacity: max(total, 1)) { buffer, count in
+    try row.withUnsafeBytes { bytes in
+      try communicator.gather(
+        bytes, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: total * size), counts,
+        rowBytes: size, root: 0)
+    }
+    count = total
+  }
+  return isRoot ? (0..<communicator.size).map { Array(all[counts[$0]]) } : []
+}
+
+/// The largest resident memory of this process so far, in bytes.
+package func peakResidentBytes() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return Int(usage.ru_maxrss) * 1024
+}

@@ -1,0 +1,197 @@
+public import DataSets
+public import Dist
+public import Files
+internal import MoE
+public import Records
+
+/// What is asked of a trained model.
+public struct EvaluationRequest: Sendable {
+  /// Path of the checkpoint.
+  public var checkpoint: String
+  /// The rule to combine by, where it is not the model's own.
+  public var combine: CombineRule?
+  public var topK: Int?
+  public var topKWeights: TopKWeights?
+  public var placement = "auto"
+  public var payload = Payload.uint8
+
+  public init(checkpoint: String) { self.checkpoint = checkpoint }
+}
+
+/// Which part of a data set.
+public enum Split: String, CaseIterable, Sendable {
+  case test
+  case validation
+  case train
+}
+
+/// What an evaluation found; complete on rank 0 only.
+public struct Evaluation: Sendable {
+  public let metrics: Metrics?
+  public let account: ComputeAccount?
+  public let timing: TimingTable?
+  /// What has to be said where experts were chosen by the labels; nil where they were not.
+  public let oracleNote: String?
+
+  /// The metrics and whether they are those of an oracle; null where they are not known.
+  public var json: JSONValue {
+    guard case .object(let members) = metrics?.json else { return .null }
+    return .object(members + [.init(key: "oracle", value: .bool(oracleNote != nil))])
+  }
+}
+
+/// Runs a trained model, dropless and without changing it.
+public enum Evaluator {
+  /// The configuration that a checkpoint was trained with.
+  public static func configuration(of checkpoint: String) throws(Failure) -> Configuration {
+    let file = try CheckpointFile(path: checkpoint)
+    guard let text = file.metadata["configuration"] else {
+      throw Failure(
+        .badData,
+        "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with --init-from"
+      )
+    }
+    return try Configuration(valueKeysJSON: text)
+  }
+
+  /// Metrics of a split. Collective.
+  ///
+  /// - Parameters:
+  ///   - trained: the checkpoint's configuration.
+  ///   - each: receives what the model says of the samples, batch by batch, on rank 0.
+  /// - Throws: ``Failure`` when the checkpoint does not fit the data or is damaged.
+  public static func evaluate(
+    _ request: EvaluationRequest, split: Split, trained: Configuration, data: DataSet,
+    communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)? = nil
+  ) throws -> Evaluation {
+    let images = split == .test ? data.test : data.train
+    let parts = ValidationSplit(labels: data.train.labels, fraction: trained.validationFraction)
+    let samples: [Int32]
+    switch split {
+    case .test: samples = (0..<data.test.count).map { Int32($0) }
+    case .validation: samples = parts.validation
+    case .train: samples = parts.train
+    }
+    guard !samples.isEmpty else {
+      throw AgreedError(
+        Failure(.usage, "the run held out no validation samples; evaluate --split test or train"))
+    }
+    return try run(
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+  }
+
+  /// What the model says of images without labels. Collective.
+  public static func predict(
+    _ request: EvaluationRequest, images: ImageSet, trained: Configuration, data: DataSet,
+    communicator: any Communicator, each: @escaping ([SampleOutcome]) throws -> Void
+  ) throws -> Evaluation {
+    guard !trained.gate.design.isOracle else {
+      throw AgreedError(
+        Failure(
+          .usage,
+          "a model with --gate \(trained.gate.rawValue) chooses experts by the label, so it cannot predict; train a gate "
+            + "for its experts: --gate softmax --freeze experts --init-only experts --init-from \(request.checkpoint)"
+        ))
+    }
+    let samples = (0..<images.count).map { Int32($0) }
+    return try run(
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+  }
+
+  private static func run(
+    _ request: EvaluationRequest, _ images: ImageSet, _ samples: [Int32], trained: Configuration,
+    data: DataSet,
+    communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)?
+  ) throws -> Evaluation {
+    let start = PhaseClock.now()
+    let clock = PhaseClock(communicator) { _, _ in }
+    let session = try ModelSession(
+      try overridden(trained, request), data: data, communicator: communicator, training: false, clock: clock)
+    var failure: Failure?
+    do {
+      let file = try CheckpointFile(path: request.checkpoint)
+      try TrainingState.checkData(file, data)
+      if communicator.rank == 0 { try file.verifyAll() }
+      try TrainingState.load(file, into: session.parts, moments: false)
+    } catch let found as Failure {
+      failure = found
+    }
+    try communicator.agree(failure)
+    let metrics = try session.evaluate(images, samples: samples, each: each)
+    let seconds = PhaseClock.now() - start
+    let reports = try RankReports(session.parts, bank: session.bank, clock: clock, over: communicator)
+    let hosts = try communicator.allGather(text: communicator.hostName)
+    let loops = try communicator.allGather([seconds])
+    guard communicator.rank == 0 else {
+      return Evaluation(metrics: nil, account: nil, timing: nil, oracleNote: nil)
+    }
+    let timing = TimingTable(
+      ranks: reports.seconds.indices.map {
+        TimingTable.RankTimes(
+          rank: $0, host: hosts[$0], seconds: reports.seconds[$0], loopSeconds: loops[$0],
+          peakMemory: reports.peakMemory[$0])
+      }, steps: (samples.count + ModelSession.evaluationRows - 1) / ModelSession.evaluationRows,
+      samples: samples.count)
+    return Evaluation(
+      metrics: metrics,
+      account: reports.account(
+        rows: samples.count, parts: session.parts, trained: 0,
+        reasonForAll: session.evaluationRule.scorer.reasonForAll),
+      timing: timing, oracleNote: trained.oracleNote)
+  }
+
+  /// The trained configuration with the request's rule.
+  private static func overridden(
+    _ trained: Configuration, _ request: EvaluationRequest
+  ) throws -> Configuration {
+    let design = trained.gate.design
+    if request.combine != nil || request.topK != nil {
+      let rule = "--combine \(request.combine?.rawValue ?? trained.combine.rawValue)"
+      if design.choosesOne {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(rule) has no meaning for --gate \(trained.gate.rawValue), whose arg-max expert answers alone"))
+      }
+      if design.needsEveryExpert, request.combine != trained.combine, request.combine != .expectation {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(rule) would save nothing: the keys of an attentive gate need every expert; make a plain gate of it "
+              + "with 'moe-dist distill' first"))
+      }
+    }
+    var configuration = trained
+    configuration.placement = request.placement
+    configuration.payload = request.payload
+    if let combine = request.combine {
+      configuration.combine = combine
+      configuration.topK = request.topK ?? (combine == trained.combine ? trained.topK : 1)
+      if combine != trained.combine || configuration.topK != trained.topK {
+        configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+      }
+    } else if let topK = request.topK {
+      configuration.topK = topK
+    }
+    if let weights = request.topKWeights { configuration.topKWeights = weights }
+    if configuration.combine != .topK {
+      let idle =
+        request.topK.map { "--top-k \($0)" } ?? request.topKWeights.map { "--top-k-weights \($0.rawValue)" }
+      if let idle {
+        throw AgreedError(
+          Failure(
+            .usage,
+            "\(idle) has no effect with --combine \(configuration.combine.rawValue); add --combine top-k, or leave it out"
+          ))
+      }
+    }
+    guard configuration.combine != .topK || (1...max(configuration.experts, 1)).contains(configuration.topK)
+    else {
+      throw AgreedError(
+        Failure(
+          .usage,
+          "--top-k \(configuration.topK) is not between 1 and the model's \(configuration.experts) experts"))
+    }
+    return configuration
+  }
+}

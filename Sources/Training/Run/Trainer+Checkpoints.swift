@@ -1,0 +1,61 @@
+internal import Dist
+internal import Files
+internal import Records
+
+extension Trainer {
+  /// Continues where a checkpoint was written.
+  ///
+  /// - Parameter source: the run whose gate is distilled.
+  func restore(_ path: String, teacher source: CheckpointFile?) throws {
+    let file = try CheckpointFile(path: path)
+    try TrainingState.checkData(file, data)
+    guard file.metadata["teacher"] == source?.contentChecksum else {
+      throw Failure(
+        .badData,
+        "\(path): its gate learns from the run with the checksum \(file.metadata["teacher"] ?? "none"), but "
+          + "--distill-from \(source?.path ?? "was not given and so") has \(source?.contentChecksum ?? "none")"
+      )
+    }
+    if let source { try TrainingState.teach(session.parts, from: source) }
+    position = try TrainingState.position(file.metadata, file: path)
+    try TrainingState.load(file, into: session.parts, moments: true)
+    if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
+      sums = try MetricsAccumulator(text: text, file: path)
+    }
+  }
+
+  /// Writes a checkpoint; a failure is a warning while training goes on, and an error at the end or the third time.
+  @discardableResult
+  func save(final: Bool = false) throws -> Bool {
+    guard let directory else { return false }
+    let parts = session.parts
+    try communicator.agree(
+      TrainingState.nonFinite(parts).map {
+        Failure(
+          .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
+      })
+    try parts.gatherMoments()
+    let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
+    let begin = PhaseClock.now()
+    do {
+      _ = try session.clock.measure(.checkpoint) {
+        try CheckpointWriter.write(
+          directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
+          metadata: TrainingState.metadata(
+            configuration: configuration, data: data, position: position, sums: sums, teacher: teacher),
+          over: communicator)
+      }
+    } catch let failure as Failure {
+      failedSaves += 1
+      if final || failedSaves >= 3 { throw AgreedError(failure) }
+      if isRoot { observer.note("checkpoint \(name) was not written: \(failure); training goes on") }
+      return false
+    }
+    failedSaves = 0
+    lastSaveSeconds = PhaseClock.now() - begin
+    lastCheckpoint = name
+    if isRoot { observer.checkpointWritten(name) }
+    try writeStatus(.running)
+    return true
+  }
+}

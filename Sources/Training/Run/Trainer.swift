@@ -1,0 +1,309 @@
+public import DataSets
+public import Dist
+internal import Files
+internal import KernelInterface
+internal import MoE
+internal import Networks
+public import Records
+
+/// Trains a model on all ranks: epochs of steps, evaluation, checkpoints, and an end that all ranks agree on.
+public final class Trainer {
+  /// What is trained; a similarity scale is a number here, whatever the user gave.
+  public let configuration: Configuration
+  let data: DataSet
+  let communicator: any Communicator
+  /// Where checkpoints and records go; nil: nothing is kept.
+  private let run: RunDirectory?
+  let observer: any TrainingObserver
+  private let resumedFrom: String?
+  /// The model and its counters.
+  package let session: ModelSession
+  let split: ValidationSplit
+  var position = RunPosition()
+  var sums: MetricsAccumulator
+  private var epochSeconds = 0.0
+  private var epochRowsTimed = 0
+  private var bytesBefore = 0
+  private var stepSeconds: [Double] = []
+  private var finalMetrics: [RunSummary.SplitMetrics] = []
+  private var epochLines: [MetricsRecord] = []
+  private var epochSteps = 0
+  private var samplesTrained = 0
+  var lastCheckpoint: String?
+  var failedSaves = 0
+  let directory: String?
+  let hosts: [String]
+  /// What the placement was chosen with; nil where FLOPs decided, or nothing was to be decided.
+  let forecast: (any StepForecast)?
+  private var began = RunPosition()
+  /// SHA-256 of the run that is distilled.
+  var teacher: String?
+  private let start = PhaseClock.now()
+
+  /// - Parameters:
+  ///   - directory: the run directory's path, on every rank; nil: nothing is kept.
+  ///   - run: the run directory on rank 0, nil elsewhere.
+  ///   - resume: the checkpoint to continue from; nil: from the start.
+  ///   - forecast: what steps cost, the same on every rank; nil: the placement `auto` goes by FLOPs.
+  ///   - onPhase: called on every rank when a phase begins.
+  /// - Throws: ``Failure`` for a checkpoint that does not fit.
+  public init(
+    configuration: Configuration, data: DataSet, communicator: any Communicator, directory: String?,
+    run: RunDirectory?, resume: String?, observer: any TrainingObserver,
+    forecast: (any StepForecast)? = nil,
+    onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
+  ) throws {
+    let configuration = configuration.resolvingScale(of: data)
+    self.configuration = configuration
+    self.data = data
+    self.communicator = communicator
+    self.directory = directory
+    self.run = run
+    self.observer = observer
+    resumedFrom = resume
+    hosts = try communicator.allGather(text: communicator.hostName)
+    let clock = PhaseClock(communicator, onPhase: onPhase)
+    self.forecast = forecast
+    session = try ModelSession(
+      configuration, data: data, communicator: communicator, training: true, clock: clock,
+      load: forecast?.load(gate: configuration.gatePlacement, ranks: communicator.size))
+    split = ValidationSplit(labels: data.train.labels, fraction: configuration.validationFraction)
+    sums = session.emptyAccumulator()
+    session.parts.initialise(seed: configuration.seed)
+    var failure: Failure?
+    do {
+      guard !split.train.isEmpty else {
+        throw Failure(
+          .usage,
+          "--validation-fraction \(configuration.validationFraction) leaves none of the \(data.train.count) training "
+            + "samples for training; take a smaller one")
+      }
+      let source = try configuration.distillFrom.map { (path) throws(Failure) in
+        try CheckpointFile(path: path)
+      }
+      teacher = source?.contentChecksum
+      if let resume {
+        try restore(resume, teacher: source)
+      } else if let source {
+        try TrainingState.checkData(source, data)
+        try TrainingState.distil(session.parts, from: source)
+      } else if let path = configuration.initFrom {
+        let file = try CheckpointFile(path: path)
+        try TrainingState.initialise(
+          session.parts, from: file, partial: configuration.initPartial, only: configuration.initOnly)
+      }
+    } catch let found as Failure {
+      failure = found
+    }
+    try communicator.agree(failure)
+    began = position
+  }
+
+  /// The rank of every expert.
+  public var owners: [Int] { session.parts.placement.owners }
+
+  /// Where the run stands.
+  public var currentPosition: RunPosition { position }
+
+  var isRoot: Bool { communicator.rank == 0 }
+  var stepsPerEpoch: Int {
+    (split.train.count + configuration.batchSize - 1) / configuration.batchSize
+  }
+  var totalSteps: Int {
+    min(stepsPerEpoch * configuration.epochs, configuration.maxSteps ?? Int.max)
+  }
+
+  /// Trains to the end, or until all ranks agree to stop. Collective; the summary is complete on rank 0.
+  ///
+  /// - Throws: ``Failure`` when the loss is not finite or a checkpoint cannot be written.
+  public func train() throws -> RunSummary {
+    if isRoot { observer.started(try plan()) }
+    try writeStatus(.running)
+    let order = BatchOrder(samples: split.train, seed: configuration.seed, shuffle: configuration.shuffle)
+    var stopped: String?
+    var saved: RunPosition?
+    var raised: Float = 0
+    epochs: while position.epoch < configuration.epochs, position.step < totalSteps {
+      let samples = try session.clock.measure(.input) { order.permutation(epoch: position.epoch) }
+      while position.rowsDone < samples.count, position.step < totalSteps {
+        let batch = samples[
+          position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
+        let outcome = try trainStep(batch, word: raised)
+        raised = max(raised, outcome.raised)
+        if position.rowsDone == samples.count { break }
+        stopped = StopWord(outcome.word).reason
+        if stopped != nil { break epochs }
+        let every = configuration.checkpointEverySteps
+        if every > 0, position.step % every == 0, position.step < totalSteps, try save() { saved = position }
+      }
+      guard position.rowsDone == samples.count else { break }
+      try endEpoch()
+      let due = configuration.checkpointEvery > 0 && position.epoch % configuration.checkpointEvery == 0
+      if due, position.step < totalSteps, try save() { saved = position }
+      let agreed = try agreeToStop(raised)
+      if position.step < totalSteps {
+        stopped = agreed.reason
+        if stopped != nil { break }
+      }
+    }
+    if saved != position { try save(final: true) }
+    if stopped == nil { try evaluateTest() }
+    try writeStatus(stopped == nil ? .finished : .stopped, reason: stopped)
+    return try summary(stopped)
+  }
+
+  private func status(_ state: RunState, reason: String? = nil) -> RunStatus {
+    RunStatus(
+      state: state, epoch: position.epoch, step: position.step, checkpoint: lastCheckpoint, reason: reason,
+      stepsExecuted: position.step - began.step, resumedFrom: resumedFrom)
+  }
+
+  func writeStatus(_ state: RunState, reason: String? = nil) throws {
+    try run?.write(status: status(state, reason: reason))
+  }
+
+  private func summary(_ stopped: String?) throws -> RunSummary {
+    let reports = try RankReports(session.parts, bank: session.bank, clock: session.clock, over: communicator)
+    let loops = try communicator.allGather([PhaseClock.now() - start])
+    let ending = status(stopped == nil ? .finished : .stopped, reason: stopped)
+    guard isRoot else {
+      return RunSummary(status: ending, metrics: [], timing: nil, account: nil, runDirectory: directory)
+    }
+    var timing = TimingTable(
+      ranks: reports.seconds.indices.map {
+        TimingTable.RankTimes(
+          rank: $0, host: hosts[$0], seconds: reports.seconds[$0], loopSeconds: loops[$0],
+          peakMemory: reports.peakMemory[$0])
+      }, steps: position.step - began.step, samples: samplesTrained)
+    timing.stepSeconds = stepSeconds.sorted()
+    timing.prediction = prediction.map { TimingTable.Prediction(phases: $0.longest, step: $0.step) }
+    let summary = RunSummary(
+      status: ending, metrics: finalMetrics, timing: timing,
+      account: reports.account(
+        rows: samplesTrained, parts: session.parts,
+        trained: session.parts.trainsExperts ? samplesTrained : 0,
+        reasonForAll: session.trainingRule.scorer.reasonForAll),
+      runDirectory: directory, oracleNote: configuration.oracleNote)
+    try run?.write(summary: summary)
+    return summary
+  }
+
+  // MARK: Steps
+
+  private func trainStep(_ batch: ArraySlice<Int32>, word raised: Float) throws -> Step.Outcome {
+    guard let step = session.trainingStep else { preconditionFailure("a trainer's session is for training") }
+    session.clock.step = position.step
+    let adam = AdamStep(
+      step: position.step + 1, learningRate: configuration.learningRate,
+      weightDecay: configuration.weightDecay)
+    let word = max(stopWord.rawValue, isRoot ? raised : 0)
+    let begin = PhaseClock.now()
+    let images = ImageView(
+      data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
+    let outcome = try step.run(batch, of: images, mode: .training(adam), word: word)
+    let duration = PhaseClock.now() - begin
+    try session.add(outcome, batch, of: data.train, to: &sums)
+    position.step += 1
+    position.rowsDone += batch.count
+    epochSeconds += duration
+    epochRowsTimed += batch.count
+    epochSteps += 1
+    samplesTrained += batch.count
+    if isRoot {
+      stepSeconds.append(duration)
+      try reportStep(outcome, batch, duration)
+    }
+    return outcome
+  }
+
+  private func reportStep(_ outcome: Step.Outcome, _ batch: ArraySlice<Int32>, _ duration: Double) throws {
+    let perStep = epochSeconds / Double(max(epochSteps, 1))
+    observer.progress(
+      StepProgress(
+        epoch: position.epoch + 1, epochs: configuration.epochs, step: position.step, steps: totalSteps,
+        loss: sums.metrics().loss, samplesPerSecond: Double(epochRowsTimed) / epochSeconds,
+        secondsRemaining: Double(totalSteps - position.step) * perStep))
+    guard configuration.logEvery > 0, position.step % configuration.logEvery == 0 else { return }
+    var single = session.emptyAccumulator()
+    try session.add(outcome, batch, of: data.train, to: &single)
+    try run?.append([
+      record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)
+    ])
+  }
+
+  private var stopWord: StopWord {
+    if observer.stopRequested { return .signal }
+    guard isRoot, let limit = configuration.maxTime else { return .none }
+    return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : .none
+  }
+
+  var lastSaveSeconds = 0.0
+
+  /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
+  private func agreeToStop(_ raised: Float) throws -> StopWord {
+    StopWord(Float(try communicator.allReduceMax(Int(max(stopWord.rawValue, isRoot ? raised : 0)))))
+  }
+
+  // MARK: Epochs
+
+  private func endEpoch() throws {
+    position.epoch += 1
+    position.rowsDone = 0
+    let bytes = session.clock.traffic(of: .dispatch).bytesSent
+    let moved = try communicator.allGather([Int64(bytes - bytesBefore)]).reduce(0, +)
+    bytesBefore = bytes
+    if isRoot {
+      // A resumed epoch is timed from where it was resumed.
+      var line = record(
+        "train", sums.metrics(), seconds: epochSeconds,
+        rate: epochSeconds > 0 ? Double(epochRowsTimed) / epochSeconds : nil)
+      line.bytesDispatched = Int(moved)
+      try publish(line, sums.metrics())
+    }
+    sums = session.emptyAccumulator()
+    epochSeconds = 0
+    epochRowsTimed = 0
+    epochSteps = 0
+    try evaluate("validation", data.train, split.validation)
+    if isRoot { observer.epochEnded(epochLines) }
+    epochLines = []
+  }
+
+  private func evaluateTest() throws {
+    try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) })
+    if isRoot { observer.epochEnded(epochLines) }
+    epochLines = []
+  }
+
+  private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
+    guard !samples.isEmpty else { return }
+    let metrics = try session.uncounted {
+      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
+    }
+    if let metrics {
+      try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
+      try run?.write(expertClassOf: metrics)
+    }
+  }
+
+  private func publish(_ line: MetricsRecord, _ metrics: Metrics) throws {
+    finalMetrics.removeAll { $0.split == line.split }
+    finalMetrics.append(RunSummary.SplitMetrics(split: line.split, metrics: metrics))
+    epochLines.append(line)
+    try run?.append([line])
+  }
+
+  private func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {
+    let trains = split == "train" || split == "step"
+    let spec = session.parts.expertSpec
+    let perRow = spec.forwardFlops + (trains && session.parts.trainsExperts ? spec.backwardFlops : 0)
+    let experts = session.parts.placement.experts
+    let rule = trains ? session.trainingRule : session.evaluationRule
+    var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
+    line.seconds = seconds
+    line.samplesPerSecond = rate
+    line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
+    line.denseFlops = metrics.rows * experts * perRow
+    return line
+  }
+}

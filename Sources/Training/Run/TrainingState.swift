@@ -1,0 +1,211 @@
+package import DataSets
+internal import Dist
+package import Files
+internal import KernelInterface
+internal import MoE
+package import Networks
+package import Records
+
+/// Where a run stands.
+public struct RunPosition: Equatable, Sendable {
+  /// Completed epochs.
+  public var epoch = 0
+  /// Completed steps of the run.
+  public var step = 0
+  /// Rows of the current epoch that were trained on.
+  public var rowsDone = 0
+
+  public init() {}
+}
+
+/// What a checkpoint says beside its tensors, and how a run's tensors are listed in one.
+///
+/// Only what determines values is written: never the number of ranks, hosts, placement, payload, paths or times.
+package enum TrainingState {
+  package static let format = "moe-dist-1"
+
+  /// The metadata of a checkpoint.
+  ///
+  /// - Parameter teacher: SHA-256 that names the content of the run that is distilled; nil where none is.
+  package static func metadata(
+    configuration: Configuration, data: DataSet, position: RunPosition, sums: MetricsAccumulator,
+    teacher: String?
+  ) throws -> [String: String] {
+    var metadata = [
+      "format": format,
+      "configuration": configuration.valueKeysJSON(),
+      "data": fingerprintText(data),
+      "epoch": String(position.epoch),
+      "step": String(position.step),
+      "rows_done": String(position.rowsDone),
+      "epoch_sums": try sums.text(),
+    ]
+    metadata["teacher"] = teacher
+    return metadata
+  }
+
+  private static func fingerprintText(_ data: DataSet) -> String {
+    JSONValue.object(data.fingerprints.map { .init(key: $0.key, value: .string($0.value)) }).text()
+  }
+
+  /// Checks that a checkpoint was trained on these data.
+  ///
+  /// - Throws: ``Failure`` with the exit code for bad data that names the parts that differ.
+  package static func checkData(_ file: CheckpointFile, _ data: DataSet) throws(Failure) {
+    guard let text = file.metadata["data"], text != fingerprintText(data) else { return }
+    let trained = try? JSONValue(parsing: text)
+    let parts = data.fingerprints.keys.sorted().filter {
+      trained?[$0]?.stringValue != data.fingerprints[$0]
+    }
+    throw Failure(
+      .badData,
+      "\(file.path): was trained on other data than those of '\(data.name)' here (different: "
+        + "\(parts.isEmpty ? "the list of files" : parts.joined(separator: ", "))); give the data that it was trained on "
+        + "with --data-dir")
+  }
+
+  /// Reads the position of a run from a checkpoint's metadata.
+  package static func position(_ metadata: [String: String], file: String) throws(Failure) -> RunPosition {
+    guard metadata["format"] == format else {
+      throw Failure(
+        .badData,
+        "\(file): not a checkpoint of this program (format \(metadata["format"] ?? "missing"), expected \(format)); "
+          + "start from its weights with --init-from")
+    }
+    func number(_ key: String) throws(Failure) -> Int {
+      guard let text = metadata[key], let value = Int(text), value >= 0 else {
+        throw Failure(.badData, "\(file): metadata entry '\(key)' is not a number")
+      }
+      return value
+    }
+    var position = RunPosition()
+    position.epoch = try number("epoch")
+    position.step = try number("step")
+    position.rowsDone = try number("rows_done")
+    return position
+  }
+
+  /// All tensors of a run with their owners: parameters, statistics and Adam's moments; storage where this rank owns them.
+  package static func tensors(of parts: ModelParts) -> [CheckpointTensor] {
+    var storage: [String: (Floats, Parameters.Place, Parameters)] = [:]
+    for parameters in parts.parameters {
+      for place in parameters.places { storage[place.spec.name] = (parameters.values, place, parameters) }
+    }
+    var list: [CheckpointTensor] = []
+    for (spec, owner, isTrained) in parts.tensors {
+      let here = storage[spec.name]
+      func tensor(_ name: String, _ base: Floats?) -> CheckpointTensor {
+        CheckpointTensor(
+          name: name, shape: spec.shape, owner: owner,
+          storage: base.flatMap { base in here.map { UnsafePointer(base + $0.1.offset) } })
+      }
+      list.append(tensor(spec.name, here?.0))
+      if isTrained {
+        list.append(tensor("optimizer.\(spec.name).m", here?.2.training?.first))
+        list.append(tensor("optimizer.\(spec.name).v", here?.2.training?.second))
+      }
+    }
+    return list
+  }
+
+  /// Reads this rank's tensors from a checkpoint.
+  ///
+  /// - Parameter moments: also Adam's moments, to continue a run.
+  package static func load(_ file: CheckpointFile, into parts: ModelParts, moments: Bool) throws {
+    for parameters in parts.parameters {
+      for place in parameters.places {
+        let spec = place.spec
+        try file.read(spec.name, into: parameters.values + place.offset, shape: spec.shape)
+        guard moments, spec.isTrained, let training = parameters.training else { continue }
+        try file.read("optimizer.\(spec.name).m", into: training.first + place.offset, shape: spec.shape)
+        try file.read("optimizer.\(spec.name).v", into: training.second + place.offset, shape: spec.shape)
+      }
+    }
+  }
+
+  /// Checks that a file holds exactly the model's tensors (beside optimiser state) before any is read from it.
+  ///
+  /// - Throws: ``Failure`` that names every tensor that is missing, unknown or of another shape.
+  ///
+  /// - Parameter only: the part of the model that the file is read for; tensors of the other are nobody's business.
+  package static func checkNames(
+    _ file: CheckpointFile, against expected: [TensorSpec], partial: Bool, only: InitialTensors = .all
+  ) throws(Failure) {
+    var wrong: [String] = []
+    let wanted = expected.filter { only.contains($0.name) }
+    let known = Dictionary(uniqueKeysWithValues: wanted.map { ($0.name, $0.shape) })
+    var found: Set<String> = []
+    for tensor in file.tensors where only.contains(tensor.name) {
+      found.insert(tensor.name)
+      guard let shape = known[tensor.name] else {
+        if !tensor.name.hasSuffix(".num_batches_tracked") && !tensor.name.hasPrefix("optimizer.") {
+          wrong.append("\(tensor.name) is unknown")
+        }
+        continue
+      }
+      if shape != tensor.shape { wrong.append("\(tensor.name) is \(tensor.shape), expected \(shape)") }
+    }
+    if !partial {
+      for spec in wanted where !found.contains(spec.name) {
+        wrong.append("\(spec.name) is missing")
+      }
+    }
+    guard wrong.isEmpty else {
+      throw Failure(.badData, "\(file.path): \(wrong.sorted().joined(separator: "; "))")
+    }
+  }
+
+  /// Starts from the weights of a file; tensors that it lacks keep their initial values.
+  package static func initialise(
+    _ parts: ModelParts, from file: CheckpointFile, partial: Bool, only: InitialTensors
+  ) throws {
+    try checkNames(file, against: parts.tensors.map(\.spec), partial: partial, only: only)
+    for parameters in parts.parameters { try read(file, into: parameters, only: only) }
+  }
+
+  /// Starts the distillation of an attentive run: its experts, its gate's trunk for the plain gate, and all of its gate
+  /// for the teacher. The plain gate's output layer keeps its initial values.
+  package static func distil(_ parts: ModelParts, from file: CheckpointFile) throws {
+    let source = AttentiveGateDesign().size(parts.gateRequest).tensors
+    let experts = parts.tensors.map(\.spec).filter { InitialTensors.experts.contains($0.name) }
+    try checkNames(file, against: source + experts, partial: false)
+    for parameters in parts.parameters { try read(file, into: parameters, only: .all) }
+    try teach(parts, from: file)
+  }
+
+  /// Reads the teacher's gate, where this rank has one; again when a distillation is resumed.
+  package static func teach(_ parts: ModelParts, from file: CheckpointFile) throws {
+    guard let gate = parts.gate as? DistillationGate else { return }
+    for parameters in gate.teacher.parameters { try read(file, into: parameters, only: .all) }
+  }
+
+  private static func read(_ file: CheckpointFile, into parameters: Parameters, only: InitialTensors) throws {
+    let found = Set(file.tensors.map(\.name))
+    for place in parameters.places where found.contains(place.spec.name) && only.contains(place.spec.name) {
+      try file.read(place.spec.name, into: parameters.values + place.offset, shape: place.spec.shape)
+    }
+  }
+
+  /// The first tensor of this rank that holds a value that is not finite; nil if all are.
+  package static func nonFinite(_ parts: ModelParts) -> String? {
+    for parameters in parts.parameters {
+      for place in parameters.places {
+        let values = parameters.values + place.offset
+        for i in 0..<place.spec.count where !values[i].isFinite { return place.spec.name }
+      }
+    }
+    return nil
+  }
+}
+
+extension InitialTensors {
+  /// Whether a tensor belongs to this part of the model; all that is not an expert's is the gate's.
+  func contains(_ name: String) -> Bool {
+    let ofExpert = name.hasPrefix("experts.")
+    switch self {
+    case .all: return true
+    case .gate: return !ofExpert
+    case .experts: return ofExpert
+    }
+  }
+}

@@ -1,0 +1,228 @@
+internal import DataSets
+public import Files
+internal import MoE
+internal import Networks
+
+extension Configuration {
+  /// The configuration of a run: the data set's defaults, then every layer over the ones before it.
+  ///
+  /// A setting without effect under the chosen gate, rule or data set is put back to a fixed value, so that it cannot
+  /// make two equal runs differ; where the user gave it, a note says so.
+  /// - Parameter layers: YAML files in the order given, then the command line.
+  /// - Throws: ``Failure`` with the exit code for wrong usage: unknown names, values out of range, contradictions.
+  public static func resolve(_ layers: [ConfigurationLayer]) throws(Failure) -> ResolvedConfiguration {
+    var configuration = Configuration()
+    let entries = layers.flatMap(\.entries)
+    if let entry = entries.last(where: { $0.key == "dataset" }) { configuration.dataset = entry.text }
+    let name = configuration.dataset
+    guard let defaults = DataSetRegistry.all.first(where: { $0.name == name })?.defaults else {
+      throw unknown(
+        "dataset", name, among: DataSetRegistry.all.map(\.name), entry: entries.last { $0.key == "dataset" })
+    }
+    configuration.experts = defaults.experts
+    configuration.model = defaults.model
+    configuration.epochs = defaults.epochs
+    configuration.batchSize = defaults.batchSize
+    configuration.learningRate = defaults.learningRate
+    return try configuration.applying(entries)
+  }
+
+  /// This configuration with settings changed, checked as a whole.
+  func applying(_ entries: [ConfigurationLayer.Entry]) throws(Failure)
+    -> ResolvedConfiguration
+  {
+    var configuration = self
+    var given: [String: ConfigurationLayer.Entry] = [:]
+    for entry in entries {
+      try configuration.apply(entry)
+      given[entry.key] = entry
+    }
+    let models = NetworkFamily.all.map(\.name)
+    guard models.contains(configuration.model) else {
+      throw Self.unknown("model", configuration.model, among: models, entry: given["model"])
+    }
+    if configuration.expertClasses != nil, given["gate"] == nil { configuration.gate = .classes }
+    if configuration.similarityScaling == .authors, given["similarity-scale"] == nil {
+      configuration.similarityScale = configuration.dataset.hasPrefix("cifar") ? "batch-max" : "none"
+    }
+    // One text per number, so that 1 and 1.0 are the same configuration.
+    if let scale = Double(configuration.similarityScale) { configuration.similarityScale = String(scale) }
+    if given["top-k-weights"] == nil, given["top-k"] != nil || given["combine"] != nil {
+      configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
+    }
+    try configuration.checkGate(given)
+    var notes: [String] = []
+    for (key, reason) in configuration.withoutEffect() {
+      guard let setting = ConfigurationSchema.setting(key) else {
+        preconditionFailure("'\(key)' is no setting")
+      }
+      let before = setting.text(configuration)
+      configuration.reset(key)
+      guard let entry = given[key], before != setting.text(configuration) else { continue }
+      notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
+    }
+    try configuration.checkExperts(given)
+    return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
+  }
+
+  /// Sets one value from its text.
+  mutating func apply(_ entry: ConfigurationLayer.Entry) throws(Failure) {
+    guard let setting = ConfigurationSchema.setting(entry.key) else {
+      let hint = didYouMean(entry.key, among: ConfigurationSchema.settings.map(\.key))
+      switch entry.origin {
+      case .commandLine: throw Failure(.usage, "unknown option '--\(entry.key)'\(hint)")
+      case .file(let file, let line, let column):
+        throw Failure(.usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(hint)")
+      }
+    }
+    if let expected = setting.assign(&self, entry.text) {
+      throw Failure(.usage, "\(entry.words) is not allowed: expected \(expected)")
+    }
+  }
+
+  private static func unknown(
+    _ key: String, _ name: String, among names: [String], entry: ConfigurationLayer.Entry?
+  ) -> Failure {
+    let hint = nearestName(to: name, among: names).map { " did you mean '\($0)'?" } ?? ""
+    return Failure(
+      .usage,
+      "\(entry?.words ?? Setting.commandLineText(key, name)): unknown \(key) '\(name)';\(hint) known are "
+        + names.joined(separator: ", "))
+  }
+
+  // MARK: - What cannot be, and what makes no difference
+
+  /// What a gate needs, and what is no training.
+  private mutating func checkGate(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
+    if let lists = expertClasses.flatMap({ ClassLists($0) }), gate == .classes {
+      let count = lists.classesOfExpert.count
+      if let entry = given["experts"], experts != count {
+        throw Failure(
+          .usage, "\(entry.words) contradicts --expert-classes, which lists \(count) experts; leave one out")
+      }
+      experts = count
+    } else if gate == .classes {
+      throw Failure(
+        .usage, "--gate classes needs the classes of every expert; give --expert-classes 0,7/1,9/…")
+    }
+    if distillFrom != nil {
+      guard gate == .softmax else {
+        throw Failure(
+          .usage,
+          "--distill-from trains a plain gate; leave out --gate \(gate.rawValue) or give --gate softmax")
+      }
+      guard initFrom == nil else {
+        throw Failure(.usage, "--distill-from starts from that run's experts; leave out --init-from")
+      }
+      if let entry = given["freeze"], freeze != .experts {
+        throw Failure(
+          .usage, "\(entry.words) contradicts --distill-from, which freezes the experts; leave one out")
+      }
+      freeze = .experts
+    }
+    if freeze == .experts, gate.design.choosesOne, gate != .loss {
+      throw Failure(
+        .usage, "--freeze experts with --gate \(gate.rawValue) leaves nothing to train; choose another gate")
+    }
+    if freeze == .experts, gate == .none {
+      throw Failure(.usage, "--freeze experts with --gate none leaves nothing to train")
+    }
+  }
+
+  private func checkExperts(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
+    guard combine == .topK, topK > experts else { return }
+    let wanted = given["top-k"]?.words ?? "--top-k \(topK)"
+    let available = given["experts"]?.words ?? "--experts \(experts), the default for \(dataset)"
+    throw Failure(.usage, "\(wanted) is larger than \(available); take a smaller k or more experts")
+  }
+
+  /// What acts on the loss of a gate that is trained through the mixture.
+  private static let ofGateLoss = [
+    "expert-temperature", "importance", "similarity", "dissimilarity", "similarity-scaling",
+    "similarity-distance", "similarity-scale",
+  ]
+
+  /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
+  private func withoutEffect() -> [(key: String, reason: String)] {
+    var reasons: [String: String] = [:]
+    func explain(_ keys: [String], _ reason: String) {
+      for key in keys where reasons[key] == nil { reasons[key] = reason }
+    }
+    if gate == .none {
+      explain(
+        ["experts", "combine", "top-k", "top-k-weights", "temperature", "freeze"] + Self.ofGateLoss,
+        "with --gate none, the single model")
+    }
+    if gate != .none, gate.design.choosesOne {
+      explain(
+        ["combine", "top-k", "top-k-weights"] + Self.ofGateLoss,
+        "with --gate \(gate.rawValue), whose arg-max expert answers alone")
+      if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
+    }
+    if freeze == .gate {
+      explain(Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate")
+    }
+    if distillFrom != nil {
+      explain(Self.ofGateLoss, "with --distill-from")
+    } else {
+      explain(["distill-loss"], "without --distill-from")
+    }
+    if similarity == 0, dissimilarity == 0 {
+      explain(
+        ["similarity-scaling", "similarity-distance", "similarity-scale"],
+        "without --similarity or --dissimilarity")
+    }
+    if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
+    if freeze == .gate {
+      explain(
+        Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate, which they would train")
+    }
+    if freeze == .experts { explain(["expert-temperature"], "with --freeze experts") }
+    if let expertTemperature, expertTemperature == temperature {
+      explain(["expert-temperature"], "where it is that of the gate")
+    }
+    if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if dataset != "idx" {
+      explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
+    }
+    if let source = DataSetRegistry.all.first(where: { $0.name == dataset }) {
+      if source.isBuiltIn { explain(["data-dir", "mean", "std"], "with --dataset \(dataset)") }
+      if source.augmentation == nil { explain(["augment"], "with --dataset \(dataset)") }
+    }
+    if initFrom == nil { explain(["init-partial", "init-only"], "without --init-from") }
+    return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
+    }
+  }
+
+  /// The fixed value of a setting that makes no difference: the one that describes what happens.
+  private mutating func reset(_ key: String) {
+    switch key {
+    case "experts": experts = 1
+    case "combine": combine = .expectation
+    case "top-k": topK = 1
+    case "top-k-weights": topKWeights = .full
+    case "temperature": temperature = 1
+    case "expert-temperature": expertTemperature = nil
+    case "expert-classes": expertClasses = nil
+    case "freeze": freeze = .none
+    case "importance": importance = 0
+    case "similarity": similarity = 0
+    case "dissimilarity": dissimilarity = 0
+    case "similarity-scaling": similarityScaling = .perPair
+    case "similarity-distance": similarityDistance = .euclidean
+    case "similarity-scale": similarityScale = "dataset"
+    case "distill-loss": distillLoss = .kl
+    case "init-only": initOnly = .all
+    case "data-dir": dataDirectory = nil
+    case "mean": mean = nil
+    case "std": standardDeviation = nil
+    case "augment": augment = false
+    case "train-images": trainImages = nil
+    case "train-labels": trainLabels = nil
+    case "test-images": testImages = nil
+    case "test-labels": testLabels = nil
+    case "init-partial": initPartial = false
+    default: preconditionFailure("'\(key)' always makes a difference")
+    }
+  }
+}

@@ -1,0 +1,140 @@
+public import DataSets
+public import Files
+internal import KernelInterface
+public import MoE
+package import Networks
+public import Numerics
+
+/// The sizes of a model and of its step, known without data, parameters or ranks: what plans and costs are made from.
+public struct ModelOutline {
+  public let model: String
+  public let gateKind: GateKind
+  public let input: ImageShape
+  public let classes: Int
+  public let experts: Int
+  public let batchRows: Int
+  public let blockRows: Int
+  public let payload: Payload
+  package let gateRequest: GateRequest
+  package let gateSize: GateSize
+  package let expertSpec: NetworkSpec
+  package let rule: StepRule
+  package let trainsGate: Bool
+  package let trainsExperts: Bool
+  package let isRegularised: Bool
+  package let dataBytes: Int
+  public let gatePlacement: GatePlacement
+  /// Of every rank.
+  public let threads: Int
+
+  /// - Throws: ``Failure`` with the exit code for wrong usage where the model does not fit the data.
+  public init(_ configuration: Configuration, size: DataSetSize) throws(Failure) {
+    guard let family = NetworkFamily.named(configuration.model) else {
+      throw Failure(
+        .usage,
+        "unknown model '\(configuration.model)'; known are "
+          + NetworkFamily.all.map(\.name).joined(separator: ", "))
+    }
+    if let reason = family.misfit(size.shape) {
+      throw Failure(
+        .usage,
+        "model '\(family.name)' does not fit data set '\(configuration.dataset)': \(reason); choose another --model"
+      )
+    }
+    let design = configuration.gateDesign
+    if let objection = design.objection(to: family) { throw Failure(.usage, objection) }
+    model = family.name
+    gateKind = configuration.gate
+    input = size.shape
+    classes = size.classes
+    experts = configuration.modelExperts
+    batchRows = min(configuration.batchSize, max(size.trainingSamples, 1))
+    blockRows = configuration.blockRows
+    payload = configuration.payload
+    gatePlacement = configuration.gatePlacement
+    threads = configuration.threads
+    trainsGate = configuration.trainsGate
+    trainsExperts = configuration.trainsExperts
+    isRegularised = configuration.isRegularised && configuration.trainsGate
+    dataBytes = (size.trainingSamples + size.testSamples) * size.shape.pixels
+    let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
+    gateRequest = GateRequest(
+      family: family, input: size.shape, experts: experts, classes: size.classes, blockRows: blockRows,
+      batchBlocks: (batchRows + blockRows - 1) / blockRows, sums: WholeBatch(), team: .alone(),
+      products: configuration.products, training: trainsGate,
+      expertOfClass: try lists?.expertOfClass(classes: size.classes, dataset: configuration.dataset))
+    gateSize = design.size(gateRequest)
+    expertSpec = family.expert(input: size.shape, classes: size.classes)
+    rule = StepRule(configuration, gate: gateRequest, training: true)
+  }
+
+  public var hasGate: Bool { gateKind != .none }
+  /// Whether the gate has tensors, and so work of its own.
+  package var gateComputes: Bool { !gateSize.tensors.isEmpty }
+  /// The gate's network, of an attentive gate but for its last layer.
+  package var gateSpec: NetworkSpec { gateRequest.family.gate(input: input, experts: experts) }
+  /// Blocks of a batch, K.
+  public var blocks: Int { (batchRows + blockRows - 1) / blockRows }
+  /// Whether every expert takes every row.
+  public var isDense: Bool { rule.routing == .all }
+  /// Experts that a row is sent to.
+  package var slots: Int { rule.routing.slots(experts: experts) }
+  /// Values of one answer.
+  package var answerWidth: Int { rule.mixture.layout.width }
+  /// Bytes of a row on the wire.
+  package var rowBytes: Int {
+    switch payload {
+    case .uint8: input.pixels
+    case .float32: input.pixels * 4
+    case .index: 4
+    }
+  }
+
+  // MARK: FLOPs per row of a training step
+
+  package var gateFlops: Int { gateSize.forwardFlops + (trainsGate ? gateSize.backwardFlops : 0) }
+  package var expertFlops: Int {
+    expertSpec.forwardFlops + (trainsExperts ? expertSpec.backwardFlops : 0)
+  }
+
+  /// The loads of gate and experts in FLOPs per batch.
+  ///
+  /// A replicated gate is as much work on every rank, and so no reason to put an expert elsewhere.
+  package var flopLoad: PlacementLoad {
+    let rows = Double(batchRows)
+    let isOnRoot = gatePlacement == .root
+    let share = rows * Double(slots) / Double(experts)
+    return PlacementLoad(
+      gateForward: isOnRoot ? rows * Double(gateSize.forwardFlops) : 0,
+      gateBackward: trainsGate && isOnRoot ? rows * Double(gateSize.backwardFlops) : 0,
+      expertForward: share * Double(expertSpec.forwardFlops),
+      expertBackward: trainsExperts ? share * Double(expertSpec.backwardFlops) : 0, overlaps: isDense)
+  }
+
+  // MARK: Memory
+
+  /// Bytes that a rank allocates at most: parameters with gradients and moments, workspaces for the largest batch, the
+  /// data. Workspaces are taken from the system only where they are used.
+  ///
+  /// - Parameters:
+  ///   - experts: how many live there.
+  ///   - gate: whether the gate lives there.
+  package func memory(experts count: Int, gate: Bool) -> Int {
+    var bytes = dataBytes
+    let tensors = expertSpec.tensors(prefix: "experts.0")
+    bytes += count * Parameters.bytes(tensors, training: trainsExperts)
+    bytes += ExpertBank.workspaceBytes(
+      experts: count, spec: expertSpec, pixels: input.pixels, answerWidth: answerWidth,
+      trainingRows: batchRows, trainingSlots: slots, evaluationRows: ModelSession.evaluationRows,
+      threads: threads, products: gateRequest.products)
+    for rows in [batchRows, ModelSession.evaluationRows] {
+      bytes += Step.workspaceBytes(
+        rule, experts: experts, pixels: input.pixels, batchRows: rows, blockRows: blockRows)
+    }
+    guard gate, gateComputes else { return bytes }
+    let spec = gateSpec
+    bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
+    let kept = trainsGate ? blocks : 1
+    return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept, products: gateRequest.products)
+  }
+}

@@ -1,0 +1,124 @@
+package import DataSets
+package import Dist
+package import KernelInterface
+package import MoE
+package import Networks
+package import Numerics
+
+/// The model as one rank holds it: its own experts, and the gate on rank 0 or a copy of it on every rank.
+package final class ModelParts {
+  package let family: NetworkFamily
+  package let input: ImageShape
+  package let classes: Int
+  package let placement: ExpertPlacement
+  package let expertSpec: NetworkSpec
+  /// What gate and scorers are made from.
+  package let gateRequest: GateRequest
+  package let gateSize: GateSize
+  /// Whether there is a choice between experts; false for the single model.
+  package let hasGate: Bool
+  /// Nil where it is on another rank, and where it has no parameters.
+  package let gate: (any Gate)?
+  /// What holds the copies of a replicated gate together; nil for a gate on rank 0.
+  package let replicas: ReplicatedBlocks?
+  /// Works on blocks and experts.
+  package let team: ThreadTeam
+  /// This rank's experts, ascending by number.
+  package let experts: [Network]
+  /// Whether gradients are taken; false in evaluation.
+  package let trainsGate: Bool
+  package let trainsExperts: Bool
+  package let rank: Int
+
+  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  package init(
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
+    load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
+  ) throws {
+    let outline = try ModelOutline(configuration, size: DataSetSize(data))
+    let team = ThreadTeam(threads: configuration.threads)
+    let replicas =
+      configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator, reduction: reduction) : nil
+    let design = configuration.gateDesign
+    let trained = training && configuration.trainsExperts
+    let blocks = outline.blocks
+    var request = outline.gateRequest
+    request.training = training && configuration.trainsGate
+    request.team = team
+    if let replicas {
+      request.sums = replicas
+      request.batchBlocks = (blocks + communicator.size - 1) / communicator.size
+    }
+    let rule = StepRule(configuration, gate: request, training: training)
+    let spec = outline.expertSpec
+    family = request.family
+    input = outline.input
+    classes = outline.classes
+    rank = communicator.rank
+    hasGate = outline.hasGate
+    trainsGate = request.training
+    trainsExperts = trained
+    gateRequest = request
+    gateSize = design.size(request)
+    expertSpec = spec
+    self.team = team
+    self.replicas = replicas
+    placement = try ExpertPlacement(
+      configuration.placement, experts: outline.experts, ranks: communicator.size,
+      load: load ?? outline.flopLoad)
+    gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
+    experts = placement.expertsOfRank[communicator.rank].map {
+      Network(
+        spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
+        products: request.products)
+    }
+  }
+
+  /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
+  package func update(_ step: AdamStep) throws {
+    for parameters in gate?.parameters ?? [] where parameters.training != nil {
+      if let replicas {
+        try replicas.update(parameters, step)
+      } else {
+        parameters.update(step)
+      }
+    }
+    let trained = experts.filter { $0.parameters.training != nil }
+    team.run(trained.count) { trained[$0].parameters.update(step) }
+  }
+
+  /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
+  package func gatherMoments() throws {
+    guard let replicas else { return }
+    for parameters in gate?.parameters ?? [] { try replicas.gatherMoments(of: parameters) }
+  }
+
+  /// Every tensor of the model with its owner, and whether it is trained in this run: the gate's, then the experts' in
+  /// ascending order.
+  package var tensors: [(spec: TensorSpec, owner: Int, isTrained: Bool)] {
+    var list = gateSize.tensors.map { (spec: $0, owner: 0, isTrained: trainsGate && $0.isTrained) }
+    for expert in 0..<placement.experts {
+      list += expertSpec.tensors(prefix: "experts.\(expert)").map {
+        (spec: $0, owner: placement.owners[expert], isTrained: trainsExperts && $0.isTrained)
+      }
+    }
+    return list
+  }
+
+  /// The tensors that this rank holds.
+  package var parameters: [Parameters] { (gate?.parameters ?? []) + experts.map(\.parameters) }
+
+  /// Starts every tensor of this rank from the seed; independent of ranks, number of experts and gate.
+  package func initialise(seed: UInt64) {
+    for parameters in parameters {
+      for place in parameters.places {
+        place.spec.initialise(seed: seed, into: parameters.values + place.offset)
+      }
+    }
+  }
+
+  /// Trained parameters of the whole model.
+  package var parameterCount: Int {
+    gateSize.parameterCount + placement.experts * expertSpec.parameterCount
+  }
+}

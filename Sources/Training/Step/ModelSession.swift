@@ -1,0 +1,125 @@
+package import DataSets
+package import Dist
+internal import Files
+internal import KernelInterface
+package import MoE
+internal import Networks
+internal import Numerics
+package import Records
+
+/// A model with the machinery to run it: one step for training, one for evaluation, over the same parameters.
+package final class ModelSession {
+  /// Rows of an evaluation batch; fixed, so that metrics do not depend on the training batch.
+  package static let evaluationRows = 1024
+
+  package let configuration: Configuration
+  package let data: DataSet
+  package let communicator: any Communicator
+  package let parts: ModelParts
+  package let bank: ExpertBank
+  package let clock: PhaseClock
+  /// Nil when the model is only evaluated.
+  package let trainingStep: Step?
+  package let evaluationStep: Step
+  /// The rules of the two steps.
+  package let trainingRule: StepRule
+  package let evaluationRule: StepRule
+  private let reader: OutcomeReader
+
+  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  package init(
+    _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
+    clock: PhaseClock, load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
+  ) throws {
+    BLAS.useOneThread()
+    try ProcessorLevel.agree(over: communicator)
+    self.configuration = configuration
+    self.data = data
+    self.communicator = communicator
+    self.clock = clock
+    let parts: ModelParts
+    do {
+      parts = try ModelParts(
+        configuration, data: data, communicator: communicator, training: training, load: load,
+        reduction: reduction)
+    } catch let failure as Failure {
+      // Configuration and data are the same on every rank, and so is what is wrong with them.
+      throw AgreedError(failure)
+    }
+    self.parts = parts
+    let experts = parts.placement.experts
+    let normalisation = Normalisation(
+      mean: data.mean, standardDeviation: data.standardDeviation,
+      channelPixels: data.train.shape.height * data.train.shape.width)
+    trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
+    evaluationRule = StepRule(configuration, gate: parts.gateRequest, training: false)
+    let bank = ExpertBank(
+      parts, normalisation: normalisation, payload: configuration.payload,
+      layout: (training ? trainingRule : evaluationRule).mixture.layout,
+      trainingRows: training ? configuration.batchSize : 0,
+      trainingSlots: trainingRule.routing.slots(experts: experts),
+      evaluationRows: ModelSession.evaluationRows)
+    self.bank = bank
+    func step(_ rule: StepRule, rows: Int, training: Bool) -> Step {
+      Step(
+        parts, bank: bank, rule: rule, configuration: configuration, normalisation: normalisation,
+        batchRows: rows, training: training, communicator: communicator, clock: clock)
+    }
+    trainingStep = training ? step(trainingRule, rows: configuration.batchSize, training: true) : nil
+    evaluationStep = step(evaluationRule, rows: ModelSession.evaluationRows, training: false)
+    reader = OutcomeReader(
+      experts: experts, hasGate: parts.hasGate, temperature: Float(configuration.temperature),
+      batchRows: max(configuration.batchSize, ModelSession.evaluationRows))
+  }
+
+  /// Sums without a sample yet.
+  package func emptyAccumulator() -> MetricsAccumulator {
+    MetricsAccumulator(
+      experts: parts.hasGate ? parts.placement.experts : 0, classes: data.classes)
+  }
+
+  /// Adds a batch to the sums, on rank 0.
+  package func add(
+    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet,
+    to sums: inout MetricsAccumulator
+  ) throws {
+    guard communicator.rank == 0 else { return }
+    let labels = samples.map { images.labels[Int($0)] }
+    try clock.measure(.metrics) { try reader.add(outcome, labels: labels, step: clock.step, to: &sums) }
+  }
+
+  /// Evaluates the model on samples of a set, dropless, touching no state; metrics are complete on rank 0 only.
+  ///
+  /// - Parameter each: receives the outcomes of every batch, on rank 0; nil where nobody wants them.
+  package func evaluate(
+    _ images: ImageSet, samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil
+  ) throws -> Metrics? {
+    guard !samples.isEmpty else { return nil }
+    let view = ImageView(images)
+    var sums = emptyAccumulator()
+    for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
+      let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
+      let outcome = try evaluationStep.run(batch, of: view, mode: .evaluation, word: 0)
+      try add(outcome, batch, of: images, to: &sums)
+      if let each, communicator.rank == 0 {
+        try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))
+      }
+    }
+    return communicator.rank == 0 ? sums.metrics() : nil
+  }
+
+  /// Runs the body without counting its work and traffic: a run's account is about its training steps.
+  package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let works = parts.experts.map(\.work)
+    let gateWork = parts.gate?.work
+    let rowsSelected = bank.rowsSelected
+    let traffic = clock.traffic
+    defer {
+      for (network, work) in zip(parts.experts, works) { network.work = work }
+      if let gateWork { parts.gate?.work = gateWork }
+      bank.rowsSelected = rowsSelected
+      clock.traffic = traffic
+    }
+    return try body()
+  }
+}

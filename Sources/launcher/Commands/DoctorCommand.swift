@@ -1,0 +1,121 @@
+import ArgumentParser
+import DataSets
+import Dist
+import Foundation
+import Numerics
+import Records
+
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "What is here, what is missing, and what to do about it; alone or under mpirun.")
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let code = Ranks.run(Program.identity, environment: environment) { comm in
+      let hosts = try comm.allGather(text: comm.hostName)
+      let kernels = try comm.allGather(text: BLAS.kernelName)
+      guard comm.rank == 0 else { return 0 }
+      let lines = Doctor(environment: environment).lines(hosts: hosts, kernels: kernels)
+      for line in lines { Console.output("\(line.mark)  \(line.text)\n") }
+      return lines.contains { $0.mark == .fail } ? 1 : 0
+    }
+    Program.end(code, environment)
+  }
+}
+
+/// Looks around.
+struct Doctor {
+  enum Mark: String, CustomStringConvertible {
+    case ok = "[ok]  "
+    case warn = "[warn]"
+    case fail = "[FAIL]"
+    var description: String { rawValue }
+  }
+
+  struct Line {
+    let mark: Mark
+    let text: String
+  }
+
+  let environment: [String: String]
+
+  /// How this program was compiled; the kernels' own flags are part of the package.
+  static var buildFlags: String {
+    #if DEBUG
+      "debug"
+    #else
+      "release"
+    #endif
+  }
+
+  func lines(hosts: [String], kernels: [String]) -> [Line] {
+    [
+      Line(mark: .ok, text: "moe-dist \(Version.text), \(Doctor.buildFlags) build"),
+      level,
+      Line(mark: .ok, text: "\(Ranks.libraryVersion.split(separator: ",").first ?? "MPI")"),
+      Line(
+        mark: Set(kernels).count == 1 && BLAS.kernelAdvice == nil ? .ok : .warn,
+        text: "\(BLAS.version), kernel \(Set(kernels).sorted().joined(separator: " and "))"
+          + (Set(kernels).count == 1
+            ? BLAS.kernelAdvice.map { ": \($0)" } ?? ""
+            : ": with --products openblas results depend on placement; set OPENBLAS_CORETYPE on every host")),
+      cores(hosts),
+    ] + data() + [writing()]
+  }
+
+  private var level: Line {
+    let current = ProcessorLevel.current
+    let available = ProcessorLevel.available ?? current
+    let held = current < available ? ", held there by \(ProcessorLevel.variable)" : ""
+    return Line(
+      mark: .ok,
+      text:
+        "kernels of level \(current.words)\(held); processor and operating system offer \(available.words)")
+  }
+
+  private func cores(_ hosts: [String]) -> Line {
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let here = hosts.filter { $0 == hosts[0] }.count
+    let all = Dictionary(grouping: hosts) { $0 }.map { "\($0.key): \($0.value.count)" }.sorted()
+    let text = "\(cores) cores on this host; ranks per host: \(all.joined(separator: ", "))"
+    return here <= cores
+      ? Line(mark: .ok, text: text)
+      : Line(
+        mark: .warn, text: text + "; more ranks than cores: results are right, timings are no measurement")
+  }
+
+  private func data() -> [Line] {
+    DataSetRegistry.all.filter { $0.name != "idx" }.map { source in
+      guard let search = source.search(DataOptions(environment: environment)) else {
+        return Line(mark: .ok, text: "data set \(source.name): built in")
+      }
+      if let directory = search.directory {
+        return Line(mark: .ok, text: "data set \(source.name): \(directory)")
+      }
+      return Line(mark: .warn, text: "data set \(source.name): not found; \(source.advice)")
+    }
+  }
+
+  private func writing() -> Line {
+    let path = "moe-dist-doctor-\(ProcessInfo.processInfo.processIdentifier).tmp"
+    let start = Date()
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+    guard descriptor >= 0 else {
+      return Line(
+        mark: .fail,
+        text: "this directory cannot be written: \(String(cString: strerror(errno))); use --run-dir elsewhere"
+      )
+    }
+    defer {
+      close(descriptor)
+      unlink(path)
+    }
+    guard Foundation.write(descriptor, "x", 1) == 1, fsync(descriptor) == 0 else {
+      return Line(mark: .fail, text: "writing here fails: \(String(cString: strerror(errno)))")
+    }
+    let milliseconds = Date().timeIntervalSince(start) * 1000
+    return Line(
+      mark: .ok, text: String(format: "this directory can be written, fsync in %.1f ms", milliseconds))
+  }
+}

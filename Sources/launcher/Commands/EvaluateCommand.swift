@@ -1,0 +1,155 @@
+import ArgumentParser
+import Dist
+import Files
+import Foundation
+import Records
+import Training
+
+/// The options that name a trained model and how it is asked.
+struct ModelOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
+  var run: String
+
+  @Option(
+    help: ArgumentHelp(
+      "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
+      valueName: "latest|best|PATH"))
+  var checkpoint = "latest"
+
+  @Option(
+    help: ArgumentHelp(
+      "Combine by another rule than the model's own: \(CombineRule.allCases.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "RULE"))
+  var combine: String?
+
+  @Option(
+    help: ArgumentHelp("Experts per sample, with top-k. (default: 1, or the model's own)", valueName: "K"))
+  var topK: Int?
+
+  @Option(help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"))
+  var topKWeights: String?
+
+  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
+  var dataDir: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which rank owns which expert.", valueName: "auto|block|round-robin|R,R,…"))
+  var placement = "auto"
+
+  @Option(help: ArgumentHelp("What travels: uint8, float32 or index.", valueName: "WORD"))
+  var payload = Payload.uint8.rawValue
+
+  /// The checkpoint, the configuration that it was trained with, and the request.
+  func resolve() throws -> (EvaluationRequest, Configuration) {
+    let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: run)
+    if let interruption = try RunDirectory.interruption(of: run),
+      Ranks.rank(in: ProcessInfo.processInfo.environment) == 0
+    {
+      Console.error(interruption + "; this is its \((path as NSString).lastPathComponent)")
+    }
+    var request = EvaluationRequest(checkpoint: path)
+    request.combine = try word(combine, "combine")
+    request.topKWeights = try word(topKWeights, "top-k-weights")
+    request.topK = topK
+    request.placement = placement
+    request.payload = try word(payload, "payload") ?? .uint8
+    var trained = try Evaluator.configuration(of: path)
+    trained.dataDirectory = dataDir
+    let saved = try? RunDirectory.settings(in: run)
+    for entry in saved?.entries ?? [] {
+      switch entry.key {
+      case "train-images": trained.trainImages = entry.text
+      case "train-labels": trained.trainLabels = entry.text
+      case "test-images": trained.testImages = entry.text
+      case "test-labels": trained.testLabels = entry.text
+      // Where the run's data were may be gone; elsewhere the same data are as good, and others are refused.
+      case "data-dir" where RunDirectory.exists(entry.text): trained.dataDirectory = dataDir ?? entry.text
+      default: break
+      }
+    }
+    return (request, trained)
+  }
+
+  /// The file that `latest`, `best` or a path means.
+  static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
+    guard ["latest", "best"].contains(checkpoint) else { return checkpoint }
+    let directory = CheckpointDirectory(run)
+    guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    if checkpoint == "best" {
+      let best = try BestCheckpoint(of: run)
+      if Ranks.rank(in: ProcessInfo.processInfo.environment) == 0 {
+        Console.error(
+          "\(best.name.fileName) has the smallest validation error of \(best.choices): \(best.validationError)"
+        )
+      }
+      return directory.path(of: best.name)
+    }
+    guard let name = try directory.latest() ?? directory.list().last else {
+      throw Failure(
+        .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+    }
+    return directory.path(of: name)
+  }
+
+  private func word<Value: RawRepresentable & CaseIterable>(
+    _ text: String?, _ option: String
+  ) throws -> Value? where Value.RawValue == String {
+    guard let text else { return nil }
+    guard let value = Value(rawValue: text) else {
+      throw Failure(
+        .usage, "--\(option) '\(text)' is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return value
+  }
+}
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate", abstract: "Evaluate a trained model on any number of ranks.")
+
+  @OptionGroup var model: ModelOptions
+
+  @Option(help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"))
+  var split: String = Split.test.rawValue
+
+  @Option(
+    help: ArgumentHelp(
+      "Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
+  var perSample: String?
+
+  @Flag(help: "Write the metrics as JSON to standard output.") var json = false
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let (request, trained, part, data) = Program.prepare(environment) {
+      let (request, trained) = try model.resolve()
+      guard let part = Split(rawValue: split) else {
+        throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
+      }
+      return (request, trained, part, try DataLoading.load(trained, environment))
+    }
+    let code = Ranks.run(Program.identity, environment: environment) { comm in
+      let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)
+      let found = try Evaluator.evaluate(
+        request, split: part, trained: trained, data: data, communicator: comm,
+        each: perSample == nil ? nil : { try sink.write($0) })
+      try sink.close()
+      guard let metrics = found.metrics, let account = found.account, let timing = found.timing else {
+        return 0
+      }
+      if json {
+        Console.output(found.json.text(pretty: true) + "\n")
+      } else {
+        let summary = RunSummary(
+          status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
+          metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
+          account: account,
+          runDirectory: nil, oracleNote: found.oracleNote)
+        Console.output(summary.figures)
+      }
+      return 0
+    }
+    Program.end(code, environment)
+  }
+}
