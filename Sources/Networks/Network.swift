@@ -83,10 +83,7 @@ package final class Network {
 
   /// Runs the network over all blocks; the passes live in the workspace.
   package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
-    let rows = blocks.map(\.rows).max() ?? 0
-    let pieces = blocks.map { _ in
-      workspace.piece(spec.workspaceBytes(rows: rows, blocks: blocks.count, products: products))
-    }
+    let pieces = blocks.map { _ in workspace.piece() }
     if case .stem(let stem) = convolutions { try stem.prepare(blocks, mode: mode, sums) }
     return try forward(blocks, mode: mode, in: pieces)
   }

@@ -141,24 +141,25 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   private func sumByBLAS(
     _ blocks: [BlockOfRows], additions: [Int], into weights: Floats, in workspace: Workspace
   ) {
-    let mark = workspace.mark
-    defer { workspace.release(to: mark) }
     let count = blocks[0].gradient.features * blocks[0].input.features
-    var stack: [Floats] = []
+    var stack: [(sum: Floats, mark: Workspace.Mark)] = []
     for (block, additions) in zip(blocks, additions) {
+      let mark = workspace.mark
       let sum = blocks.count == 1 ? weights : workspace.floats(count)
       BLAS.product(
         block.gradient.base, stride: block.gradient.stride, block.input.base, stride: block.input.stride,
         transposed: (false, true), rows: block.gradient.features, depth: block.input.rows,
         columns: block.input.features, into: sum, stride: block.input.features)
-      stack.append(sum)
+      stack.append((sum, mark))
       for _ in 0..<additions {
         let right = stack.removeLast()
-        kernels.add(stack[stack.count - 1], right, into: stack[stack.count - 1], count: count)
-        workspace.release(to: workspace.mark - Workspace.bytes(floats: count))
+        let left = stack[stack.count - 1].sum
+        kernels.add(left, right.sum, into: left, count: count)
+        workspace.release(to: right.mark)
       }
     }
-    if blocks.count > 1 { weights.update(from: stack[0], count: count) }
+    if blocks.count > 1 { weights.update(from: stack[0].sum, count: count) }
+    if let first = stack.first { workspace.release(to: first.mark) }
   }
 }
 

@@ -1,36 +1,45 @@
 package import KernelInterface
 
-/// Memory of a fixed capacity that is handed out piece by piece and taken back all at once.
+/// Memory that is handed out piece by piece and taken back all at once.
 ///
-/// Sized once per run for the largest batch; the system gives pages to it only where it is touched.
+/// It measures itself: what does not fit is allocated beside what is there, and ``reset()`` makes one allocation of the
+/// most that was in use. So nothing is allocated once the largest batch has been worked on. The system gives pages to it
+/// only where it is touched.
 package final class Workspace {
-  private let base: UnsafeMutableRawPointer
-  package let capacity: Int
-  /// Nil where the memory is this workspace's own.
-  private let parent: Workspace?
-  private var used = 0
-
-  /// - Parameter capacity: bytes.
-  package init(capacity: Int) {
-    self.capacity = capacity
-    parent = nil
-    base = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 64), alignment: 64)
+  private struct Chunk {
+    let base: UnsafeMutableRawPointer
+    let capacity: Int
   }
 
-  private init(of parent: Workspace, base: UnsafeMutableRawPointer, capacity: Int) {
-    self.parent = parent
-    self.base = base
-    self.capacity = capacity
+  /// A place to go back to with ``Workspace/release(to:)``.
+  package struct Mark {
+    fileprivate var chunk = 0
+    /// Bytes of the chunk.
+    fileprivate var used = 0
+    /// Bytes of all.
+    fileprivate var total = 0
+    fileprivate var pieces = 0
   }
 
-  deinit { if parent == nil { base.deallocate() } }
+  private var chunks: [Chunk] = []
+  private var pieces: [Workspace] = []
+  private var now = Mark()
+  private var most = 0
 
-  /// A piece of this workspace as one of its own, for a thread that works beside others.
-  ///
-  /// - Parameter capacity: bytes.
-  package func piece(_ capacity: Int) -> Workspace {
-    let bytes = (capacity + 63) & ~63
-    return Workspace(of: self, base: take(bytes), capacity: bytes)
+  /// - Parameter capacity: bytes that are known to be needed.
+  package init(capacity: Int = 0) {
+    if capacity > 0 { add(capacity) }
+  }
+
+  deinit { for chunk in chunks { chunk.base.deallocate() } }
+
+  /// A workspace of its own for a thread that works beside others, until this one is reset or released.
+  package func piece() -> Workspace {
+    if now.pieces == pieces.count { pieces.append(Workspace()) }
+    let piece = pieces[now.pieces]
+    now.pieces += 1
+    piece.reset()
+    return piece
   }
 
   /// Bytes that `count` floats take, rounding included.
@@ -49,15 +58,46 @@ package final class Workspace {
       base: floats(FeatureMap.count(features: features, rows: rows)), features: features, rows: rows)
   }
 
-  /// Where to go back to with ``release(to:)``.
-  package var mark: Int { used }
-  package func release(to mark: Int) { used = mark }
-  package func reset() { used = 0 }
+  package var mark: Mark { now }
+  package func release(to mark: Mark) { now = mark }
+
+  /// Takes everything back.
+  package func reset() {
+    now = Mark()
+    guard chunks.count > 1 else { return }
+    for chunk in chunks { chunk.base.deallocate() }
+    chunks = []
+    add(most)
+  }
+
+  /// Overwrites all memory, the pieces' too, so that a test sees what reads before it writes.
+  package func overwrite(with value: Float) {
+    for chunk in chunks {
+      chunk.base.initializeMemory(as: Float.self, repeating: value, count: chunk.capacity / 4)
+    }
+    for piece in pieces { piece.overwrite(with: value) }
+  }
 
   private func take(_ bytes: Int) -> UnsafeMutableRawPointer {
-    precondition(used + bytes <= capacity, "the workspace was sized for the largest batch")
-    defer { used += bytes }
-    return base + used
+    while now.chunk < chunks.count, now.used + bytes > chunks[now.chunk].capacity {
+      now.chunk += 1
+      now.used = 0
+    }
+    // As much again as there is, so that growing takes few steps.
+    if now.chunk == chunks.count { add(max(bytes, chunks.reduce(0) { $0 + $1.capacity })) }
+    defer {
+      now.used += bytes
+      now.total += bytes
+      most = max(most, now.total)
+    }
+    return chunks[now.chunk].base + now.used
+  }
+
+  private func add(_ bytes: Int) {
+    let capacity = max(bytes, 4096)
+    chunks.append(
+      Chunk(
+        base: UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64), capacity: capacity))
   }
 }
 
@@ -68,6 +108,11 @@ extension FeatureMap {
       let line = self[feature]
       for column in rows..<columns { line[column] = 0 }
     }
+  }
+
+  /// Some of the features, as a map of its own over the same memory.
+  package func part(_ features: Range<Int>) -> FeatureMap {
+    FeatureMap(base: self[features.lowerBound], features: features.count, rows: rows)
   }
 
   package func clear() { base.update(repeating: 0, count: features * stride) }

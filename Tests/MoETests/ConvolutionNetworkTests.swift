@@ -31,7 +31,7 @@ struct ConvolutionNetworkTests {
   final class Fixture {
     let spec: NetworkSpec
     let network: Network
-    let workspace: Workspace
+    let workspace = Workspace()
     let rows: [[Double]]
     let blockRows: Int
     let blocks: [Tiles]
@@ -71,11 +71,6 @@ struct ConvolutionNetworkTests {
       }
       self.memory = memory
       self.blocks = blocks
-      // Exactly what the network says it needs, and the gradients of the outputs.
-      let perBlock =
-        spec.workspaceBytes(rows: blockRows, blocks: blocks.count)
-        + Workspace.bytes(floats: FeatureMap.count(features: spec.outputs, rows: blockRows))
-      workspace = Workspace(capacity: blocks.count * perBlock)
     }
 
     deinit { for base in memory { base.deallocate() } }
@@ -226,9 +221,7 @@ struct ConvolutionNetworkTests {
     let fixture = Fixture(spec, rows: 37, blockRows: 16, seed: 8)
     let r = ConvolutionNetworkTests.outputGradient(spec, rows: 37)
     let first = try fixture.step(r)
-    fixture.workspace.reset()
-    let floats = fixture.workspace.capacity / 4
-    fixture.workspace.floats(floats).update(repeating: .nan, count: floats)
+    fixture.workspace.overwrite(with: .nan)
     let second = try fixture.step(r)
     #expect(first.outputs == second.outputs)
     #expect(first.gradients == second.gradients)

@@ -219,8 +219,7 @@ struct StepAgainstReferenceTests {
         findings.regularisers = outcome.regularisers?.total ?? 0
         // A replicated gate's gradients are complete on no rank, until they are gathered.
         for parameters in session.parts.gate?.parameters ?? [] {
-          guard let training = parameters.training else { continue }
-          try session.parts.replicas?.gather(training.gradients, of: parameters)
+          try session.parts.place.completeGradients(parameters)
         }
         for (parameters, place) in places where place.spec.isTrained && isOwned(place) {
           // Frozen networks have none.

@@ -29,8 +29,9 @@ struct PeekingScorer: Scorer {
 
   func score(_ rows: ShardRows, into scores: FeatureMap) {
     for expert in 0..<scores.features {
-      for (row, label) in rows.labels.enumerated() {
-        scores[expert][row] = rows.answers[rows.layout.feature(slot: expert, class: Int(label))][row] * log2e
+      for row in 0..<scores.rows {
+        let label = rows.label(row)
+        scores[expert][row] = rows.answers[rows.layout.feature(slot: expert, class: label)][row] * log2e
       }
       for column in scores.rows..<scores.columns { scores[expert][column] = 0 }
     }

@@ -72,11 +72,7 @@ package final class AttentiveGate: Gate {
     let spec = request.family.gateTrunk(input: request.input)
     width = spec.outputs
     products = request.products
-    // Per block: Q, q̃ and their gradients, and that of the trunk's output.
-    trunk = GateNetwork(
-      spec, request, further: [width, width, width, width, width],
-      scratch: request.products.layerWorkspaceBytes(
-        inputs: width, outputs: width, rows: request.blockRows, blocks: GateNetwork.blocks(request)))
+    trunk = GateNetwork(spec, request)
     attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
     query = attention.offset(of: "attention.query.weight")
     key = attention.offset(of: "attention.key.weight")

@@ -21,6 +21,6 @@ struct ClassScorer: Scorer {
       let line = scores[expert]
       for column in 0..<scores.columns { line[column] = ClassScorer.never }
     }
-    for (row, label) in rows.labels.enumerated() { scores[expertOfClass[Int(label)]][row] = 0 }
+    for row in 0..<scores.rows { scores[expertOfClass[rows.label(row)]][row] = 0 }
   }
 }

@@ -26,8 +26,6 @@ package struct GateRequest {
   package let experts: Int
   package let classes: Int
   package let blockRows: Int
-  /// The most blocks of a batch that one place works on in training.
-  package var batchBlocks: Int
   /// How sums over blocks become those of the whole batch.
   package var sums: any BlockSums
   /// Works on the blocks.
@@ -40,15 +38,14 @@ package struct GateRequest {
   package let expertOfClass: [Int]?
 
   package init(
-    family: NetworkFamily, input: ImageShape, experts: Int, classes: Int, blockRows: Int, batchBlocks: Int,
-    sums: any BlockSums, team: ThreadTeam, products: DenseProducts, training: Bool, expertOfClass: [Int]?
+    family: NetworkFamily, input: ImageShape, experts: Int, classes: Int, blockRows: Int, sums: any BlockSums,
+    team: ThreadTeam, products: DenseProducts, training: Bool, expertOfClass: [Int]?
   ) {
     self.family = family
     self.input = input
     self.experts = experts
     self.classes = classes
     self.blockRows = blockRows
-    self.batchBlocks = batchBlocks
     self.sums = sums
     self.team = team
     self.products = products

@@ -6,34 +6,15 @@ internal import Numerics
 /// A network of a gate, run block by block, and what it keeps between forward and backward pass.
 final class GateNetwork {
   let network: Network
-  let workspace: Workspace
+  let workspace = Workspace()
   private let threads: Int
-  private let products: DenseProducts
   private var passes: [Network.Pass] = []
 
-  /// - Parameters:
-  ///   - further: values per row that the gate keeps in the workspace beside the network's, one map each.
-  ///   - scratch: bytes that the gate's own products take while one of them runs.
-  init(_ spec: NetworkSpec, _ request: GateRequest, further: [Int], scratch: Int = 0) {
-    let blocks = GateNetwork.blocks(request)
+  init(_ spec: NetworkSpec, _ request: GateRequest) {
     network = Network(
       spec, prefix: "gate", training: request.training, sums: request.sums, team: request.team,
       products: request.products)
     threads = request.team.threads
-    products = request.products
-    let maps = ([spec.outputs] + further).reduce(0) {
-      $0 + Workspace.bytes(floats: FeatureMap.count(features: $1, rows: request.blockRows))
-    }
-    workspace = Workspace(
-      capacity: blocks
-        * (spec.workspaceBytes(
-          rows: request.blockRows, blocks: blocks, products: request.products) + maps) + scratch)
-  }
-
-  /// Blocks that are kept at a time: all in training, because the backward pass needs them, otherwise those that are
-  /// worked on.
-  static func blocks(_ request: GateRequest) -> Int {
-    max(request.training ? request.batchBlocks : 1, request.team.threads)
   }
 
   /// Runs the network; the body gets every block's number, output and first row.
@@ -51,9 +32,7 @@ final class GateNetwork {
       try network.prepareEvaluation()
       for first in stride(from: 0, to: blocks.count, by: threads) {
         let wave = Array(blocks[first..<min(first + threads, blocks.count)])
-        let pieces = wave.map {
-          workspace.piece(network.spec.workspaceBytes(rows: $0.rows, products: products))
-        }
+        let pieces = wave.map { _ in workspace.piece() }
         for (index, pass) in try network.forwardBlocks(wave, in: pieces).enumerated() {
           body(first + index, pass.output, row)
           row += pass.output.rows

@@ -32,9 +32,10 @@ struct LossScorer: Scorer {
   /// ∂/∂g_e of Σ_e mean_x |g_e − ln y_e,label| is the sign of the difference, over B.
   func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {
     let share = 1 / Float(gradients.batchRows)
-    for (row, label) in rows.labels.enumerated() {
+    for row in 0..<rows.signal.rows {
+      let label = rows.label(row)
       for expert in 0..<experts {
-        let target = rows.answers[rows.layout.feature(slot: expert, class: Int(label))][row]
+        let target = rows.answers[rows.layout.feature(slot: expert, class: label)][row]
         let difference = rows.message[expert][row] - target
         result.message[expert][row] = difference > 0 ? share : difference < 0 ? -share : 0
         result.losses[row] += difference.magnitude

@@ -41,13 +41,17 @@ package struct ShardRows {
   /// needs answers.
   package let answers: FeatureMap
   package let layout: AnswerLayout
-  package let labels: [UInt8]
+  /// [values][rows]: what the caller says of a row beside all this; of images their class, which oracles look at.
+  package let signal: FeatureMap
 
-  package init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, labels: [UInt8]) {
+  /// The class of a row, where the signal is that.
+  func label(_ row: Int) -> Int { Int(signal[0][row]) }
+
+  package init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, signal: FeatureMap) {
     self.message = message
     self.answers = answers
     self.layout = layout
-    self.labels = labels
+    self.signal = signal
   }
 }
 

@@ -29,7 +29,7 @@ final class SoftmaxGate: Gate {
 
   init(_ request: GateRequest) {
     let spec = request.family.gate(input: request.input, experts: request.experts)
-    gate = GateNetwork(spec, request, further: [])
+    gate = GateNetwork(spec, request)
   }
 
   func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {

@@ -10,24 +10,12 @@ internal import Numerics
 /// to all others (a reduce-scatter and an all-gather, as in stage 1 of ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054).
 /// Adam's moments are up to date on their share's rank alone until ``gatherMoments(of:)``.
 package final class ReplicatedBlocks: BlockSums {
-  /// How sums over ranks are taken.
-  package enum Reduction: Sendable {
-    /// Along the tree of the blocks: the same bits for any number of ranks.
-    case tree
-    /// Every rank's own sum and the transport's all-reduce, as others do: what the tree is measured against.
-    case plain
-  }
-
   private let communicator: any Communicator
-  private let reduction: Reduction
   private var blocks = 0..<0
   private var count = 0
   private var received = ByteBuffer()
 
-  package init(_ communicator: any Communicator, reduction: Reduction = .tree) {
-    self.communicator = communicator
-    self.reduction = reduction
-  }
+  package init(_ communicator: any Communicator) { self.communicator = communicator }
 
   /// Every rank calls this with the same batch before its gate works on it.
   package func begin(_ batch: BatchBlocks) {
@@ -37,35 +25,16 @@ package final class ReplicatedBlocks: BlockSums {
 
   package func nodes(ofBlocks blocks: Int) -> [BlockNode] {
     precondition(blocks == self.blocks.count, "a rank works on the blocks of its shard")
-    if reduction == .plain {
-      let additions = (0..<blocks).map { $0 == 0 ? 0 : 1 }
-      return blocks == 0 ? [] : [BlockNode(blocks: self.blocks, here: 0..<blocks, additions: additions)]
-    }
     return BlockNode.nodes(within: self.blocks, count: count)
   }
 
   package func combine(_ perBlock: [[Double]], length: Int) throws -> [Double] {
-    if reduction == .plain { return try plainSum(perBlock, length: length) }
     return try communicator.reduceBlocks(perBlock, count: count, length: length)
-  }
-
-  private func plainSum(_ perBlock: [[Double]], length: Int) throws -> [Double] {
-    var sum = [Double](repeating: 0, count: length)
-    for vector in perBlock { for index in sum.indices { sum[index] += vector[index] } }
-    let all = try communicator.allGather(sum)
-    return sum.indices.map { index in
-      (0..<communicator.size).reduce(0) { $0 + all[$1 * length + index] }
-    }
   }
 
   // MARK: Gradients
 
   package func total(_ nodes: [NodeSum], count floats: Int, into gradients: Floats) throws {
-    if reduction == .plain {
-      if let own = nodes.first, own.sum != gradients { gradients.update(from: own.sum, count: floats) }
-      if nodes.isEmpty { gradients.update(repeating: 0, count: floats) }
-      return try communicator.allReduceSum(UnsafeMutableBufferPointer(start: gradients, count: floats))
-    }
     let shares = shares(floats)
     let me = communicator.rank
     let mine = shares[me]
@@ -124,7 +93,6 @@ package final class ReplicatedBlocks: BlockSums {
 
   /// One step of Adam: every rank's share, then the new values to all.
   package func update(_ parameters: Parameters, _ step: AdamStep) throws {
-    if reduction == .plain { return parameters.update(step) }
     let shares = shares(parameters.trainedCount)
     parameters.update(step, shares[communicator.rank])
     try gather(parameters.values, of: parameters)

@@ -34,14 +34,12 @@ package struct RegulariserLosses: Equatable, Sendable {
 package final class Regularisers {
   private let list: [any Regulariser]
   private let temperature: Float
-  private let workspace: Workspace
+  private let workspace = Workspace()
 
   /// - Parameter temperature: T of p = softmax(score/T).
-  package init(_ list: [any Regulariser], temperature: Float, experts: Int, batchRows: Int) {
+  package init(_ list: [any Regulariser], temperature: Float) {
     self.list = list
     self.temperature = temperature
-    workspace = Workspace(
-      capacity: Workspace.bytes(floats: FeatureMap.count(features: experts, rows: batchRows)))
   }
 
   /// Writes the gradient of all regularisers with respect to the scores, ∂L/∂s = p∘(∂L/∂p − ⟨p, ∂L/∂p⟩)/T.

@@ -19,7 +19,7 @@ package final class SampleDistances {
   private var inputs: [Float] = []
   private var matrix: [Float] = []
   private var norms: [Float] = []
-  private var workspace = Workspace(capacity: 0)
+  private let workspace = Workspace()
 
   package init(squared: Bool, scale: Scale) {
     self.squared = squared
@@ -34,8 +34,6 @@ package final class SampleDistances {
     resize(&inputs, pixels * stride)
     resize(&matrix, rows * stride)
     resize(&norms, stride)
-    let bytes = DenseProducts.bytes(depth: max(pixels, rows), columns: FeatureMap.columns(rows: rows))
-    if workspace.capacity < bytes { workspace = Workspace(capacity: bytes) }
     return inputs.withUnsafeMutableBufferPointer { x in
       matrix.withUnsafeMutableBufferPointer { d in
         guard let x = x.baseAddress, let d = d.baseAddress else { return 0 }

@@ -148,7 +148,7 @@ package struct KernelBenchmark {
     let memory = Workspace(
       capacity: 2 * Workspace.bytes(floats: FeatureMap.count(features: features, rows: rows))
         + 3 * Workspace.bytes(floats: FeatureMap.count(features: outline.experts + 8, rows: rows))
-        + rule.workspaceBytes(slots: slots) + 1024)
+        + Workspace.bytes(floats: rule.memoryFloats(slots: slots)) + 1024)
     let scores = memory.map(features: outline.experts, rows: rows)
     let values = memory.map(features: features, rows: rows)
     fillWithNoise(scores.base, scores.features * scores.stride)

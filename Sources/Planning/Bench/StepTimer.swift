@@ -24,18 +24,18 @@ package final class StepTimer {
 
   /// - Parameters:
   ///   - size: of the data; as many random images are made as a batch has rows.
-  ///   - load: as for ``ModelSession``.
+  ///   - load, place: as for ``ModelSession``.
   package init(
     _ configuration: Configuration, size: DataSetSize, augmentation: Augmentation?,
     communicator: any Communicator, load: PlacementLoad? = nil,
-    reduction: ReplicatedBlocks.Reduction = .tree
+    place: (any GatePlace)? = nil
   ) throws {
     rows = configuration.batchSize
     data = randomImages(size, samples: rows, augmentation: configuration.augment ? augmentation : nil)
     clock = PhaseClock(communicator) { _, _ in }
     session = try ModelSession(
       configuration, data: data, communicator: communicator, training: true, clock: clock, load: load,
-      reduction: reduction)
+      place: place)
     session.parts.initialise(seed: configuration.seed)
     sums = session.emptyAccumulator()
   }

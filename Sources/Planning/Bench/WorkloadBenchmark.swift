@@ -58,11 +58,12 @@ package struct WorkloadBenchmark {
 
   /// Runs a workload; collective.
   package func measure(_ workload: Workload, warmUp: Int, steps: Int) throws -> Row {
-    let exchange = Exchange(
-      communicator, placement: placement, answerFeatures: session.trainingRule.mixture.layout.width)
+    let experts = ExpertExchange(
+      communicator, placement: placement, bank: session.parts.bank,
+      layout: session.trainingRule.mixture.layout, clock: clock)
     var times: [[Double]] = []
     for step in 0..<warmUp + steps {
-      let measured = try run(workload, step, exchange)
+      let measured = try run(workload, step, experts)
       if step >= warmUp { times.append(measured) }
     }
     let worst = try ExchangeBenchmark(communicator).worst(times.flatMap { $0 })
@@ -81,7 +82,7 @@ package struct WorkloadBenchmark {
   }
 
   /// One step; seconds per phase and of the whole.
-  private func run(_ workload: Workload, _ step: Int, _ exchange: Exchange) throws -> [Double] {
+  private func run(_ workload: Workload, _ step: Int, _ experts: ExpertExchange) throws -> [Double] {
     let shard = workload.shard(of: communicator.rank, ranks: communicator.size, rows: rows)
     let table = forcedTable(rows: shard.count, experts: placement.experts, slots: 1) { row, _ in
       workload.expert(row: shard.lowerBound + row, step: step, placement: placement)
@@ -90,32 +91,18 @@ package struct WorkloadBenchmark {
     let workspace = Workspace(
       capacity: Workspace.bytes(floats: FeatureMap.count(features: width, rows: shard.count)) + 64)
     let slots = workspace.map(features: width, rows: shard.count)
-    let images = ImageView(data.train)
-    let pixels = images.pixels
-    let source = images.source.images.base
+    let samples = (0..<rows).map { Int32($0) }
+    let images = ImageRows(
+      ImageView(data.train), samples: samples[...], shard: shard, payload: session.configuration.payload,
+      normalisation: data.normalisation, blockRows: session.configuration.blockRows)
     let before = clock.seconds
     try communicator.barrier()
     let begin = PhaseClock.now()
     let plan = try clock.measure(.plan) { RoutingPlan(table, placement: placement) }
-    let arrival = try clock.measure(.plan) { try exchange.announce(plan) }
-    let arrived = try clock.measure(.dispatch) {
-      try exchange.dispatch(plan, to: arrival, rowBytes: pixels) { row, place in
-        place.copyMemory(from: source + (shard.lowerBound + row) * pixels, byteCount: pixels)
-      }
-    }
-    let bank = session.bank
-    let answers = try clock.measure(.experts) {
-      _ = bank.take(arrived, arrival, images: images)
-      return try bank.forward(arrived, arrival, images: images, mode: .training, hidden: false)
-    }
-    try clock.meet()
-    try clock.measure(.combine) { try exchange.combine(answers, from: arrival, plan, into: slots) }
-    let gradients = bank.gradientMaps(answers)
-    try clock.meet()
-    try clock.measure(.returning) {
-      try exchange.returnGradients(slots, plan, to: arrival, into: gradients)
-    }
-    try clock.measure(.expertBackward) { try bank.backward(gradients, answers: answers) }
+    let routed = try experts.send(plan, images)
+    _ = try clock.measure(.experts) { experts.take(routed) }
+    let answers = try experts.answer(routed, mode: .training, into: slots)
+    try experts.backward(slots, routed, answers: answers)
     try clock.meet()
     let duration = PhaseClock.now() - begin
     return WorkloadBenchmark.phases.map { clock.seconds[$0.index] - before[$0.index] } + [duration]

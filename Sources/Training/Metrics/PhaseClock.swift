@@ -1,4 +1,5 @@
 package import Dist
+package import MoE
 package import Records
 
 #if canImport(Glibc)
@@ -6,7 +7,7 @@ package import Records
 #endif
 
 /// Measures phases, counts their traffic, and tells whoever watches that one has begun.
-package final class PhaseClock {
+package final class PhaseClock: LayerClock {
   /// Seconds per phase, in the order of ``Phase/allCases``.
   package private(set) var seconds = [Double](repeating: 0, count: Phase.allCases.count)
   /// Traffic per phase, in the same order.
@@ -43,6 +44,23 @@ package final class PhaseClock {
     inner = counted
     inner.add(difference)
     return result
+  }
+
+  package func measure<R>(part: LayerPart, _ body: () throws -> R) throws -> R {
+    let phase: Phase =
+      switch part {
+      case .input: .input
+      case .gate: .gate
+      case .plan: .plan
+      case .dispatch: .dispatch
+      case .experts: .experts
+      case .combine: .combine
+      case .returning: .returning
+      case .loss: .loss
+      case .gateBackward: .gateBackward
+      case .expertBackward: .expertBackward
+      }
+    return try measure(phase, body)
   }
 
   /// Waits for all ranks, so that waiting is not counted as the exchange that follows.

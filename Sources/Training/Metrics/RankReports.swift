@@ -31,7 +31,7 @@ package struct RankReports {
   }
 
   /// Collects from all ranks; the lists are complete on rank 0 only.
-  package init(_ parts: ModelParts, bank: ExpertBank, clock: PhaseClock, over communicator: any Communicator)
+  package init(_ parts: ModelParts, clock: PhaseClock, over communicator: any Communicator)
     throws
   {
     let phases = Phase.allCases.count
@@ -46,7 +46,7 @@ package struct RankReports {
     for expert in 0..<parts.placement.experts {
       let local = parts.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
       let work = local.map { parts.experts[$0].work } ?? NetworkWork()
-      mine += [bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
+      mine += [parts.bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
     }
     let all = try gatherRows(mine, over: communicator)
     experts =

@@ -119,7 +119,7 @@ public enum Evaluator {
     try communicator.agree(failure)
     let metrics = try session.evaluate(images, samples: samples, each: each)
     let seconds = PhaseClock.now() - start
-    let reports = try RankReports(session.parts, bank: session.bank, clock: clock, over: communicator)
+    let reports = try RankReports(session.parts, clock: clock, over: communicator)
     let hosts = try communicator.allGather(text: communicator.hostName)
     let loops = try communicator.allGather([seconds])
     guard communicator.rank == 0 else {

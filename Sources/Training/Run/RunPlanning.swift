@@ -12,7 +12,7 @@ extension Trainer {
     let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let ranks = (0..<communicator.size).map { rank in
       let experts = parts.placement.expertsOfRank[rank]
-      let hasGate = rank == 0 || parts.replicas != nil
+      let hasGate = rank == 0 || parts.place.isReplicated
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
         parameters: (hasGate ? parts.gateSize.parameterCount : 0)
@@ -37,7 +37,7 @@ extension Trainer {
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
       notes: data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 })
     plan.threads = configuration.threads
-    plan.isGateReplicated = parts.replicas != nil
+    plan.isGateReplicated = parts.place.isReplicated
     return plan
   }
 

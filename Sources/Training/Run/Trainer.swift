@@ -163,7 +163,7 @@ public final class Trainer {
   }
 
   private func summary(_ stopped: String?) throws -> RunSummary {
-    let reports = try RankReports(session.parts, bank: session.bank, clock: session.clock, over: communicator)
+    let reports = try RankReports(session.parts, clock: session.clock, over: communicator)
     let loops = try communicator.allGather([PhaseClock.now() - start])
     let ending = status(stopped == nil ? .finished : .stopped, reason: stopped)
     guard isRoot else {

@@ -82,10 +82,7 @@ extension Configuration {
   private static func scale(of data: DataSet) -> String {
     // The bits of a product depend on the number of threads.
     BLAS.useOneThread()
-    let normalisation = Normalisation(
-      mean: data.mean, standardDeviation: data.standardDeviation,
-      channelPixels: data.train.shape.height * data.train.shape.width)
-    return String(SampleDistances.mean(of: data.train, first: 1000, normalisation: normalisation))
+    return String(SampleDistances.mean(of: data.train, first: 1000, normalisation: data.normalisation))
   }
 }
 

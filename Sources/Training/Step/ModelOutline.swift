@@ -60,7 +60,7 @@ public struct ModelOutline {
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
     gateRequest = GateRequest(
       family: family, input: size.shape, experts: experts, classes: size.classes, blockRows: blockRows,
-      batchBlocks: (batchRows + blockRows - 1) / blockRows, sums: WholeBatch(), team: .alone(),
+      sums: WholeBatch(), team: .alone(),
       products: configuration.products, training: trainsGate,
       expertOfClass: try lists?.expertOfClass(classes: size.classes, dataset: configuration.dataset))
     gateSize = design.size(gateRequest)
@@ -82,13 +82,7 @@ public struct ModelOutline {
   /// Values of one answer.
   package var answerWidth: Int { rule.mixture.layout.width }
   /// Bytes of a row on the wire.
-  package var rowBytes: Int {
-    switch payload {
-    case .uint8: input.pixels
-    case .float32: input.pixels * 4
-    case .index: 4
-    }
-  }
+  package var rowBytes: Int { payload.rowBytes(pixels: input.pixels) }
 
   // MARK: FLOPs per row of a training step
 
@@ -113,7 +107,7 @@ public struct ModelOutline {
 
   // MARK: Memory
 
-  /// Bytes that a rank allocates at most: parameters with gradients and moments, workspaces for the largest batch, the
+  /// An estimate of the bytes that a rank allocates at most: parameters with gradients and moments, workspaces for the largest batch, the
   /// data. Workspaces are taken from the system only where they are used.
   ///
   /// - Parameters:
@@ -123,18 +117,47 @@ public struct ModelOutline {
     var bytes = dataBytes
     let tensors = expertSpec.tensors(prefix: "experts.0")
     bytes += count * Parameters.bytes(tensors, training: trainsExperts)
-    bytes += ExpertBank.workspaceBytes(
-      experts: count, spec: expertSpec, pixels: input.pixels, answerWidth: answerWidth,
-      trainingRows: batchRows, trainingSlots: slots, evaluationRows: ModelSession.evaluationRows,
-      threads: threads, products: gateRequest.products)
-    for rows in [batchRows, ModelSession.evaluationRows] {
-      bytes += Step.workspaceBytes(
-        rule, experts: experts, pixels: input.pixels, batchRows: rows, blockRows: blockRows)
-    }
+    bytes += expertMemory(count)
+    for rows in [batchRows, ModelSession.evaluationRows] { bytes += shardMemory(rows) }
     guard gate, gateComputes else { return bytes }
     let spec = gateSpec
     bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
     let kept = trainsGate ? blocks : 1
     return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept, products: gateRequest.products)
+  }
+
+  /// What a number of experts work in, for the largest batches.
+  private func expertMemory(_ count: Int) -> Int {
+    guard count > 0 else { return 0 }
+    let products = gateRequest.products
+    func bytes(pairs: Int, experts: Int, rowsOfOne: Int) -> Int {
+      // Every expert's rows are padded to a whole vector, and its maps have one more.
+      let rows = pairs + experts * 31
+      return expertSpec.workspaceBytes(rows: rows, products: products)
+        + experts * expertSpec.scratchBytes(rows: rowsOfOne, products: products)
+        + Workspace.bytes(floats: Tiles.floats(pixels: input.pixels, rows: rows))
+        + 2 * Workspace.bytes(floats: FeatureMap.count(features: answerWidth, rows: rows))
+    }
+    let evaluationRows = ModelSession.evaluationRows
+    let atATime = min(threads, count)
+    let evaluated =
+      bytes(pairs: evaluationRows * atATime, experts: atATime, rowsOfOne: evaluationRows)
+      + Workspace.bytes(floats: answerWidth * (evaluationRows * count + 31 * count) + count * laneCount)
+      + Workspace.bytes(floats: Tiles.floats(pixels: input.pixels, rows: evaluationRows))
+    return max(
+      bytes(pairs: batchRows * min(slots, count), experts: count, rowsOfOne: batchRows), evaluated)
+  }
+
+  /// What a shard works in: message, scores, what it hands in, on the shard and on rank 0; answers and their gradients;
+  /// blocks of the input.
+  private func shardMemory(_ rows: Int) -> Int {
+    let message = rule.scorer.messageFeatures
+    let features =
+      3 * message + 8 * experts + 2 * (message + RowReport.allCases.count) + 2 * slots * answerWidth
+    let blocks = (rows + blockRows - 1) / blockRows
+    return Workspace.bytes(floats: FeatureMap.count(features: features, rows: rows))
+      + Workspace.bytes(floats: blocks * Tiles.floats(pixels: input.pixels, rows: blockRows))
+      + Workspace.bytes(
+        floats: rule.mixture.memoryFloats(slots: rule.selection.slots(experts: experts)))
   }
 }

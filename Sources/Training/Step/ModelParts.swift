@@ -19,36 +19,34 @@ package final class ModelParts {
   package let hasGate: Bool
   /// Nil where it is on another rank, and where it has no parameters.
   package let gate: (any Gate)?
-  /// What holds the copies of a replicated gate together; nil for a gate on rank 0.
-  package let replicas: ReplicatedBlocks?
+  /// Where the gate works.
+  package let place: any GatePlace
   /// Works on blocks and experts.
   package let team: ThreadTeam
-  /// This rank's experts, ascending by number.
-  package let experts: [Network]
+  /// This rank's experts.
+  package let bank: ExpertBank
+  package var experts: [Network] { bank.experts }
   /// Whether gradients are taken; false in evaluation.
   package let trainsGate: Bool
   package let trainsExperts: Bool
   package let rank: Int
 
-  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  /// - Parameters:
+  ///   - load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  ///   - place: where the gate works; nil: as the configuration says.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
+    load: PlacementLoad? = nil, place: (any GatePlace)? = nil
   ) throws {
     let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let team = ThreadTeam(threads: configuration.threads)
-    let replicas =
-      configuration.gatePlacement == .replicated ? ReplicatedBlocks(communicator, reduction: reduction) : nil
+    let place = place ?? configuration.gatePlacement.place(over: communicator)
     let design = configuration.gateDesign
     let trained = training && configuration.trainsExperts
-    let blocks = outline.blocks
     var request = outline.gateRequest
     request.training = training && configuration.trainsGate
     request.team = team
-    if let replicas {
-      request.sums = replicas
-      request.batchBlocks = (blocks + communicator.size - 1) / communicator.size
-    }
+    request.sums = place.sums
     let rule = StepRule(configuration, gate: request, training: training)
     let spec = outline.expertSpec
     family = request.family
@@ -62,35 +60,30 @@ package final class ModelParts {
     gateSize = design.size(request)
     expertSpec = spec
     self.team = team
-    self.replicas = replicas
+    self.place = place
     placement = try ExpertPlacement(
       configuration.placement, experts: outline.experts, ranks: communicator.size,
       load: load ?? outline.flopLoad)
-    gate = communicator.rank == 0 || replicas != nil ? design.makeGate(request) : nil
-    experts = placement.expertsOfRank[communicator.rank].map {
-      Network(
-        spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
-        products: request.products)
-    }
+    gate = place.isHere ? design.makeGate(request) : nil
+    bank = ExpertBank(
+      placement.expertsOfRank[communicator.rank].map {
+        Network(
+          spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
+          products: request.products)
+      }, of: placement.experts, isTrained: trained, team: team)
   }
 
   /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
   package func update(_ step: AdamStep) throws {
     for parameters in gate?.parameters ?? [] where parameters.training != nil {
-      if let replicas {
-        try replicas.update(parameters, step)
-      } else {
-        parameters.update(step)
-      }
+      try place.update(parameters, step)
     }
-    let trained = experts.filter { $0.parameters.training != nil }
-    team.run(trained.count) { trained[$0].parameters.update(step) }
+    bank.update(step)
   }
 
   /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
   package func gatherMoments() throws {
-    guard let replicas else { return }
-    for parameters in gate?.parameters ?? [] { try replicas.gatherMoments(of: parameters) }
+    for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
   }
 
   /// Every tensor of the model with its owner, and whether it is trained in this run: the gate's, then the experts' in
@@ -120,5 +113,15 @@ package final class ModelParts {
   /// Trained parameters of the whole model.
   package var parameterCount: Int {
     gateSize.parameterCount + placement.experts * expertSpec.parameterCount
+  }
+}
+
+extension GatePlacement {
+  /// The place itself.
+  func place(over communicator: any Communicator) -> any GatePlace {
+    switch self {
+    case .root: RootPlace(communicator)
+    case .replicated: ReplicatedPlace(communicator)
+    }
   }
 }

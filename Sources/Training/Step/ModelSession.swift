@@ -16,7 +16,6 @@ package final class ModelSession {
   package let data: DataSet
   package let communicator: any Communicator
   package let parts: ModelParts
-  package let bank: ExpertBank
   package let clock: PhaseClock
   /// Nil when the model is only evaluated.
   package let trainingStep: Step?
@@ -26,10 +25,10 @@ package final class ModelSession {
   package let evaluationRule: StepRule
   private let reader: OutcomeReader
 
-  /// - Parameter load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
+  /// - Parameters load, place: as for ``ModelParts``.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    clock: PhaseClock, load: PlacementLoad? = nil, reduction: ReplicatedBlocks.Reduction = .tree
+    clock: PhaseClock, load: PlacementLoad? = nil, place: (any GatePlace)? = nil
   ) throws {
     BLAS.useOneThread()
     try ProcessorLevel.agree(over: communicator)
@@ -40,33 +39,23 @@ package final class ModelSession {
     let parts: ModelParts
     do {
       parts = try ModelParts(
-        configuration, data: data, communicator: communicator, training: training, load: load,
-        reduction: reduction)
+        configuration, data: data, communicator: communicator, training: training, load: load, place: place)
     } catch let failure as Failure {
       // Configuration and data are the same on every rank, and so is what is wrong with them.
       throw AgreedError(failure)
     }
     self.parts = parts
     let experts = parts.placement.experts
-    let normalisation = Normalisation(
-      mean: data.mean, standardDeviation: data.standardDeviation,
-      channelPixels: data.train.shape.height * data.train.shape.width)
+    let normalisation = data.normalisation
     trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
     evaluationRule = StepRule(configuration, gate: parts.gateRequest, training: false)
-    let bank = ExpertBank(
-      parts, normalisation: normalisation, payload: configuration.payload,
-      layout: (training ? trainingRule : evaluationRule).mixture.layout,
-      trainingRows: training ? configuration.batchSize : 0,
-      trainingSlots: trainingRule.routing.slots(experts: experts),
-      evaluationRows: ModelSession.evaluationRows)
-    self.bank = bank
-    func step(_ rule: StepRule, rows: Int, training: Bool) -> Step {
+    func step(_ rule: StepRule, training: Bool) -> Step {
       Step(
-        parts, bank: bank, rule: rule, configuration: configuration, normalisation: normalisation,
-        batchRows: rows, training: training, communicator: communicator, clock: clock)
+        parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
+        communicator: communicator, clock: clock)
     }
-    trainingStep = training ? step(trainingRule, rows: configuration.batchSize, training: true) : nil
-    evaluationStep = step(evaluationRule, rows: ModelSession.evaluationRows, training: false)
+    trainingStep = training ? step(trainingRule, training: true) : nil
+    evaluationStep = step(evaluationRule, training: false)
     reader = OutcomeReader(
       experts: experts, hasGate: parts.hasGate, temperature: Float(configuration.temperature),
       batchRows: max(configuration.batchSize, ModelSession.evaluationRows))
@@ -112,12 +101,12 @@ package final class ModelSession {
   package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
     let works = parts.experts.map(\.work)
     let gateWork = parts.gate?.work
-    let rowsSelected = bank.rowsSelected
+    let rowsSelected = parts.bank.rowsSelected
     let traffic = clock.traffic
     defer {
       for (network, work) in zip(parts.experts, works) { network.work = work }
       if let gateWork { parts.gate?.work = gateWork }
-      bank.rowsSelected = rowsSelected
+      parts.bank.rowsSelected = rowsSelected
       clock.traffic = traffic
     }
     return try body()

@@ -8,8 +8,10 @@ package struct StepRule: Sendable {
   package let mixture: MixtureRule
   package let scorer: any Scorer
 
-  /// The experts that a row is sent to: all where it can only be scored with every answer.
-  package var routing: Selection { scorer.needsAnswers ? .all : selection }
+  /// What of it the layer needs.
+  package var layer: LayerRule { LayerRule(selection: selection, scorer: scorer, layout: mixture.layout) }
+  /// The experts that a row is sent to.
+  package var routing: Selection { layer.routing }
 
   /// - Parameters:
   ///   - training: stochastic trains every expert with the loss of Jacobs et al. and evaluates the arg-max expert alone.

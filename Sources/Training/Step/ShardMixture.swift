@@ -53,8 +53,3 @@ package struct ShardMixture {
     workspace.release(to: mark)
   }
 }
-
-extension MixtureRule {
-  /// Bytes of workspace that a shard's mixture takes while it runs.
-  package func workspaceBytes(slots: Int) -> Int { Workspace.bytes(floats: memoryFloats(slots: slots)) }
-}

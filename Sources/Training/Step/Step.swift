@@ -6,10 +6,11 @@ internal import Networks
 package import Numerics
 internal import Records
 
-/// One training step as the data sees it, and the forward half of it for evaluation.
+/// One training step of a mixture on images, and the forward half of it for evaluation: the layer, and what makes a
+/// likelihood of its scores and answers.
 ///
-/// Letters: B rows in the batch, E experts, N ranks, C classes. Every rank calls ``run(_:of:mode:word:)`` for the same
-/// batch; all ranks make the same sequence of collectives, whatever their counts.
+/// Every rank calls ``run(_:of:at:word:)`` for the same batch; all ranks make the same sequence of collectives, whatever
+/// their counts.
 package final class Step {
   /// What rank 0 knows of a batch after its step.
   package struct Outcome {
@@ -28,57 +29,40 @@ package final class Step {
   package enum Mode {
     case training(AdamStep)
     case evaluation
-
-    var isTraining: Bool {
-      if case .training = self { return true }
-      return false
-    }
   }
 
-  let parts: ModelParts
-  let bank: ExpertBank
-  let rule: StepRule
-  let blockRows: Int
-  let payload: Payload
-  let normalisation: Normalisation
-  let communicator: any Communicator
-  let exchange: Exchange
-  let channel: RootChannel
-  let clock: PhaseClock
-  let workspace: Workspace
-  /// On rank 0 in training, where the run has some.
-  let regularisers: Regularisers?
-  private let isRegularised: Bool
-  /// Whether rank 0 has the scores because it made them.
-  var rootHasScores: Bool { rule.scorer.scoresAreMessage && parts.replicas == nil }
+  private let parts: ModelParts
+  private let layer: MixtureLayer
+  private let rule: StepRule
+  private let blockRows: Int
+  private let payload: Payload
+  private let normalisation: Normalisation
+  private let rank: Int
+  private let clock: PhaseClock
+  /// What the scorers get to know of rows.
+  private let signals = Workspace()
 
-  /// - Parameter batchRows: the largest batch.
   package init(
-    _ parts: ModelParts, bank: ExpertBank, rule: StepRule, configuration: Configuration,
-    normalisation: Normalisation, batchRows: Int, training: Bool, communicator: any Communicator,
-    clock: PhaseClock
+    _ parts: ModelParts, rule: StepRule, configuration: Configuration, normalisation: Normalisation,
+    training: Bool, communicator: any Communicator, clock: PhaseClock
   ) {
     self.parts = parts
-    self.bank = bank
     self.rule = rule
     blockRows = configuration.blockRows
     payload = configuration.payload
     self.normalisation = normalisation
-    self.communicator = communicator
+    rank = communicator.rank
     self.clock = clock
-    exchange = Exchange(
-      communicator, placement: parts.placement, answerFeatures: rule.mixture.layout.width)
-    channel = RootChannel(communicator)
-    let experts = parts.placement.experts
-    isRegularised = training && parts.trainsGate && configuration.isRegularised
-    regularisers =
-      isRegularised && communicator.rank == 0
-      ? Regularisers(
-        configuration.regularisers, temperature: Float(configuration.temperature), experts: experts,
-        batchRows: batchRows) : nil
-    workspace = Workspace(
-      capacity: Step.workspaceBytes(
-        rule, experts: experts, pixels: parts.input.pixels, batchRows: batchRows, blockRows: blockRows))
+    let hasLosses = training && configuration.isRegularised
+    let losses =
+      hasLosses && rank == 0
+      ? Regularisers(configuration.regularisers, temperature: Float(configuration.temperature)) : nil
+    layer = MixtureLayer(
+      rule.layer, gate: parts.gate, trainsGate: parts.trainsGate, place: parts.place,
+      experts: ExpertExchange(
+        communicator, placement: parts.placement, bank: parts.bank, layout: rule.mixture.layout, clock: clock),
+      blockRows: blockRows, losses: parts.trainsGate ? losses : nil, hasLosses: hasLosses,
+      communicator: communicator, clock: clock)
   }
 
   /// - Parameters:
@@ -87,133 +71,47 @@ package final class Step {
   package func run(
     _ samples: ArraySlice<Int32>, of images: ImageView, mode: Mode, word: Float
   ) throws -> Outcome {
-    workspace.reset()
-    let experts = parts.placement.experts
-    let scorer = rule.scorer
-    let gateMode: NetworkMode = mode.isTraining && parts.trainsGate ? .training : .evaluation
-    let expertMode: NetworkMode = mode.isTraining && parts.trainsExperts ? .training : .evaluation
+    let batch = layer.batch(rows: samples.count)
+    let shard = batch.shard(of: rank)
+    let labels = shard.map { images.labels[Int(samples[samples.startIndex + $0])] }
+    let rows = ImageRows(
+      images, samples: samples, shard: shard, payload: payload, normalisation: normalisation,
+      blockRows: blockRows)
+    var point = StepPoint(mode: .evaluation, samples: samples)
+    if case .training = mode { point.mode = .training }
+    var pass = try layer.forward(rows, batch, at: point, signal: signal(labels), word: word)
 
-    // 1. Batch: every rank knows the order; its shard is a run of whole blocks.
-    let blocks = BatchBlocks(rows: samples.count, blockRows: blockRows, ranks: communicator.size)
-    let shard = blocks.shard(of: communicator.rank)
-    let rows = samples[(samples.startIndex + shard.lowerBound)..<(samples.startIndex + shard.upperBound)]
-    let batch = Batch(blocks: blocks, labels: rows.map { images.labels[Int($0)] })
-
-    // Where every expert takes every row, plan and dispatch (4 and 5) do not wait for the gate: the rows leave first, and
-    // the other ranks compute while rank 0 gates.
-    var routed: Routed?
-    if rule.routing == .all {
-      routed = try route(RoutingPlan(dense: shard.count, placement: parts.placement), rows, of: images)
-    }
-
-    // 2. Gate, block by block: a message to the shard of every row; on rank 0 from its own copy of the data, or from a
-    // copy of the gate where the shard is.
-    let message = workspace.map(features: scorer.messageFeatures, rows: shard.count)
-    let wholeMessage = parts.replicas == nil ? rootMap(scorer.messageFeatures, blocks) : nil
-    let gated =
-      parts.gate == nil
-      ? 0..<0 : parts.replicas == nil ? 0..<blocks.count : blocks.blocks(of: communicator.rank)
-    let wanted = mode.isTraining && regularisers != nil ? 0..<blocks.count : gated
-    let tiles = try clock.measure(.input) {
-      let shared = routed.flatMap { bank.take($0.rows, $0.arrival, images: images) }
-      return gateTiles(wanted, samples, blocks, of: images, shared: shared)
-    }
-    try clock.measure(.gate) {
-      guard let gate = parts.gate else { return }
-      parts.replicas?.begin(blocks)
-      let first = wanted.lowerBound
-      try gate.forward(
-        Array(tiles[gated.lowerBound - first..<gated.upperBound - first]), mode: gateMode,
-        into: wholeMessage ?? message)
-    }
-
-    func deliverMessage() throws -> Float {
-      parts.replicas == nil
-        ? try deliver(wholeMessage, into: message, batch, word: word) : try deliverWord(batch, word: word)
-    }
-
-    // 3. Selection turns scores into (row, expert) pairs, for routing where scores do not wait for answers.
-    let scores = workspace.map(features: experts, rows: shard.count)
-    var table: SlotTable?
-    var said = Float(0)
-    if rule.routing != .all {
-      said = try deliverMessage()
-      let nothing = workspace.map(features: 0, rows: shard.count)
-      table = try select(
-        ShardRows(message: message, answers: nothing, layout: rule.mixture.layout, labels: batch.labels),
-        into: scores)
-      // 4. Plan and 5. Dispatch: a row goes at most once to a rank.
-      let plan = try clock.measure(.plan) {
-        table.map { RoutingPlan($0, placement: parts.placement) }
-      }
-      routed = try plan.map { try route($0, rows, of: images) }
-      _ = try clock.measure(.input) { routed.map { bank.take($0.rows, $0.arrival, images: images) } }
-    }
-    guard let routed else { preconditionFailure("every selection is routed") }
-
-    // 6. Experts: each on its rows, ascending.
-    let answers = try clock.measure(.experts) {
-      try bank.forward(
-        routed.rows, routed.arrival, images: images, mode: expertMode, hidden: scorer.hiddenFeatures > 0)
-    }
-
-    // 7. Combine: ln y, and hidden values where the gate asks for them, per (row, expert) come back to the shard, unsummed.
-    let slots = workspace.map(
-      features: rule.routing.slots(experts: experts) * rule.mixture.layout.width, rows: shard.count)
-    try clock.meet()
-    try clock.measure(.combine) {
-      try exchange.combine(answers, from: routed.arrival, routed.plan, into: slots)
-    }
-    let shardRows = ShardRows(
-      message: message, answers: slots, layout: rule.mixture.layout, labels: batch.labels)
-    if rule.routing == .all {
-      said = try deliverMessage()
-      table = try select(shardRows, into: scores)
-    }
-    bank.countSelected(table, rows: shard.count)
-    let regularises = isRegularised && mode.isTraining
-    let wholeScores = try rootHasScores ? wholeMessage : regularises ? collect(scores, batch) : nil
-
-    // 8. Mixture and loss, on the shard that holds the labels; regularisers of the whole batch, on rank 0.
-    let input = ShardMixture(
-      scores: scores, answers: slots, table: table, labels: batch.labels, batchRows: samples.count)
-    let regularised = try regularises ? regularise(wholeScores, tiles, batch) : nil
-    let results = ShardResults(
-      self, shard.count, isTraining: mode.isTraining,
-      scores: rootHasScores || regularises ? nil : scores)
+    // Mixture and loss, on the shard that holds the labels, by per-row arithmetic alone.
+    let parcel = layer.parcel(pass, riders: RowReport.allCases.count)
+    let report = parcel.riders.part(0..<RowReport.allCases.count)
+    let gradients =
+      point.isTraining ? layer.gradients(pass, detached: rule.mixture.hasTwoTemperatures) : nil
+    let shardMixture = ShardMixture(
+      scores: pass.scores, answers: pass.shard.answers, table: pass.table, labels: labels,
+      batchRows: samples.count)
     try clock.measure(.loss) {
-      input.run(rule.mixture, report: results.report, gradients: results.gradients, in: workspace)
-      if mode.isTraining { finishLoss(shardRows, input, results, regularised?.shard) }
+      shardMixture.run(rule.mixture, report: report, gradients: gradients, in: layer.workspace)
+      guard let gradients else { return }
+      layer.finish(
+        gradients, pass, parcel, temperature: rule.mixture.temperature,
+        rowLosses: report[RowReport.loss.rawValue])
     }
-    let whole = rootMap(results.toRoot.features, blocks)
-    let raised = try clock.measure(.combine) {
-      try channel.gather(results.toRoot, into: whole, blocks, word: word)
-    }
+    let collected = try layer.collect(parcel, &pass, word: word)
     let outcome = Outcome(
-      scores: wholeScores ?? whole.flatMap { results.scorePart(of: $0) },
-      report: whole.map { results.reportPart(of: $0) },
-      regularisers: regularised?.losses, word: said, raised: raised)
+      scores: pass.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
+      regularisers: pass.losses, word: pass.word, raised: collected.word)
     guard case .training(let adam) = mode else { return outcome }
 
-    // 9. Backward: the answers' gradients go to the owners by the same plan, the message's to the gate.
-    if parts.trainsExperts, let slotGradients = results.gradients?.answers {
-      let gradients = bank.gradientMaps(answers)
-      try clock.meet()
-      try clock.measure(.returning) {
-        try exchange.returnGradients(slotGradients, routed.plan, to: routed.arrival, into: gradients)
-      }
-      try clock.measure(.expertBackward) { try bank.backward(gradients, answers: answers) }
-    }
-    try clock.measure(.gateBackward) {
-      guard parts.trainsGate, let gate = parts.gate else { return }
-      let gradient = whole.flatMap { parts.replicas == nil ? results.messagePart(of: $0) : nil }
-      // Rank 0 has the scores itself, so it adds what the regularisers say of them itself.
-      if let root = regularised?.root, let gradient { kernels.add(root, to: gradient) }
-      try gate.backward(gradient ?? results.messageGradient)
-    }
-
-    // 10. Update: everything has one owner, which updates it; the copies of a gate update a share each.
+    try layer.backward(pass, slots: gradients?.answers, collected)
     try clock.measure(.optimiser) { try parts.update(adam) }
     return outcome
+  }
+
+  /// The class of every row, for scorers that are told.
+  private func signal(_ labels: [UInt8]) -> FeatureMap {
+    signals.reset()
+    let map = signals.map(features: 1, rows: labels.count)
+    for (row, label) in labels.enumerated() { map[0][row] = Float(label) }
+    return map
   }
 }

@@ -1,0 +1,77 @@
+package import Dist
+package import KernelInterface
+package import Networks
+internal import Numerics
+
+/// The expert half of a layer: rows to their experts, answers back into slots, and the gradients of the slots to the
+/// experts. Knows no gate and no loss.
+package final class ExpertExchange {
+  package let placement: ExpertPlacement
+  package let bank: ExpertBank
+  private let layout: AnswerLayout
+  /// Whether answers carry hidden values.
+  private let hidden: Bool
+  private let exchange: Exchange
+  private let clock: any LayerClock
+
+  package init(
+    _ communicator: any Communicator, placement: ExpertPlacement, bank: ExpertBank, layout: AnswerLayout,
+    clock: any LayerClock
+  ) {
+    self.placement = placement
+    self.bank = bank
+    self.layout = layout
+    self.clock = clock
+    hidden = layout.hidden > 0
+    exchange = Exchange(communicator, placement: placement, answerFeatures: layout.width)
+  }
+
+  /// Rows on their way: they have left, and are read by ``take(_:)``.
+  package struct Routed {
+    package let plan: RoutingPlan
+    let rows: ExpertBank.Rows
+  }
+
+  /// Sends rows to the owners of their experts. Collective.
+  package func send(_ plan: RoutingPlan, _ rows: some LayerRows) throws -> Routed {
+    let codec = rows.codec
+    try clock.meet()
+    let arrival = try clock.measure(part: .plan) { try exchange.announce(plan) }
+    let bytes = try clock.measure(part: .dispatch) {
+      try exchange.dispatch(plan, to: arrival, rowBytes: codec.rowBytes) { codec.write($0, to: $1) }
+    }
+    return Routed(
+      plan: plan,
+      rows: ExpertBank.Rows(bytes: bytes, arrival: arrival, codec: codec, features: rows.features))
+  }
+
+  /// Reads what arrived; nil where no expert is here or each takes rows of its own. Valid until the next call.
+  package func take(_ routed: Routed) -> Tiles? { bank.take(routed.rows) }
+
+  /// Runs the experts on rows that were taken, and brings their answers into slots. Collective.
+  ///
+  /// - Parameter slots: [slots · width][rows of the shard].
+  /// - Returns: the answers of the experts here.
+  package func answer(_ routed: Routed, mode: NetworkMode, into slots: FeatureMap) throws -> [FeatureMap] {
+    let answers = try clock.measure(part: .experts) {
+      try bank.forward(routed.rows, mode: mode, layout: layout, hidden: hidden)
+    }
+    try clock.meet()
+    try clock.measure(part: .combine) {
+      try exchange.combine(answers, from: routed.rows.arrival, routed.plan, into: slots)
+    }
+    return answers
+  }
+
+  /// Takes the slots' gradients to the experts, and on to their parameters. Collective.
+  package func backward(_ slots: FeatureMap, _ routed: Routed, answers: [FeatureMap]) throws {
+    let gradients = bank.gradientMaps(answers)
+    try clock.meet()
+    try clock.measure(part: .returning) {
+      try exchange.returnGradients(slots, routed.plan, to: routed.rows.arrival, into: gradients)
+    }
+    try clock.measure(part: .expertBackward) {
+      try bank.backward(gradients, answers: answers, layout: layout)
+    }
+  }
+}

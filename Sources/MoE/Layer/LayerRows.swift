@@ -1,0 +1,41 @@
+package import KernelInterface
+package import Numerics
+
+/// One wire format of a layer's rows: what a row takes, who writes it and who reads it.
+package protocol RowCodec: AnyObject {
+  var rowBytes: Int { get }
+
+  /// Writes a row of this rank's shard, ``rowBytes`` bytes.
+  func write(_ row: Int, to target: UnsafeMutableRawPointer)
+
+  /// Reads rows that arrived, as the experts take them.
+  ///
+  /// - Parameter positions: which of the rows, ascending; nil: the first ones as they lie.
+  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, into tiles: Tiles)
+}
+
+/// The rows of a batch as a layer takes them.
+package protocol LayerRows {
+  /// Values of a row.
+  var features: Int { get }
+  var codec: any RowCodec { get }
+
+  /// The rows of some blocks, for gate and batch losses.
+  ///
+  /// - Parameter shared: the whole batch as the experts of this rank read it, where they have all rows: blocks may be
+  ///   parts of it.
+  func blocks(_ numbers: Range<Int>, of batch: BatchBlocks, shared: Tiles?, in workspace: Workspace)
+    -> [Tiles]
+}
+
+/// The parts of a layer's work, for whoever measures them.
+package enum LayerPart: Sendable {
+  case input, gate, plan, dispatch, experts, combine, returning, loss, gateBackward, expertBackward
+}
+
+/// Measures the parts of a layer's work and waits for other ranks where waiting is not to be counted as an exchange.
+package protocol LayerClock: AnyObject {
+  func measure<Result>(part: LayerPart, _ body: () throws -> Result) throws -> Result
+  /// Waits for all ranks. Collective.
+  func meet() throws
+}
