@@ -1,6 +1,7 @@
 import DataSets
 import Files
 import MoE
+import Numerics
 import Testing
 import Training
 
@@ -228,6 +229,17 @@ struct ConfigurationTests {
     ] {
       #expect(!text.contains("\"\(key)\""), "\(key) changes no value")
     }
+  }
+
+  /// A checkpoint of version 0.1.0 says nothing of what came later; what it must say may not be missing.
+  @Test func aCheckpointOfTheFirstVersionIsRead() throws {
+    let text = Configuration().valueKeysJSON()
+    let first = text.replacing("\"products\":\"own\",", with: "")
+    #expect(first != text)
+    #expect(try Configuration(valueKeysJSON: first).products == .own)
+    let damaged = text.replacing("\"seed\":\"0\",", with: "")
+    #expect(damaged != text)
+    #expect(refusal { _ = try Configuration(valueKeysJSON: damaged) }?.code == .badData)
   }
 
   @Test(arguments: [

@@ -10,7 +10,7 @@ extension Configuration {
     return JSONValue.object(members).text()
   }
 
-  /// Reads back what ``valueKeysJSON()`` wrote; everything else has its default.
+  /// Reads back what ``valueKeysJSON()`` wrote, now or in an earlier version; everything else has its default.
   ///
   /// - Throws: ``Failure`` with the exit code for bad data.
   public init(valueKeysJSON text: String) throws(Failure) {
@@ -37,7 +37,8 @@ extension Configuration {
         throw Failure(.badData, "the checkpoint's configuration has \(key) '\(text)'; expected \(expected)")
       }
     }
-    for setting in ConfigurationSchema.settings where setting.effect == .values {
+    for setting in ConfigurationSchema.settings where setting.effect == .values && setting.isInEveryCheckpoint
+    {
       guard values[setting.key] == nil, setting.text(self) != nil else { continue }
       throw Failure(.badData, "the checkpoint's configuration lacks the key '\(setting.key)'")
     }

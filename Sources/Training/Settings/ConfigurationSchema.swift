@@ -106,7 +106,8 @@ public enum ConfigurationSchema {
     .choice(
       "products", \.products, .values,
       "What computes the matrix products of dense layers: own kernels, with the same bits on every processor that has "
-        + "fused multiply-add, or OpenBLAS, whose bits depend on the kernels that it chooses."),
+        + "fused multiply-add, or OpenBLAS, whose bits depend on the kernels that it chooses."
+    ).addedLater(),
     .path(
       "init-from", \.initFrom, .start, "FILE|RUN", default: "none",
       "Start from the weights of a safetensors file, or of a run directory's newest checkpoint."),

@@ -20,7 +20,9 @@ public struct Setting: Sendable {
   public let defaultText: String
   public let effect: Effect
   /// Whether it belongs in a run's `config.yaml`.
-  public let isSaved: Bool
+  public private(set) var isSaved = true
+  /// Whether every checkpoint has it. One that came later has its default where a checkpoint of before lacks it.
+  public private(set) var isInEveryCheckpoint = true
   /// The allowed words; empty where the value is not one of a few words.
   public let choices: [String]
   /// Whether it is on or off: `--shuffle`, `--no-shuffle`, `shuffle: true`.
@@ -32,10 +34,16 @@ public struct Setting: Sendable {
 
   /// The same setting, kept out of `config.yaml`.
   func unsaved() -> Setting {
-    Setting(
-      key: key, placeholder: placeholder, help: help, defaultText: defaultText, effect: effect,
-      isSaved: false,
-      choices: choices, isSwitch: isSwitch, text: text, assign: assign)
+    var setting = self
+    setting.isSaved = false
+    return setting
+  }
+
+  /// The same setting, which checkpoints of the first version lack.
+  func addedLater() -> Setting {
+    var setting = self
+    setting.isInEveryCheckpoint = false
+    return setting
   }
 }
 
@@ -211,7 +219,7 @@ extension Setting {
     assign: @escaping @Sendable (inout Configuration, String) -> String?
   ) -> Setting {
     Setting(
-      key: key, placeholder: placeholder, help: help, defaultText: byDefault, effect: effect, isSaved: true,
+      key: key, placeholder: placeholder, help: help, defaultText: byDefault, effect: effect,
       choices: choices, isSwitch: isSwitch, text: text, assign: assign)
   }
 }
