@@ -2,7 +2,7 @@
 ///
 /// Nothing but pointers and numbers crosses it: vectors by value are passed differently by every level. All levels give
 /// the same bits where multiply-adds are fused; every kernel gives an element the same bits at any place.
-public protocol KernelLevel: SendableMetatype {
+public protocol KernelLevel: ModuleKernels {
   /// The level that the kernels were compiled for, as they themselves find: 2, 3 or 4 of x86-64, 0 elsewhere.
   static var level: Int { get }
   /// Whether a multiply-add is rounded once.

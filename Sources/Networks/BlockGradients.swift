@@ -1,11 +1,11 @@
-package import KernelInterface
+public import KernelInterface
 
 /// The gradients of one network's parameters on their way from the blocks worked on here to the sum over the batch.
 ///
 /// The blocks of this place make up a few nodes of the tree; each has a buffer for its sum. A product of many rows and
 /// columns is summed over a node's blocks where it is made (``DenseProduct/weightGradient(_:additions:share:into:in:)``);
 /// other gradients are written block by block and added up.
-package final class BlockGradients {
+public final class BlockGradients {
   /// Whose memory the first node's sum is.
   private let parameters: Parameters
   private let gradients: Floats
@@ -18,7 +18,7 @@ package final class BlockGradients {
 
   /// - Parameters:
   ///   - blockFloats: how many of the parameters, from the first, have gradients that are written block by block.
-  package init(_ parameters: Parameters, blockFloats: Int = 0, sums: any BlockSums) {
+  public init(_ parameters: Parameters, blockFloats: Int = 0, sums: any BlockSums) {
     guard let training = parameters.training else {
       preconditionFailure("only parameters in training have gradients")
     }
@@ -31,7 +31,7 @@ package final class BlockGradients {
   }
 
   /// The nodes that so many blocks of this place make up, ascending, each with memory for its sum.
-  package func nodes(blocks: Int) -> [NodeSum] {
+  public func nodes(blocks: Int) -> [NodeSum] {
     sums.nodes(ofBlocks: blocks).enumerated().map { index, node in
       NodeSum(node: node, sum: index == 0 ? gradients : nodeBuffers[index - 1])
     }
@@ -39,19 +39,19 @@ package final class BlockGradients {
 
   /// Per block of this place, where the gradients that are written block by block go: those of a node's first block to
   /// the place of the sum.
-  package func blockTargets(_ nodes: [NodeSum]) -> [Floats] {
+  public func blockTargets(_ nodes: [NodeSum]) -> [Floats] {
     nodes.flatMap { sum in
       sum.node.here.map { $0 == sum.node.here.lowerBound ? sum.sum : blockBuffers[$0] }
     }
   }
 
   /// Adds up what ``blockTargets(_:)`` were given.
-  package func addBlocks(_ nodes: [NodeSum], _ targets: [Floats]) {
+  public func addBlocks(_ nodes: [NodeSum], _ targets: [Floats]) {
     for node in nodes { node.add(targets, count: blockFloats) }
   }
 
   /// Sums over the batch.
-  package func finish(_ nodes: [NodeSum]) throws {
+  public func finish(_ nodes: [NodeSum]) throws {
     try sums.total(nodes, count: parameters.trainedCount, into: gradients)
   }
 }

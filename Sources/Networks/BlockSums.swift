@@ -1,18 +1,18 @@
-package import KernelInterface
+public import KernelInterface
 internal import Numerics
 
 /// A node of the tree along which the blocks of a batch are summed, whose blocks are all worked on in one place.
 ///
 /// The tree is that of `Dist.BlockTree`: it follows from the number of blocks alone, and so do the bits of its sums.
-package struct BlockNode: Equatable {
+public struct BlockNode: Equatable {
   /// Numbered in the batch.
-  package let blocks: Range<Int>
+  public let blocks: Range<Int>
   /// The same numbered among those of the place.
-  package let here: Range<Int>
+  public let here: Range<Int>
   /// Per block, how often the two topmost sums on a stack are replaced by theirs once its own is on it.
-  package let additions: [Int]
+  public let additions: [Int]
 
-  package init(blocks: Range<Int>, here: Range<Int>, additions: [Int]) {
+  public init(blocks: Range<Int>, here: Range<Int>, additions: [Int]) {
     self.blocks = blocks
     self.here = here
     self.additions = additions
@@ -20,14 +20,14 @@ package struct BlockNode: Equatable {
 }
 
 /// The sum of gradients over a node.
-package struct NodeSum {
-  package let node: BlockNode
-  package let sum: Floats
+public struct NodeSum {
+  public let node: BlockNode
+  public let sum: Floats
 
   /// Sums vectors along the tree into that of the node's first block.
   ///
   /// - Parameter vectors: one per block of this place; used up.
-  package func add(_ vectors: [Floats], count: Int) {
+  public func add(_ vectors: [Floats], count: Int) {
     var stack: [Floats] = []
     for (block, additions) in zip(node.here, node.additions) {
       stack.append(vectors[block])
@@ -40,7 +40,7 @@ package struct NodeSum {
 }
 
 /// How what the blocks of a batch add up to is summed over the whole batch, wherever its blocks are worked on.
-package protocol BlockSums: AnyObject {
+public protocol BlockSums: AnyObject {
   /// The nodes that the blocks of this place make up, as few as the tree allows, ascending.
   ///
   /// - Parameter blocks: how many are worked on here.

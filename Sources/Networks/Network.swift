@@ -1,9 +1,6 @@
 package import KernelInterface
 package import Numerics
 
-/// Whether BatchNorm uses the batch's own statistics (and updates the running ones) or the running ones.
-package enum NetworkMode { case training, evaluation }
-
 /// One network: its parameters and its forward and backward passes over batches cut in blocks.
 ///
 /// An expert sees its rows as one block. The gate sees the batch as blocks of a fixed number of rows, so that its bits do
@@ -12,7 +9,7 @@ package final class Network {
   package let spec: NetworkSpec
   package let parameters: Parameters
   /// FLOPs done so far, counted where the kernels are called.
-  package var work = NetworkWork()
+  package var work = ModuleWork()
   /// Whether the last hidden layer's values before ReLU are kept, see ``Pass/hidden``.
   private let tapsHidden: Bool
   private let sums: any BlockSums
@@ -81,24 +78,18 @@ package final class Network {
     package var output: FeatureMap { activations[activations.count - 1] }
   }
 
-  /// Runs the network over all blocks; the passes live in the workspace.
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, in workspace: Workspace) throws -> [Pass] {
-    let pieces = blocks.map { _ in workspace.piece() }
-    if case .stem(let stem) = convolutions { try stem.prepare(blocks, mode: mode, sums) }
-    return try forward(blocks, mode: mode, in: pieces)
-  }
-
-  /// Uses the running statistics for the calls of ``forwardBlocks(_:in:)`` that follow.
-  package func prepareEvaluation() throws {
-    if case .stem(let stem) = convolutions { try stem.prepare([], mode: .evaluation, sums) }
-  }
-
-  /// Runs the network over blocks in evaluation, each in memory of its own.
-  package func forwardBlocks(_ blocks: [Tiles], in pieces: [Workspace]) throws -> [Pass] {
-    try forward(blocks, mode: .evaluation, in: pieces)
-  }
-
-  private func forward(_ blocks: [Tiles], mode: NetworkMode, in pieces: [Workspace]) throws -> [Pass] {
+  /// Runs the network over all blocks, each in memory of its own.
+  ///
+  /// - Parameters:
+  ///   - outputs, taps: per block, where the last layer's output and the tapped values go; nil: to the block's memory.
+  package func forward(
+    _ blocks: [Tiles], into outputs: [FeatureMap]? = nil, taps: [FeatureMap]? = nil, mode: NetworkMode,
+    in pieces: [Workspace]
+  ) throws -> [Pass] {
+    if case .stem(let stem) = convolutions {
+      try stem.prepare(mode == .training ? blocks : [], mode: mode, sums)
+    }
+    func targets(_ block: Int) -> (output: FeatureMap?, tap: FeatureMap?) { (outputs?[block], taps?[block]) }
     let maps = zip(blocks, pieces).map { convolvedMap(rows: $0.rows, in: $1) }
     var passes = [Pass?](repeating: nil, count: blocks.count)
     switch convolutions {
@@ -106,12 +97,14 @@ package final class Network {
       team.fill(&passes) { block in
         let which = pieces[block].bytes(maps[block].features * maps[block].columns)
         stem.forward(blocks[block], into: maps[block], which: which)
-        return denseForward(blocks[block], maps[block], .stem(which: which), in: pieces[block])
+        return denseForward(
+          blocks[block], maps[block], .stem(which: which), into: targets(block), in: pieces[block])
       }
     case .stack(let stack):
       let stages = try stack.forward(blocks, into: maps, mode: mode, in: pieces)
       team.fill(&passes) { block in
-        denseForward(blocks[block], maps[block], .stack(stages[block]), in: pieces[block])
+        denseForward(
+          blocks[block], maps[block], .stack(stages[block]), into: targets(block), in: pieces[block])
       }
     }
     let rows = blocks.reduce(0) { $0 + $1.rows }
@@ -125,19 +118,22 @@ package final class Network {
   }
 
   private func denseForward(
-    _ tiles: Tiles, _ map: FeatureMap, _ convolved: ConvolutionPass, in workspace: Workspace
+    _ tiles: Tiles, _ map: FeatureMap, _ convolved: ConvolutionPass,
+    into target: (output: FeatureMap?, tap: FeatureMap?), in workspace: Workspace
   ) -> Pass {
     var activations = [map]
     var hidden: FeatureMap?
     for (index, layer) in layers.enumerated() {
-      let output = workspace.map(features: layer.outputs, rows: tiles.rows)
+      let isLast = index == layers.count - 1
+      let output =
+        (isLast ? target.output : nil) ?? workspace.map(features: layer.outputs, rows: tiles.rows)
       let taps = tapsHidden && index == layers.count - 2
       layer.forward(
         activations[index], into: output, values: parameters.values,
-        rectify: index < layers.count - 1 && !taps, in: workspace)
+        rectify: !isLast && !taps, in: workspace)
       if taps {
-        let tap = workspace.map(features: layer.outputs, rows: tiles.rows)
-        tap.base.update(from: output.base, count: output.features * output.stride)
+        let tap = target.tap ?? workspace.map(features: layer.outputs, rows: tiles.rows)
+        tap.copy(output)
         hidden = tap
         kernels.rectify(output)
       }
@@ -190,11 +186,6 @@ package final class Network {
       stack.writeNormGradients(into: training.gradients)
     }
     work.backwardFlops += passes.reduce(0) { $0 + $1.tiles.rows } * spec.backwardFlops
-  }
-
-  /// The gradients of a network that had no row: zero.
-  package func clearGradients() {
-    parameters.training?.gradients.update(repeating: 0, count: parameters.trainedCount)
   }
 
   /// What a block's backward pass through the dense layers gives.
@@ -253,13 +244,4 @@ package final class Network {
       }
     }
   }
-}
-
-/// What a network has computed, counted where its kernels are called.
-package struct NetworkWork: Equatable {
-  package var rows = 0
-  package var forwardFlops = 0
-  package var backwardFlops = 0
-
-  package init() {}
 }

@@ -46,6 +46,17 @@ public struct NetworkSpec: Equatable, Sendable {
     return list
   }
 
+  /// Why the convolutions cannot take these images, as the end of a sentence; nil where they can.
+  var misfit: String? {
+    for (index, stage) in stages.enumerated() where !stage.fits {
+      let kernel = stage.layer.kernel
+      return
+        "images of \(input.height)×\(input.width) pixels leave \(max(stage.height, 0))×\(max(stage.width, 0)) "
+        + "behind its \(kernel)×\(kernel) convolution \(index + 1), and the pool behind it needs 2×2"
+    }
+    return nil
+  }
+
   /// Lengths of the vectors of double precision that a step of training sums over the batch's blocks while it runs, see
   /// ``BlockSums/combine(_:length:)``: BatchNorm's statistics, and in the backward pass what follows from them.
   package var combinedSums: (forward: [Int], backward: [Int]) {
@@ -127,12 +138,12 @@ public struct NetworkSpec: Equatable, Sendable {
   /// Bytes that the activations and their gradients take for a block of so many rows, and what is scratch beside them.
   ///
   /// - Parameter blocks: those that are worked on together, of at most so many rows each.
-  package func workspaceBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
+  public func workspaceBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
     mapBytes(rows: rows) + scratchBytes(rows: rows, blocks: blocks, products: products)
   }
 
   /// Bytes of the scratch memory of a dense layer's products, of the bias gradients and of a convolution stage.
-  package func scratchBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
+  public func scratchBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
     let layers = dense.map {
       products.layerWorkspaceBytes(
         inputs: $0.inputs, outputs: $0.outputs, rows: rows, blocks: blocks)

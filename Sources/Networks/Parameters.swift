@@ -1,26 +1,26 @@
-package import KernelInterface
+public import KernelInterface
 internal import Numerics
 
 /// The tensors of one network in one allocation: values, and for training their gradients and Adam's moments.
 ///
 /// Trained tensors come first, each padded to whole vectors with zeros, so that zeroing, updating and saving are one loop
 /// each; statistics follow. Lives on the rank that owns the network and nowhere else.
-package final class Parameters {
-  package struct Place: Sendable {
-    package let spec: TensorSpec
-    package let offset: Int
+public final class Parameters {
+  public struct Place: Sendable {
+    public let spec: TensorSpec
+    public let offset: Int
   }
 
-  package let places: [Place]
+  public let places: [Place]
   /// Floats of the trained tensors, padding included.
-  package let trainedCount: Int
+  public let trainedCount: Int
   /// Floats of all tensors, padding included.
-  package let count: Int
-  package let values: Floats
+  public let count: Int
+  public let values: Floats
   /// Nil when the network is only evaluated.
-  package let training: (gradients: Floats, first: Floats, second: Floats)?
+  public let training: (gradients: Floats, first: Floats, second: Floats)?
 
-  package init(_ specs: [TensorSpec], training: Bool) {
+  public init(_ specs: [TensorSpec], training: Bool) {
     var places: [Place] = []
     var offset = 0
     for spec in specs where spec.isTrained {
@@ -53,13 +53,13 @@ package final class Parameters {
   }
 
   /// Bytes of memory that a network of these tensors takes.
-  package static func bytes(_ specs: [TensorSpec], training: Bool) -> Int {
+  public static func bytes(_ specs: [TensorSpec], training: Bool) -> Int {
     specs.reduce(0) { sum, spec in
       sum + FeatureMap.columns(rows: spec.count) * 4 * (training && spec.isTrained ? 4 : 1)
     }
   }
 
-  package func offset(of name: String) -> Int {
+  public func offset(of name: String) -> Int {
     guard let place = places.first(where: { $0.spec.name == name }) else {
       preconditionFailure("the network has no tensor \(name)")
     }

@@ -1,9 +1,9 @@
-package import KernelInterface
+public import KernelInterface
 internal import Numerics
 
 extension BlockNode {
   /// The largest nodes of the tree over `count` blocks that lie wholly within those of a place.
-  package static func nodes(within place: Range<Int>, count: Int) -> [BlockNode] {
+  public static func nodes(within place: Range<Int>, count: Int) -> [BlockNode] {
     BlockTree.nodes(count: count, within: place).map {
       BlockNode(
         blocks: $0, here: $0.lowerBound - place.lowerBound..<$0.upperBound - place.lowerBound,
@@ -13,18 +13,18 @@ extension BlockNode {
 }
 
 /// All blocks of a batch in one place.
-package final class WholeBatch: BlockSums {
-  package init() {}
+public final class WholeBatch: BlockSums {
+  public init() {}
 
-  package func nodes(ofBlocks blocks: Int) -> [BlockNode] {
+  public func nodes(ofBlocks blocks: Int) -> [BlockNode] {
     BlockNode.nodes(within: 0..<blocks, count: blocks)
   }
 
-  package func combine(_ perBlock: [[Double]], length: Int) -> [Double] {
+  public func combine(_ perBlock: [[Double]], length: Int) -> [Double] {
     perBlock.isEmpty ? Array(repeating: 0, count: length) : BlockTree.sum(perBlock)
   }
 
-  package func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) {
+  public func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) {
     guard let whole = nodes.first else {
       gradients.update(repeating: 0, count: count)
       return

@@ -1,4 +1,4 @@
-package import KernelInterface
+public import KernelInterface
 
 /// What computes the matrix products of dense layers.
 ///
@@ -14,7 +14,7 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   public static var standard: DenseProducts { ProcessorLevel.current == .base ? .openblas : .own }
 
   /// H = W·X (+ bias, rectified where asked). W is [outputs][inputs]; X and H are feature-major with the same rows.
-  package func forward(
+  public func forward(
     _ weights: UnsafePointer<Float>, outputs: Int, _ x: FeatureMap, bias: UnsafePointer<Float>? = nil,
     rectify: Bool = false, into h: FeatureMap, in workspace: Workspace
   ) {
@@ -36,13 +36,13 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   }
 
   /// What a block of rows adds to a weight gradient.
-  package struct BlockOfRows {
+  public struct BlockOfRows {
     /// dH, [outputs][rows].
-    package let gradient: FeatureMap
+    public let gradient: FeatureMap
     /// X, [inputs][rows]. What is behind the rows is not read.
-    package let input: FeatureMap
+    public let input: FeatureMap
 
-    package init(gradient: FeatureMap, input: FeatureMap) {
+    public init(gradient: FeatureMap, input: FeatureMap) {
       self.gradient = gradient
       self.input = input
     }
@@ -54,7 +54,7 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - additions: per block, how often the two topmost sums are added once its own is on the stack.
   ///   - share: which part of dW to compute, and of how many: threads take one each.
-  package func weightGradient(
+  public func weightGradient(
     _ blocks: [BlockOfRows], additions: [Int], share: (Int, of: Int) = (0, of: 1), into weights: Floats,
     in workspace: Workspace
   ) {
@@ -85,7 +85,7 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   }
 
   /// dX = Wᵀ·dH, and 0 where X, if given, is not positive: the gradient before the ReLU that gave X.
-  package func inputGradient(
+  public func inputGradient(
     _ weights: UnsafePointer<Float>, _ gradient: FeatureMap, rectifiedBy x: FeatureMap? = nil,
     into result: FeatureMap, in workspace: Workspace
   ) {
@@ -118,7 +118,7 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - rows: of a block.
   ///   - blocks: those whose weight gradients are summed.
-  package func layerWorkspaceBytes(inputs: Int, outputs: Int, rows: Int, blocks: Int = 1) -> Int {
+  public func layerWorkspaceBytes(inputs: Int, outputs: Int, rows: Int, blocks: Int = 1) -> Int {
     let columns = FeatureMap.columns(rows: rows)
     guard self == .own else {
       return Workspace.bytes(floats: (DenseWork.stackSlots(terms: blocks) + 1) * inputs * outputs)

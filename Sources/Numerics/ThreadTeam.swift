@@ -6,16 +6,16 @@ internal import CProcessor
 
 /// A few threads that share the work of one rank: whole blocks and whole experts, so that how many there are changes
 /// nothing that is computed. All of them, the caller's too, treat subnormal numbers as zero.
-package final class ThreadTeam {
+public final class ThreadTeam {
   /// The caller's thread among them.
-  package let threads: Int
+  public let threads: Int
   private let shared: Shared
   private var workers: [pthread_t] = []
 
   /// The caller's thread alone.
-  package static func alone() -> ThreadTeam { ThreadTeam(threads: 1) }
+  public static func alone() -> ThreadTeam { ThreadTeam(threads: 1) }
 
-  package init(threads: Int) {
+  public init(threads: Int) {
     precondition(threads >= 1, "a team has at least the caller's thread")
     processor_flush_subnormals()
     self.threads = threads
@@ -48,7 +48,7 @@ package final class ThreadTeam {
   /// done. The body must not call the team again.
   ///
   /// - Throws: the error of the lowest index that failed.
-  package func run(_ count: Int, _ body: (Int) throws -> Void) throws {
+  public func run(_ count: Int, _ body: (Int) throws -> Void) throws {
     if workers.isEmpty || count <= 1 {
       for index in 0..<count { try body(index) }
       return
@@ -64,7 +64,7 @@ package final class ThreadTeam {
   }
 
   /// Fills every place of an array with what the body returns for it.
-  package func fill<Value>(_ values: inout [Value?], _ body: (Int) -> Value) {
+  public func fill<Value>(_ values: inout [Value?], _ body: (Int) -> Value) {
     let count = values.count
     values.withUnsafeMutableBufferPointer { buffer in
       let places = buffer
@@ -73,7 +73,7 @@ package final class ThreadTeam {
   }
 
   /// The same for a body that does not fail.
-  package func run(_ count: Int, _ body: (Int) -> Void) {
+  public func run(_ count: Int, _ body: (Int) -> Void) {
     if workers.isEmpty || count <= 1 {
       for index in 0..<count { body(index) }
       return

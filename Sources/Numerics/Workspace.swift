@@ -1,18 +1,18 @@
-package import KernelInterface
+public import KernelInterface
 
 /// Memory that is handed out piece by piece and taken back all at once.
 ///
 /// It measures itself: what does not fit is allocated beside what is there, and ``reset()`` makes one allocation of the
 /// most that was in use. So nothing is allocated once the largest batch has been worked on. The system gives pages to it
 /// only where it is touched.
-package final class Workspace {
+public final class Workspace {
   private struct Chunk {
     let base: UnsafeMutableRawPointer
     let capacity: Int
   }
 
   /// A place to go back to with ``Workspace/release(to:)``.
-  package struct Mark {
+  public struct Mark {
     fileprivate var chunk = 0
     /// Bytes of the chunk.
     fileprivate var used = 0
@@ -27,14 +27,14 @@ package final class Workspace {
   private var most = 0
 
   /// - Parameter capacity: bytes that are known to be needed.
-  package init(capacity: Int = 0) {
+  public init(capacity: Int = 0) {
     if capacity > 0 { add(capacity) }
   }
 
   deinit { for chunk in chunks { chunk.base.deallocate() } }
 
   /// A workspace of its own for a thread that works beside others, until this one is reset or released.
-  package func piece() -> Workspace {
+  public func piece() -> Workspace {
     if now.pieces == pieces.count { pieces.append(Workspace()) }
     let piece = pieces[now.pieces]
     now.pieces += 1
@@ -43,26 +43,26 @@ package final class Workspace {
   }
 
   /// Bytes that `count` floats take, rounding included.
-  package static func bytes(floats count: Int) -> Int { (count * 4 + 63) & ~63 }
+  public static func bytes(floats count: Int) -> Int { (count * 4 + 63) & ~63 }
 
-  package func floats(_ count: Int) -> Floats {
+  public func floats(_ count: Int) -> Floats {
     take(Workspace.bytes(floats: count)).assumingMemoryBound(to: Float.self)
   }
 
-  package func bytes(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+  public func bytes(_ count: Int) -> UnsafeMutablePointer<UInt8> {
     take((count + 63) & ~63).assumingMemoryBound(to: UInt8.self)
   }
 
-  package func map(features: Int, rows: Int) -> FeatureMap {
+  public func map(features: Int, rows: Int) -> FeatureMap {
     FeatureMap(
       base: floats(FeatureMap.count(features: features, rows: rows)), features: features, rows: rows)
   }
 
-  package var mark: Mark { now }
-  package func release(to mark: Mark) { now = mark }
+  public var mark: Mark { now }
+  public func release(to mark: Mark) { now = mark }
 
   /// Takes everything back.
-  package func reset() {
+  public func reset() {
     now = Mark()
     guard chunks.count > 1 else { return }
     for chunk in chunks { chunk.base.deallocate() }
@@ -71,7 +71,7 @@ package final class Workspace {
   }
 
   /// Overwrites all memory, the pieces' too, so that a test sees what reads before it writes.
-  package func overwrite(with value: Float) {
+  public func overwrite(with value: Float) {
     for chunk in chunks {
       chunk.base.initializeMemory(as: Float.self, repeating: value, count: chunk.capacity / 4)
     }
@@ -103,7 +103,7 @@ package final class Workspace {
 
 extension FeatureMap {
   /// Sets the padding behind the rows to zero, so that sums over whole vectors see the rows alone.
-  package func clearPadding() {
+  public func clearPadding() {
     for feature in 0..<features {
       let line = self[feature]
       for column in rows..<columns { line[column] = 0 }
@@ -111,11 +111,14 @@ extension FeatureMap {
   }
 
   /// Some of the features, as a map of its own over the same memory.
-  package func part(_ features: Range<Int>) -> FeatureMap {
+  public func part(_ features: Range<Int>) -> FeatureMap {
     FeatureMap(base: self[features.lowerBound], features: features.count, rows: rows)
   }
 
-  package func clear() { base.update(repeating: 0, count: features * stride) }
+  /// Copies a map of the same size, padding included.
+  public func copy(_ source: FeatureMap) { base.update(from: source.base, count: features * stride) }
+
+  public func clear() { base.update(repeating: 0, count: features * stride) }
 }
 
 /// Memory of so many times sixteen floats for the time of the body.

@@ -8,13 +8,9 @@ enum StudyCost {
   /// FLOPs of training: every expert and the gate on every sample of every epoch, forward and backward. Without the
   /// regularisers and the evaluations, and for a top-k gate an upper bound.
   package static func flops(_ configuration: Configuration, _ data: DataSet) -> Double {
-    guard let family = NetworkFamily.named(configuration.model) else { return 0 }
-    let expert = family.expert(input: data.train.shape, classes: data.classes)
-    var perSample = expert.forwardFlops + expert.backwardFlops
-    if configuration.gate != .none {
-      let gate = family.gate(input: data.train.shape, experts: configuration.experts)
-      perSample = perSample * configuration.experts + gate.forwardFlops + gate.backwardFlops
-    }
+    guard let outline = try? ModelOutline(configuration, size: DataSetSize(data)) else { return 0 }
+    let ofLayer = outline.expertFlops * outline.experts + outline.gateFlops
+    let perSample = outline.trunkFlops.forward + outline.trunkFlops.backward + outline.layers * ofLayer
     let samples = Double(data.train.count) * (1 - configuration.validationFraction)
     return Double(perSample) * samples * Double(configuration.epochs)
   }

@@ -55,6 +55,9 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
   @Option(name: .customLong("model"), help: Help<Defaults>.of("model"))
   var model: String?
 
+  @Option(name: .customLong("layers"), help: Help<Defaults>.of("layers"))
+  var layers: String?
+
   @Option(name: .customLong("experts"), help: Help<Defaults>.of("experts"))
   var experts: String?
 
@@ -188,6 +191,7 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
       ("augment", augment.map { $0 ? "true" : "false" }),
       ("validation-fraction", validationFraction),
       ("model", model),
+      ("layers", layers),
       ("experts", experts),
       ("gate", gate),
       ("combine", combine),

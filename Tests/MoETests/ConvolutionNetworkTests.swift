@@ -96,12 +96,15 @@ struct ConvolutionNetworkTests {
       }
     }
 
+    /// Memory for every block.
+    var pieces: [Workspace] { blocks.map { _ in workspace.piece() } }
+
     /// Forward and backward in training; the outputs and the gradients.
     func step(_ outputGradient: [[Double]]) throws -> (
       outputs: [[Double]], gradients: PlainNetwork.Tensors
     ) {
       workspace.reset()
-      let passes = try network.forward(blocks, mode: .training, in: workspace)
+      let passes = try network.forward(blocks, mode: .training, in: blocks.map { _ in workspace.piece() })
       let found = outputs(passes)
       let gradients = passes.enumerated().map { block, pass in
         let map = workspace.map(features: spec.outputs, rows: pass.output.rows)
@@ -204,13 +207,12 @@ struct ConvolutionNetworkTests {
     let fixture = Fixture(spec, rows: 21, blockRows: 32, seed: 6)
     let before = fixture.tensors
     let expected = PlainNetwork(spec: spec).forward(fixture.rows, before, training: false).outputs
-    try fixture.network.prepareEvaluation()
     let block = fixture.outputs(
-      try fixture.network.forwardBlocks([fixture.blocks[0]], in: [fixture.workspace]))
+      try fixture.network.forward([fixture.blocks[0]], mode: .evaluation, in: [fixture.workspace]))
     #expect(PlaneKernelTests.difference(block, expected) < 1e-5)
     fixture.workspace.reset()
     let all = fixture.outputs(
-      try fixture.network.forward(fixture.blocks, mode: .evaluation, in: fixture.workspace))
+      try fixture.network.forward(fixture.blocks, mode: .evaluation, in: fixture.pieces))
     #expect(all == block)
     #expect(fixture.tensors == before)
   }
@@ -247,13 +249,13 @@ struct ConvolutionNetworkTests {
     let fixture = Fixture(spec, rows: 37, blockRows: 16, seed: 9)
     let network = Network(spec, prefix: "net", training: true, sums: seen)
     network.parameters.values.update(from: fixture.network.parameters.values, count: network.parameters.count)
-    let found = fixture.outputs(try network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
+    let found = fixture.outputs(try network.forward(fixture.blocks, mode: .training, in: fixture.pieces))
     // Values per channel: rows × 6 × 6 positions.
     let valuesPerChannel: [[Double]] = [[576, 576, 180]]
     #expect(seen.counts == valuesPerChannel)
     fixture.workspace.reset()
     let usual = fixture.outputs(
-      try fixture.network.forward(fixture.blocks, mode: .training, in: fixture.workspace))
+      try fixture.network.forward(fixture.blocks, mode: .training, in: fixture.pieces))
     #expect(found == usual)
   }
 
@@ -287,7 +289,7 @@ struct ConvolutionNetworkTests {
       experts: 20, expertParameters: 72_260, gateParameters: 2_634_836),
   ])
   func parametersAreAsPublished(_ published: Published) throws {
-    let family = try #require(NetworkFamily.named(published.family))
+    let family = try #require(PaperNetworks.named(published.family))
     #expect(family.misfit(published.input) == nil)
     #expect(
       family.expert(input: published.input, classes: published.classes).parameterCount
@@ -299,7 +301,7 @@ struct ConvolutionNetworkTests {
 
   /// 2 per multiply-add, padded taps included: convolutions 3→16→32→64→128 at 32², 16², 8², 4² and the dense layers.
   @Test func flopsCountEveryTap() throws {
-    let family = try #require(NetworkFamily.named("cifar"))
+    let family = try #require(PaperNetworks.named("cifar"))
     let expert = family.expert(input: ImageShape(channels: 3, height: 32, width: 32), classes: 100)
     let first = 2 * 9 * 3 * 16 * 1024
     let others = 2 * 9 * (16 * 32 * 256 + 32 * 64 * 64 + 64 * 128 * 16)
@@ -309,7 +311,7 @@ struct ConvolutionNetworkTests {
   }
 
   @Test func tensorNamesAreThoseOfPyTorch() throws {
-    let family = try #require(NetworkFamily.named("cifar"))
+    let family = try #require(PaperNetworks.named("cifar"))
     let gate = family.gate(input: ImageShape(channels: 3, height: 32, width: 32), experts: 20)
     let tensors = gate.tensors(prefix: "gate")
     let shapes = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
@@ -324,13 +326,13 @@ struct ConvolutionNetworkTests {
   }
 
   @Test func imagesThatDoNotFitAreRefused() throws {
-    let family = try #require(NetworkFamily.named("cifar"))
+    let family = try #require(PaperNetworks.named("cifar"))
     for (channels, side) in [(1, 28), (3, 28), (1, 32), (3, 32), (3, 16)] {
       #expect(family.misfit(ImageShape(channels: channels, height: side, width: side)) == nil)
     }
     let reason = try #require(family.misfit(ImageShape(channels: 3, height: 15, width: 32)))
     #expect(reason.contains("15×32") && reason.contains("convolution 4"))
-    let combined = try #require(NetworkFamily.named("combined"))
+    let combined = try #require(PaperNetworks.named("combined"))
     #expect(combined.misfit(ImageShape(channels: 1, height: 5, width: 5)) != nil)
   }
 }

@@ -230,7 +230,7 @@ struct CostModelTests {
   func aReplicatedGatePaysForItsSums(dataset: String, forward: Int, backward: Int) throws {
     let alpha = 1e-3
     let outline = try outline(dataset)
-    #expect(outline.gateSpec.convolutions.filter(\.batchNorm).count == forward)
+    #expect(outline.gateNetwork!.convolutions.filter(\.batchNorm).count == forward)
     let message = MessageCost(latency: alpha, bandwidth: .infinity)
     let links = Links(within: message, between: message, ranksPerHost: nil)
     func phases(_ links: Links) -> [Double] {

@@ -255,11 +255,11 @@ struct NetworkTests {
   static let image = ImageShape(channels: 1, height: 28, width: 28)
 
   @Test func parameterCountsArePublished() throws {
-    let mnist = try #require(NetworkFamily.named("mnist"))
+    let mnist = try #require(PaperNetworks.named("mnist"))
     #expect(mnist.expert(input: NetworkTests.image, classes: 10).parameterCount == 1_382)
     #expect(mnist.expert(input: NetworkTests.image, classes: 12).parameterCount == 1_448)
     #expect(mnist.gate(input: NetworkTests.image, experts: 5).parameterCount == 26_063)
-    let fashion = try #require(NetworkFamily.named("fashion-mnist"))
+    let fashion = try #require(PaperNetworks.named("fashion-mnist"))
     #expect(fashion.expert(input: NetworkTests.image, classes: 10).parameterCount == 13_300)
     #expect(fashion.gate(input: NetworkTests.image, experts: 5).parameterCount == 709_413)
     #expect(709_413 + 5 * 13_300 == 775_913)
@@ -267,7 +267,7 @@ struct NetworkTests {
   }
 
   @Test func flopsPerSampleArePublished() throws {
-    let fashion = try #require(NetworkFamily.named("fashion-mnist"))
+    let fashion = try #require(PaperNetworks.named("fashion-mnist"))
     // 2·9·676 + 2·(169·64 + 64·32 + 32·10)
     #expect(fashion.expert(input: NetworkTests.image, classes: 10).forwardFlops == 38_536)
     // 2·9·8·676 + 2·(1352·512 + 512·32 + 32·5)

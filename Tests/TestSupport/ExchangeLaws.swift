@@ -6,7 +6,7 @@ internal import Numerics
 /// The exchange as linear maps, on small whole numbers, so that every equation is exact.
 ///
 /// Dispatch D takes rows to (expert, row) copies, combine C takes (expert, row) answers to slots, and what is returned
-/// goes by C's adjoint. The adjoint of D sums a row's copies over its experts, which is the sum of C's slots.
+/// goes by C's adjoint. The adjoint of D sums a row's copies over its experts.
 public enum ExchangeLaws {
   static let experts = 5
   /// Values of an answer.
@@ -48,7 +48,7 @@ public enum ExchangeLaws {
 
   private static func check(_ comm: any Communicator, placement text: String, slots: Int) throws -> [String] {
     let placement = placement(text, ranks: comm.size)
-    let exchange = Exchange(comm, placement: placement, answerFeatures: features)
+    let exchange = Exchange(comm, placement: placement)
     // Ragged shards; every fourth rank has none.
     let rows = comm.rank % 4 == 3 ? 0 : 5 + 12 * (comm.rank % 3)
     let first = 1000 * comm.rank
@@ -83,7 +83,7 @@ public enum ExchangeLaws {
       if copies[local] != all { problems.append("expert \(e) got rows \(copies[local]), not \(all)") }
     }
 
-    // ⟨C a, s⟩ = ⟨a, Cᵀ s⟩, and ⟨D x, y⟩ = ⟨x, Σ_slots C y⟩.
+    // ⟨C a, s⟩ = ⟨a, Cᵀ s⟩, and ⟨D x, y⟩ = ⟨x, Dᵀ y⟩.
     let answers = mine.enumerated().map { local, e in
       filled(workspace, features: features, rows: copies[local].count) {
         number(copies[local][$1], e, $0 + 2)
@@ -101,9 +101,9 @@ public enum ExchangeLaws {
         sums[2] += number(copies[local][row], 77) * Int(answers[local][0][row])
       }
     }
-    for row in 0..<rows {
-      for slot in 0..<taken { sums[3] += number(first + row, 77) * Int(combined[slot * features][row]) }
-    }
+    let summed = workspace.map(features: features, rows: rows)
+    try exchange.dispatchAdjoint(answers, from: arrival, plan, into: summed, in: workspace)
+    for row in 0..<rows { sums[3] += number(first + row, 77) * Int(summed[0][row]) }
     // C is a permutation: every slot holds the answer of its own expert for its own row.
     for row in 0..<rows {
       for slot in 0..<taken {

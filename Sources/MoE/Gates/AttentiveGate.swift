@@ -13,11 +13,13 @@ package struct AttentiveGateDesign: GateDesign {
   package var needsEveryExpert: Bool { true }
 
   package func size(_ request: GateRequest) -> GateSize {
-    let trunk = request.family.gateTrunk(input: request.input)
+    let trunk = request.trunk
     let product = 2 * trunk.outputs * trunk.outputs
     return GateSize(
-      tensors: trunk.tensors(prefix: "gate") + AttentiveGate.attention(width: trunk.outputs),
-      forwardFlops: trunk.forwardFlops + 2 * product, backwardFlops: trunk.backwardFlops + 4 * product)
+      tensors: trunk.tensors(prefix: request.scope + "gate")
+        + AttentiveGate.attention(width: trunk.outputs, scope: request.scope),
+      forwardFlops: trunk.forwardFlops + 2 * product,
+      backwardFlops: request.backwardFlops(trunk) + 4 * product)
   }
 
   package func makeGate(_ request: GateRequest) -> (any Gate)? { AttentiveGate(request) }
@@ -26,7 +28,7 @@ package struct AttentiveGateDesign: GateDesign {
     AttentionScorer(width: request.family.hiddenWidths.gate)
   }
 
-  package func objection(to family: NetworkFamily) -> String? {
+  package func objection(to family: any NetworkFamily) -> String? {
     let (expert, gate) = family.hiddenWidths
     guard expert != gate else { return nil }
     return
@@ -46,40 +48,41 @@ package final class AttentiveGate: Gate {
   private let gradients: BlockGradients?
   /// Q of every block of the batch in training.
   private var queries: [FeatureMap] = []
-  private var attentionWork = NetworkWork()
+  private var attentionWork = ModuleWork()
 
-  package var parameters: [Parameters] { [trunk.network.parameters, attention] }
-  package var work: NetworkWork {
+  package var parameters: [Parameters] { trunk.module.parameters + [attention] }
+  package var work: ModuleWork {
     get {
-      var sum = trunk.network.work
+      var sum = trunk.module.work
       sum.forwardFlops += attentionWork.forwardFlops
       sum.backwardFlops += attentionWork.backwardFlops
       return sum
     }
     set {
-      trunk.network.work = newValue
-      attentionWork = NetworkWork()
+      trunk.module.work = newValue
+      attentionWork = ModuleWork()
     }
   }
 
-  static func attention(width: Int) -> [TensorSpec] {
+  static func attention(width: Int, scope: String) -> [TensorSpec] {
     ["query", "key"].map {
-      TensorSpec(name: "attention.\($0).weight", shape: [width, width], role: .weight(fanIn: width))
+      TensorSpec(name: "\(scope)attention.\($0).weight", shape: [width, width], role: .weight(fanIn: width))
     }
   }
 
   init(_ request: GateRequest) {
-    let spec = request.family.gateTrunk(input: request.input)
+    let spec = request.trunk
     width = spec.outputs
     products = request.products
     trunk = GateNetwork(spec, request)
-    attention = Parameters(AttentiveGate.attention(width: width), training: request.training)
-    query = attention.offset(of: "attention.query.weight")
-    key = attention.offset(of: "attention.key.weight")
+    attention = Parameters(
+      AttentiveGate.attention(width: width, scope: request.scope), training: request.training)
+    query = attention.offset(of: request.scope + "attention.query.weight")
+    key = attention.offset(of: request.scope + "attention.key.weight")
     gradients = request.training ? BlockGradients(attention, sums: request.sums) : nil
   }
 
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
+  package func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws {
     queries = []
     try trunk.forward(blocks, mode: mode) { _, output, first in
       let q = trunk.workspace.map(features: width, rows: output.rows)
@@ -94,11 +97,11 @@ package final class AttentiveGate: Gate {
   }
 
   /// ∂W_k = Q ∂q̃ᵀ, ∂Q = W_k ∂q̃, ∂W_q = ∂Q h_gᵀ, ∂h_g = W_qᵀ ∂Q.
-  package func backward(_ gradient: FeatureMap) throws {
+  package func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws {
     guard let gradients else { preconditionFailure("a frozen gate has no gradients") }
     var keys: [DenseProducts.BlockOfRows] = []
     var inputs: [DenseProducts.BlockOfRows] = []
-    try trunk.backward { index, output, first in
+    try trunk.backward(rows: rows) { index, output, first in
       let block = trunk.block(of: gradient, first: first, rows: output.rows)
       keys.append(.init(gradient: queries[index], input: block))
       let q = trunk.workspace.map(features: width, rows: output.rows)

@@ -20,7 +20,9 @@ package struct DistillationGateDesign: GateDesign {
       : student.makeScorer(request, training: training)
   }
 
-  package func objection(to family: NetworkFamily) -> String? { AttentiveGateDesign().objection(to: family) }
+  package func objection(to family: any NetworkFamily) -> String? {
+    AttentiveGateDesign().objection(to: family)
+  }
 }
 
 package final class DistillationGate: Gate {
@@ -30,7 +32,7 @@ package final class DistillationGate: Gate {
   private let experts: Int
 
   package var parameters: [Parameters] { student.parameters }
-  package var work: NetworkWork {
+  package var work: ModuleWork {
     get {
       var sum = student.work
       sum.forwardFlops += teacher.work.forwardFlops
@@ -38,7 +40,7 @@ package final class DistillationGate: Gate {
     }
     set {
       student.work = newValue
-      teacher.work = NetworkWork()
+      teacher.work = ModuleWork()
     }
   }
 
@@ -50,7 +52,7 @@ package final class DistillationGate: Gate {
     teacher = AttentiveGate(untrained)
   }
 
-  package func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
+  package func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws {
     try student.forward(blocks, mode: mode, into: message)
     guard message.features > experts else { return }
     let rest = FeatureMap(
@@ -58,7 +60,9 @@ package final class DistillationGate: Gate {
     try teacher.forward(blocks, mode: .evaluation, into: rest)
   }
 
-  package func backward(_ gradient: FeatureMap) throws { try student.backward(gradient) }
+  package func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws {
+    try student.backward(gradient, rows: rows)
+  }
 }
 
 struct DistillationScorer: Scorer {

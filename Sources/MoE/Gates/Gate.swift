@@ -2,26 +2,29 @@ package import KernelInterface
 package import Networks
 package import Numerics
 
-/// The part of a gate that turns images into a *message* per row, from which the row's shard scores the experts
+/// The part of a gate that turns rows into a *message* per row, from which the row's shard scores the experts
 /// (``Scorer``): on rank 0 for the whole batch, or on every rank for its own shard (``GatePlacement``). It works on the
 /// blocks of the batch, so that its bits do not depend on the number of ranks.
 package protocol Gate: AnyObject {
   /// The gate's tensors, for checkpoint and update.
   var parameters: [Parameters] { get }
   /// FLOPs done so far.
-  var work: NetworkWork { get set }
+  var work: ModuleWork { get set }
 
   /// Writes the message of all rows of the blocks, [message features][rows]. Collective among the gate's replicas.
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws
+  func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws
 
   /// Computes the gradients of the parameters over the whole batch from the gradient of the message of the last forward
   /// pass in training. Collective among the gate's replicas.
-  func backward(_ gradient: FeatureMap) throws
+  ///
+  /// - Parameter rows: [row features][rows of the blocks], the gradients of the rows, to be written; nil: not wanted.
+  func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws
 }
 
 /// What a gate is made for.
 package struct GateRequest {
-  package let family: NetworkFamily
+  package let family: any NetworkFamily
+  /// The shape of the layer's rows.
   package let input: ImageShape
   package let experts: Int
   package let classes: Int
@@ -36,9 +39,24 @@ package struct GateRequest {
   package var training: Bool
   /// The expert of every class, where the user gave one.
   package let expertOfClass: [Int]?
+  /// What the names of the layer's tensors begin with: nothing, or `layers.2.` and so on behind the first layer.
+  package var scope = ""
+  /// Whether rows get a gradient, because they come from a module.
+  package var rowsAreTrained = false
+
+  /// The gate's network with an output per expert.
+  package var network: any ModuleSpec { family.gate(rows: input, experts: experts) }
+  /// The same without its output layer: it gives the last hidden layer's values, before its activation.
+  package var trunk: any ModuleSpec { family.gateTrunk(rows: input) }
+
+  /// FLOPs of a network's backward pass per row.
+  package func backwardFlops(_ spec: any ModuleSpec) -> Int {
+    spec.backwardFlops + (rowsAreTrained ? spec.inputGradientFlops : 0)
+  }
 
   package init(
-    family: NetworkFamily, input: ImageShape, experts: Int, classes: Int, blockRows: Int, sums: any BlockSums,
+    family: any NetworkFamily, input: ImageShape, experts: Int, classes: Int, blockRows: Int,
+    sums: any BlockSums,
     team: ThreadTeam, products: DenseProducts, training: Bool, expertOfClass: [Int]?
   ) {
     self.family = family
@@ -71,7 +89,7 @@ package protocol GateDesign: Sendable {
   /// What shards do with the message.
   func makeScorer(_ request: GateRequest, training: Bool) -> any Scorer
   /// Why the gate cannot work with a family of networks; nil where it can.
-  func objection(to family: NetworkFamily) -> String?
+  func objection(to family: any NetworkFamily) -> String?
 }
 
 extension GateDesign {
@@ -80,7 +98,7 @@ extension GateDesign {
   package var needsEveryExpert: Bool { false }
   package func size(_ request: GateRequest) -> GateSize { GateSize() }
   package func makeGate(_ request: GateRequest) -> (any Gate)? { nil }
-  package func objection(to family: NetworkFamily) -> String? { nil }
+  package func objection(to family: any NetworkFamily) -> String? { nil }
 }
 
 /// A gate's tensors, and its FLOPs per row: 2 per multiply-add of convolutions and dense layers.

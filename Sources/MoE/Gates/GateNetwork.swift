@@ -1,56 +1,65 @@
-internal import Dist
 internal import KernelInterface
 internal import Networks
 internal import Numerics
 
-/// A network of a gate, run block by block, and what it keeps between forward and backward pass.
+/// A module of a gate, run block by block, and what it keeps between forward and backward pass.
 final class GateNetwork {
-  let network: Network
+  let module: any Module
   let workspace = Workspace()
   private let threads: Int
-  private var passes: [Network.Pass] = []
+  private var pass: (any ModulePass)?
+  private var outputs: [FeatureMap] = []
 
-  init(_ spec: NetworkSpec, _ request: GateRequest) {
-    network = Network(
-      spec, prefix: "gate", training: request.training, sums: request.sums, team: request.team,
-      products: request.products)
+  init(_ spec: any ModuleSpec, _ request: GateRequest) {
+    module = spec.makeModule(
+      prefix: request.scope + "gate", isTapped: false,
+      ModuleContext(
+        isTrained: request.training, sums: request.sums, team: request.team, products: request.products))
     threads = request.team.threads
   }
 
-  /// Runs the network; the body gets every block's number, output and first row.
-  func forward(_ blocks: [Tiles], mode: NetworkMode, _ body: (Int, FeatureMap, Int) -> Void) throws {
+  /// Runs the module; the body gets every block's number, output and first row.
+  func forward(_ blocks: [RowBlock], mode: NetworkMode, _ body: (Int, FeatureMap, Int) -> Void) throws {
     workspace.reset()
     var row = 0
-    switch mode {
-    case .training:
-      passes = try network.forward(blocks, mode: .training, in: workspace)
-      for (index, pass) in passes.enumerated() {
-        body(index, pass.output, row)
-        row += pass.output.rows
+    // In training the whole batch is one pass; in evaluation as many blocks as are worked on at a time.
+    // A rank without a block takes part in the sums over blocks all the same.
+    let waves = mode == .training ? [0] : Array(stride(from: 0, to: blocks.count, by: threads))
+    for first in waves {
+      let end = mode == .training ? blocks.count : min(first + threads, blocks.count)
+      let wave = Array(blocks[first..<end])
+      let pieces = wave.map { _ in workspace.piece() }
+      outputs = zip(wave, pieces).map { $1.map(features: module.outputs, rows: $0.rows) }
+      pass = try module.forward(wave, into: outputs, taps: nil, mode: mode, in: pieces)
+      for (index, output) in outputs.enumerated() {
+        body(first + index, output, row)
+        row += output.rows
       }
-    case .evaluation:
-      try network.prepareEvaluation()
-      for first in stride(from: 0, to: blocks.count, by: threads) {
-        let wave = Array(blocks[first..<min(first + threads, blocks.count)])
-        let pieces = wave.map { _ in workspace.piece() }
-        for (index, pass) in try network.forwardBlocks(wave, in: pieces).enumerated() {
-          body(first + index, pass.output, row)
-          row += pass.output.rows
-        }
-        workspace.reset()
-      }
+      if mode == .evaluation { workspace.reset() }
     }
   }
 
   /// The gradients of the parameters; the body gives the gradient of every block's output, zero behind the last row.
-  func backward(_ body: (Int, FeatureMap, Int) -> FeatureMap) throws {
+  ///
+  /// - Parameter rows: where the gradients of the rows go; nil: they are not wanted.
+  func backward(rows: FeatureMap?, _ body: (Int, FeatureMap, Int) -> FeatureMap) throws {
+    guard let pass else { return }
     var row = 0
-    let gradients = passes.enumerated().map { index, pass in
-      defer { row += pass.output.rows }
-      return body(index, pass.output, row)
+    let gradients = outputs.enumerated().map { index, output in
+      defer { row += output.rows }
+      return body(index, output, row)
     }
-    try network.backward(passes, gradients: gradients)
-    passes = []
+    let inputs = rows.map { rows in
+      outputs.map { workspace.map(features: rows.features, rows: $0.rows) }
+    }
+    try module.backward(pass, gradients: gradients, taps: nil, inputs: inputs)
+    self.pass = nil
+    guard let rows, let inputs else { return }
+    var first = 0
+    for input in inputs {
+      copyColumns(of: input, into: rows, first: first)
+      first += input.rows
+    }
   }
 
   /// The columns of some rows as a map of their own, zero behind the last.

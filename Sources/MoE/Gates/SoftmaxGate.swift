@@ -4,10 +4,10 @@ internal import Networks
 /// The gate of the original mixture of experts: a network with one output per expert, p = softmax(g/T).
 struct SoftmaxGateDesign: GateDesign {
   func size(_ request: GateRequest) -> GateSize {
-    let spec = request.family.gate(input: request.input, experts: request.experts)
+    let spec = request.network
     return GateSize(
-      tensors: spec.tensors(prefix: "gate"), forwardFlops: spec.forwardFlops,
-      backwardFlops: spec.backwardFlops)
+      tensors: spec.tensors(prefix: request.scope + "gate"), forwardFlops: spec.forwardFlops,
+      backwardFlops: request.backwardFlops(spec))
   }
 
   func makeGate(_ request: GateRequest) -> (any Gate)? { SoftmaxGate(request) }
@@ -21,25 +21,26 @@ struct SoftmaxGateDesign: GateDesign {
 final class SoftmaxGate: Gate {
   private let gate: GateNetwork
 
-  var parameters: [Parameters] { [gate.network.parameters] }
-  var work: NetworkWork {
-    get { gate.network.work }
-    set { gate.network.work = newValue }
+  var parameters: [Parameters] { gate.module.parameters }
+  var work: ModuleWork {
+    get { gate.module.work }
+    set { gate.module.work = newValue }
   }
 
   init(_ request: GateRequest) {
-    let spec = request.family.gate(input: request.input, experts: request.experts)
-    gate = GateNetwork(spec, request)
+    gate = GateNetwork(request.network, request)
   }
 
-  func forward(_ blocks: [Tiles], mode: NetworkMode, into message: FeatureMap) throws {
+  func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws {
     try gate.forward(blocks, mode: mode) { _, output, first in
       copyColumns(of: output, into: message, first: first)
     }
   }
 
-  func backward(_ gradient: FeatureMap) throws {
-    try gate.backward { _, output, first in gate.block(of: gradient, first: first, rows: output.rows) }
+  func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws {
+    try gate.backward(rows: rows) { _, output, first in
+      gate.block(of: gradient, first: first, rows: output.rows)
+    }
   }
 }
 

@@ -10,21 +10,21 @@ package import Numerics
 /// read of them do not depend on the number of threads.
 package final class ExpertBank {
   /// Ascending by number.
-  package let experts: [Network]
+  package let experts: [any Module]
   /// Whether gradients are taken.
   package let isTrained: Bool
   /// Per expert of the model: rows of this rank's shards whose mixture takes it.
   package var rowsSelected: [Int]
   private let team: ThreadTeam
   private let workspace = Workspace()
-  private var passes: [Network.Pass?] = []
+  private var passes: [(any ModulePass)?] = []
   /// The rows that arrived, where every expert takes all of them.
-  private var shared: Tiles?
+  private var shared: RowBlock?
 
   /// - Parameters:
   ///   - experts: those of this rank.
   ///   - count: experts of the model.
-  package init(_ experts: [Network], of count: Int, isTrained: Bool, team: ThreadTeam) {
+  package init(_ experts: [any Module], of count: Int, isTrained: Bool, team: ThreadTeam) {
     self.experts = experts
     rowsSelected = Array(repeating: 0, count: count)
     self.isTrained = isTrained
@@ -36,26 +36,22 @@ package final class ExpertBank {
     let bytes: UnsafeRawPointer
     let arrival: Exchange.Arrival
     let codec: any RowCodec
-    /// Values of a row.
-    let features: Int
   }
 
   /// Begins a step with the rows that arrived. Valid until the next call: the rows as all experts read them, nil where
   /// there is no expert or each takes rows of its own.
-  func take(_ rows: Rows) -> Tiles? {
+  func take(_ rows: Rows) -> RowBlock? {
     workspace.reset()
     let takesAll = !experts.isEmpty && rows.arrival.positions == nil
-    shared = takesAll ? tiles(rows, nil, count: rows.arrival.rows.total, in: workspace) : nil
+    shared = takesAll ? read(rows, nil, count: rows.arrival.rows.total, in: workspace) : nil
     return shared
   }
 
-  /// The answers of every local expert on its rows, taken before, [answer features][rows] each; valid until the next call.
-  ///
-  /// - Parameter hidden: whether answers carry the hidden values.
-  func forward(_ rows: Rows, mode: NetworkMode, layout: AnswerLayout, hidden: Bool) throws -> [FeatureMap] {
-    let features = hidden ? layout.width : layout.classes
+  /// The answers of every local expert on its rows, taken before, [width][rows] each: its outputs, then its tapped values
+  /// where they are asked for. Valid until the next call.
+  func forward(_ rows: Rows, mode: NetworkMode, width: Int, isTapped: Bool) throws -> [FeatureMap] {
     let counts = experts.indices.map { rows.arrival.rowCount(of: $0) }
-    let answers = counts.map { workspace.map(features: features, rows: $0) }
+    let answers = counts.map { workspace.map(features: width, rows: $0) }
     passes = Array(repeating: nil, count: experts.count)
     // In training every pass is kept; in evaluation as many as are worked on at a time.
     let atATime = mode == .training ? max(experts.count, 1) : team.threads
@@ -63,20 +59,18 @@ package final class ExpertBank {
       let wave = first..<min(first + atATime, experts.count)
       let mark = workspace.mark
       let pieces = wave.map { _ in workspace.piece() }
-      var done = [Network.Pass?](repeating: nil, count: wave.count)
+      var done = [(any ModulePass)?](repeating: nil, count: wave.count)
       try done.withUnsafeMutableBufferPointer { buffer in
         let places = buffer
         try team.run(wave.count) { index in
           let local = first + index
           guard counts[local] > 0 else { return }
           let piece = pieces[index]
-          let input = shared ?? tiles(rows, rows.arrival.positions?[local], count: counts[local], in: piece)
-          let pass = try run(experts[local], input, mode, in: piece)
-          kernels.logSoftmax(pass.output, scale: 1, into: answers[local])
-          if hidden, let tap = pass.hidden {
-            answers[local][layout.classes].update(from: tap.base, count: tap.features * tap.stride)
-          }
-          places[index] = pass
+          let input = shared ?? read(rows, rows.arrival.positions?[local], count: counts[local], in: piece)
+          let expert = experts[local]
+          places[index] = try expert.forward(
+            [input], into: [answers[local].part(0..<expert.outputs)],
+            taps: isTapped ? [answers[local].part(expert.outputs..<width)] : nil, mode: mode, in: [piece])
         }
       }
       switch mode {
@@ -85,18 +79,6 @@ package final class ExpertBank {
       }
     }
     return answers
-  }
-
-  private func run(
-    _ expert: Network, _ input: Tiles, _ mode: NetworkMode, in workspace: Workspace
-  ) throws -> Network.Pass {
-    switch mode {
-    case .training:
-      return try expert.forward([input], mode: .training, in: workspace)[0]
-    case .evaluation:
-      try expert.prepareEvaluation()
-      return try expert.forwardBlocks([input], in: [workspace])[0]
-    }
   }
 
   /// Counts the experts of a shard's rows: those of the table, or all.
@@ -116,35 +98,37 @@ package final class ExpertBank {
   }
 
   /// Every local expert's parameter gradients, from the gradients of its answers.
-  func backward(_ gradients: [FeatureMap], answers: [FeatureMap], layout: AnswerLayout) throws {
+  ///
+  /// - Parameter rowFeatures: values of a row, where the gradients of rows are wanted.
+  /// - Returns: per expert, the gradients of its rows; nothing where they are not wanted.
+  func backward(_ gradients: [FeatureMap], rowFeatures: Int?) throws -> [FeatureMap] {
+    let ofRows = rowFeatures.map { features in
+      gradients.map { workspace.map(features: features, rows: $0.rows) }
+    }
     try team.run(experts.count) { local in
       let expert = experts[local]
       guard let pass = passes[local] else {
         expert.clearGradients()
         return
       }
-      gradients[local].clearPadding()
-      let logits = gradients[local].part(0..<layout.classes)
-      kernels.logSoftmaxGradient(logits, logProbabilities: answers[local].part(0..<layout.classes))
-      logits.clearPadding()
-      let hidden =
-        gradients[local].features > layout.classes
-        ? [gradients[local].part(layout.classes..<layout.width)] : nil
-      try expert.backward([pass], gradients: [logits], hidden: hidden)
+      let gradient = gradients[local]
+      gradient.clearPadding()
+      try expert.backward(
+        pass, gradients: [gradient.part(0..<expert.outputs)],
+        taps: gradient.features > expert.outputs
+          ? [gradient.part(expert.outputs..<gradient.features)] : nil,
+        inputs: ofRows.map { [$0[local]] })
     }
+    return ofRows ?? []
   }
 
   /// One step of Adam on every expert.
   package func update(_ step: AdamStep) {
-    let trained = experts.filter { $0.parameters.training != nil }
-    team.run(trained.count) { trained[$0].parameters.update(step) }
+    let trained = experts.flatMap(\.parameters).filter { $0.training != nil }
+    team.run(trained.count) { trained[$0].update(step) }
   }
 
-  private func tiles(_ rows: Rows, _ positions: [Int32]?, count: Int, in workspace: Workspace) -> Tiles {
-    let tiles = Tiles(
-      base: workspace.floats(Tiles.floats(pixels: rows.features, rows: count)), pixels: rows.features,
-      rows: count)
-    rows.codec.read(rows.bytes, positions: positions, into: tiles)
-    return tiles
+  private func read(_ rows: Rows, _ positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock {
+    rows.codec.read(rows.bytes, positions: positions, count: count, in: workspace)
   }
 }

@@ -1,7 +1,7 @@
 package import Dist
 package import KernelInterface
 package import Networks
-internal import Numerics
+package import Numerics
 
 /// The expert half of a layer: rows to their experts, answers back into slots, and the gradients of the slots to the
 /// experts. Knows no gate and no loss.
@@ -9,8 +9,6 @@ package final class ExpertExchange {
   package let placement: ExpertPlacement
   package let bank: ExpertBank
   private let layout: AnswerLayout
-  /// Whether answers carry hidden values.
-  private let hidden: Bool
   private let exchange: Exchange
   private let clock: any LayerClock
 
@@ -22,8 +20,7 @@ package final class ExpertExchange {
     self.bank = bank
     self.layout = layout
     self.clock = clock
-    hidden = layout.hidden > 0
-    exchange = Exchange(communicator, placement: placement, answerFeatures: layout.width)
+    exchange = Exchange(communicator, placement: placement)
   }
 
   /// Rows on their way: they have left, and are read by ``take(_:)``.
@@ -40,13 +37,11 @@ package final class ExpertExchange {
     let bytes = try clock.measure(part: .dispatch) {
       try exchange.dispatch(plan, to: arrival, rowBytes: codec.rowBytes) { codec.write($0, to: $1) }
     }
-    return Routed(
-      plan: plan,
-      rows: ExpertBank.Rows(bytes: bytes, arrival: arrival, codec: codec, features: rows.features))
+    return Routed(plan: plan, rows: ExpertBank.Rows(bytes: bytes, arrival: arrival, codec: codec))
   }
 
   /// Reads what arrived; nil where no expert is here or each takes rows of its own. Valid until the next call.
-  package func take(_ routed: Routed) -> Tiles? { bank.take(routed.rows) }
+  package func take(_ routed: Routed) -> RowBlock? { bank.take(routed.rows) }
 
   /// Runs the experts on rows that were taken, and brings their answers into slots. Collective.
   ///
@@ -54,7 +49,7 @@ package final class ExpertExchange {
   /// - Returns: the answers of the experts here.
   package func answer(_ routed: Routed, mode: NetworkMode, into slots: FeatureMap) throws -> [FeatureMap] {
     let answers = try clock.measure(part: .experts) {
-      try bank.forward(routed.rows, mode: mode, layout: layout, hidden: hidden)
+      try bank.forward(routed.rows, mode: mode, width: layout.width, isTapped: layout.hidden > 0)
     }
     try clock.meet()
     try clock.measure(part: .combine) {
@@ -63,15 +58,26 @@ package final class ExpertExchange {
     return answers
   }
 
-  /// Takes the slots' gradients to the experts, and on to their parameters. Collective.
-  package func backward(_ slots: FeatureMap, _ routed: Routed, answers: [FeatureMap]) throws {
+  /// Takes the slots' gradients to the experts, on to their parameters, and to the rows where they are asked for.
+  /// Collective.
+  ///
+  /// - Parameter rows: [features][rows of the shard], overwritten; nil: rows have no gradient.
+  package func backward(
+    _ slots: FeatureMap, _ routed: Routed, answers: [FeatureMap], rows: FeatureMap?, in workspace: Workspace
+  ) throws {
+    let arrival = routed.rows.arrival
     let gradients = bank.gradientMaps(answers)
     try clock.meet()
     try clock.measure(part: .returning) {
-      try exchange.returnGradients(slots, routed.plan, to: routed.rows.arrival, into: gradients)
+      try exchange.returnGradients(slots, routed.plan, to: arrival, into: gradients)
     }
-    try clock.measure(part: .expertBackward) {
-      try bank.backward(gradients, answers: answers, layout: layout)
+    let ofRows = try clock.measure(part: .expertBackward) {
+      try bank.backward(gradients, rowFeatures: rows?.features)
+    }
+    guard let rows else { return }
+    try clock.meet()
+    try clock.measure(part: .returning) {
+      try exchange.dispatchAdjoint(ofRows, from: arrival, routed.plan, into: rows, in: workspace)
     }
   }
 }

@@ -1,4 +1,4 @@
-package import KernelInterface
+package import Networks
 package import Numerics
 
 /// One wire format of a layer's rows: what a row takes, who writes it and who reads it.
@@ -10,8 +10,11 @@ package protocol RowCodec: AnyObject {
 
   /// Reads rows that arrived, as the experts take them.
   ///
-  /// - Parameter positions: which of the rows, ascending; nil: the first ones as they lie.
-  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, into tiles: Tiles)
+  /// - Parameters:
+  ///   - positions: which of the rows, ascending; nil: the first ones as they lie.
+  ///   - count: how many.
+  /// - Returns: the rows, in memory of the workspace.
+  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
 }
 
 /// The rows of a batch as a layer takes them.
@@ -20,12 +23,15 @@ package protocol LayerRows {
   var features: Int { get }
   var codec: any RowCodec { get }
 
+  /// Whether every rank can make every block; where not, a rank has those of its shard alone.
+  var areEverywhere: Bool { get }
+
   /// The rows of some blocks, for gate and batch losses.
   ///
   /// - Parameter shared: the whole batch as the experts of this rank read it, where they have all rows: blocks may be
   ///   parts of it.
-  func blocks(_ numbers: Range<Int>, of batch: BatchBlocks, shared: Tiles?, in workspace: Workspace)
-    -> [Tiles]
+  func blocks(_ numbers: Range<Int>, of batch: BatchBlocks, shared: RowBlock?, in workspace: Workspace)
+    -> [RowBlock]
 }
 
 /// The parts of a layer's work, for whoever measures them.

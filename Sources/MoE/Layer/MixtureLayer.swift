@@ -102,16 +102,19 @@ package final class MixtureLayer {
     let message = workspace.map(features: scorer.messageFeatures, rows: count)
     let written = place.begin(batch, message: message, in: workspace)
     let gated = gate == nil ? 0..<0 : place.blocks(of: batch)
-    let wanted = point.isTraining && losses != nil ? 0..<batch.count : gated
-    let tiles = try clock.measure(part: .input) {
+    let ofBatch = point.isTraining && losses != nil ? 0..<batch.count : gated
+    let travels = !rows.areEverywhere && needsRowsOnRoot(point)
+    let wanted = travels ? batch.blocks(of: communicator.rank) : ofBatch
+    var blocks = try clock.measure(part: .input) {
       let shared = routed.flatMap { experts.take($0) }
       return rows.blocks(wanted, of: batch, shared: shared, in: workspace)
     }
+    if travels { blocks = try onRoot(blocks, ofBatch, features: rows.features, batch) }
     try clock.measure(part: .gate) {
       guard let gate, let written else { return }
-      let first = wanted.lowerBound
+      let first = ofBatch.lowerBound
       try gate.forward(
-        Array(tiles[gated.lowerBound - first..<gated.upperBound - first]), mode: gateMode, into: written)
+        Array(blocks[gated.lowerBound - first..<gated.upperBound - first]), mode: gateMode, into: written)
     }
     func deliver() throws -> Float {
       try clock.meet()
@@ -150,8 +153,46 @@ package final class MixtureLayer {
       batch: batch, isTraining: point.isTraining, shard: shard, scores: scores, table: table, word: said,
       routed: routed, answers: answers)
     if rootHasScores { pass.wholeScores = written }
-    if hasLosses, point.isTraining { try addLosses(tiles, to: &pass) }
+    if hasLosses, point.isTraining { try addLosses(blocks, to: &pass) }
     return pass
+  }
+
+  /// Whether rank 0 has to see every row, the same on every rank.
+  private func needsRowsOnRoot(_ point: StepPoint) -> Bool {
+    (rule.scorer.messageFeatures > 0 && !place.isReplicated) || (hasLosses && point.isTraining)
+  }
+
+  /// Brings rows that only their shards have to rank 0. Collective.
+  ///
+  /// - Parameters:
+  ///   - shard: the blocks of this rank's shard.
+  ///   - wanted: which blocks this rank wants.
+  private func onRoot(
+    _ shard: [RowBlock], _ wanted: Range<Int>, features: Int, _ batch: BatchBlocks
+  ) throws -> [RowBlock] {
+    let part = workspace.map(features: features, rows: batch.shard(of: communicator.rank).count)
+    var first = 0
+    for block in shard {
+      copyColumns(of: block.features(in: workspace), into: part, first: first)
+      first += block.rows
+    }
+    let whole = onRoot(features: features, batch)
+    _ = try clock.measure(part: .input) { try channel.gather(part, into: whole, batch, word: 0) }
+    guard let whole else { return wanted == batch.blocks(of: communicator.rank) ? shard : [] }
+    return wanted.map { block in
+      let rows = batch[block]
+      let map = workspace.map(features: features, rows: rows.count)
+      for feature in 0..<features {
+        map[feature].update(from: whole[feature] + rows.lowerBound, count: rows.count)
+      }
+      map.clearPadding()
+      return .features(map)
+    }
+  }
+
+  /// Memory for something of the whole batch on rank 0, nil elsewhere.
+  private func onRoot(features: Int, _ batch: BatchBlocks) -> FeatureMap? {
+    communicator.rank == 0 ? workspace.map(features: features, rows: batch.rows) : nil
   }
 
   /// Scores the experts, and takes the mixture's from them; nil where it takes all.
@@ -166,18 +207,18 @@ package final class MixtureLayer {
   /// Losses of the whole batch's probabilities on rank 0, and their gradients of the scores: there, or delivered to the
   /// shards where the scores were made there.
   ///
-  /// - Parameter tiles: the whole batch on rank 0.
-  private func addLosses(_ tiles: [Tiles], to pass: inout LayerPass) throws {
+  /// - Parameter blocks: the whole batch on rank 0.
+  private func addLosses(_ blocks: [RowBlock], to pass: inout LayerPass) throws {
     let batch = pass.batch
     if !rootHasScores {
-      let whole = communicator.rank == 0 ? workspace.map(features: expertCount, rows: batch.rows) : nil
+      let whole = onRoot(features: expertCount, batch)
       _ = try clock.measure(part: .combine) { try channel.gather(pass.scores, into: whole, batch, word: 0) }
       pass.wholeScores = whole
     }
-    let gradient = communicator.rank == 0 ? workspace.map(features: expertCount, rows: batch.rows) : nil
+    let gradient = onRoot(features: expertCount, batch)
     try clock.measure(part: .loss) {
       guard let losses, let scores = pass.wholeScores, let gradient else { return }
-      pass.losses = losses.gradient(scores, images: tiles, into: gradient)
+      pass.losses = losses.gradient(scores, rows: blocks, into: gradient)
     }
     if rootHasScores {
       pass.rootGradient = gradient
@@ -257,18 +298,44 @@ package final class MixtureLayer {
     return collected
   }
 
-  /// The gradients of experts and gate. Collective.
+  /// The gradients of experts and gate, and of the rows where they are asked for. Collective.
   ///
   /// - Parameters:
   ///   - slots: the gradients of the answers; nil where the experts are frozen.
   ///   - collected: what ``collect(_:_:word:)`` brought.
-  package func backward(_ pass: LayerPass, slots: FeatureMap?, _ collected: CollectedParcels) throws {
-    if let slots { try experts.backward(slots, pass.routed, answers: pass.answers) }
+  ///   - rows: [features][rows of the shard], overwritten: what came through the experts, by ascending expert, then what
+  ///     came through the gate; nil: rows have no gradient.
+  package func backward(
+    _ pass: LayerPass, slots: FeatureMap?, _ collected: CollectedParcels, rows: FeatureMap? = nil
+  ) throws {
+    rows?.clear()
+    if let slots {
+      try experts.backward(slots, pass.routed, answers: pass.answers, rows: rows, in: workspace)
+    }
+    // Where the gate works on the shards, it writes their rows' gradients there.
+    let ofGate = rows.flatMap { rows in
+      place.isReplicated
+        ? workspace.map(features: rows.features, rows: rows.rows)
+        : onRoot(features: rows.features, pass.batch)
+    }
     try clock.measure(part: .gateBackward) {
       guard trainsGate, let gate, let gradient = collected.gradient else { return }
       // Rank 0 has the scores itself, so it adds what the losses say of them itself.
       if let losses = pass.rootGradient { kernels.add(losses, to: gradient) }
-      try gate.backward(gradient)
+      try gate.backward(gradient, rows: ofGate)
+    }
+    guard let rows, trainsGate, rule.scorer.messageFeatures > 0 else { return }
+    var part = ofGate
+    if !place.isReplicated {
+      let arrived = workspace.map(features: rows.features, rows: rows.rows)
+      _ = try clock.measure(part: .gateBackward) {
+        try channel.scatter(ofGate, into: arrived, pass.batch, word: 0)
+      }
+      part = arrived
+    }
+    if let part {
+      kernels.add(part, to: rows)
+      rows.clearPadding()
     }
   }
 }

@@ -1,6 +1,6 @@
 package import Dist
 package import KernelInterface
-internal import Numerics
+package import Numerics
 
 /// Carries rows to the experts' owners and answers back, by all-to-all exchanges.
 ///
@@ -9,16 +9,13 @@ internal import Numerics
 package final class Exchange {
   package let placement: ExpertPlacement
   private let communicator: any Communicator
-  /// Values of one answer: ln y of every class, then hidden values.
-  private let features: Int
   private let localExperts: [Int]
   private var send = ByteBuffer()
   private var receive = ByteBuffer()
 
-  package init(_ communicator: any Communicator, placement: ExpertPlacement, answerFeatures: Int) {
+  package init(_ communicator: any Communicator, placement: ExpertPlacement) {
     self.communicator = communicator
     self.placement = placement
-    features = answerFeatures
     localExperts = placement.expertsOfRank[communicator.rank]
   }
 
@@ -130,44 +127,71 @@ package final class Exchange {
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
-    let incoming = Partition(counts: planCounts(plan))
-    let transfer = transfer(arrivalCounts(arrival), incoming, rowBytes: 4)
-    eachRun(arrival, answers, transfer.values) { column, buffer, count in
+    let features = slots.features / plan.slots
+    let incoming = Partition(counts: planCounts(plan, features))
+    let transfer = transfer(arrivalCounts(arrival, features), incoming, rowBytes: 4)
+    eachRun(arrival, answers, features, transfer.values) { column, buffer, count in
       copyRun(column, to: buffer, count)
     }
     let shard = try carry(transfer).assumingMemoryBound(to: Float.self)
     func place(_ rank: Int) -> Floats { shard + incoming.offsets[rank] }
     guard plan.rowsOfExpert != nil else {
-      eachLine(plan, slots, place) { line, buffer in line.update(from: buffer, count: plan.rows) }
+      eachLine(plan, slots, features, place) { line, buffer in line.update(from: buffer, count: plan.rows) }
       return
     }
-    eachPair(plan, slots, place) { slot, buffer in slot.pointee = buffer.pointee }
+    eachPair(plan, slots, features, place) { slot, buffer in slot.pointee = buffer.pointee }
+  }
+
+  /// The adjoint of ``dispatch(_:to:rowBytes:write:)``: a row's gradient is the sum of those of its copies.
+  ///
+  /// Copies travel one by one and are added on the row's shard by ascending expert, so that no sum depends on which
+  /// experts share a rank.
+  /// - Parameters:
+  ///   - copies: per local expert, [features][rows of the expert].
+  ///   - rows: [features][rows of the shard], overwritten.
+  package func dispatchAdjoint(
+    _ copies: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into rows: FeatureMap,
+    in workspace: Workspace
+  ) throws {
+    let mark = workspace.mark
+    let slots = workspace.map(features: plan.slots * rows.features, rows: rows.rows)
+    slots.clear()
+    try combine(copies, from: arrival, plan, into: slots)
+    rows.copy(slots.part(0..<rows.features))
+    for slot in 1..<max(plan.slots, 1) {
+      kernels.add(slots.part(slot * rows.features..<(slot + 1) * rows.features), to: rows)
+    }
+    rows.clearPadding()
+    workspace.release(to: mark)
   }
 
   /// The adjoint of ``combine(_:from:_:into:)``: takes the slots' gradients to the experts.
   package func returnGradients(
     _ slots: FeatureMap, _ plan: RoutingPlan, to arrival: Arrival, into gradients: [FeatureMap]
   ) throws {
-    let incoming = Partition(counts: arrivalCounts(arrival))
-    let transfer = transfer(planCounts(plan), incoming, rowBytes: 4)
+    let features = slots.features / plan.slots
+    let incoming = Partition(counts: arrivalCounts(arrival, features))
+    let transfer = transfer(planCounts(plan, features), incoming, rowBytes: 4)
     if plan.rowsOfExpert == nil {
-      eachLine(plan, slots, transfer.values) { line, buffer in buffer.update(from: line, count: plan.rows) }
+      eachLine(plan, slots, features, transfer.values) { line, buffer in
+        buffer.update(from: line, count: plan.rows)
+      }
     } else {
-      eachPair(plan, slots, transfer.values) { slot, buffer in buffer.pointee = slot.pointee }
+      eachPair(plan, slots, features, transfer.values) { slot, buffer in buffer.pointee = slot.pointee }
     }
     let owner = try carry(transfer).assumingMemoryBound(to: Float.self)
     func place(_ rank: Int) -> Floats { owner + incoming.offsets[rank] }
-    eachRun(arrival, gradients, place) { column, buffer, count in
+    eachRun(arrival, gradients, features, place) { column, buffer, count in
       copyRun(buffer, to: column, count)
     }
     for gradient in gradients { gradient.clearPadding() }
   }
 
-  private func arrivalCounts(_ arrival: Arrival) -> [Int] {
+  private func arrivalCounts(_ arrival: Arrival, _ features: Int) -> [Int] {
     arrival.counts.map { $0.reduce(0, +) * features }
   }
 
-  private func planCounts(_ plan: RoutingPlan) -> [Int] {
+  private func planCounts(_ plan: RoutingPlan, _ features: Int) -> [Int] {
     (0..<placement.ranks).map { plan.pairs(ofRank: $0) * features }
   }
 
@@ -215,7 +239,8 @@ package final class Exchange {
   /// - Parameter place: where a source's values lie.
   @inline(__always)
   private func eachRun(
-    _ arrival: Arrival, _ maps: [FeatureMap], _ place: (Int) -> Floats, _ visit: (Floats, Floats, Int) -> Void
+    _ arrival: Arrival, _ maps: [FeatureMap], _ features: Int, _ place: (Int) -> Floats,
+    _ visit: (Floats, Floats, Int) -> Void
   ) {
     var columns = [Int](repeating: 0, count: maps.count)
     for (source, counts) in arrival.counts.enumerated() {
@@ -235,7 +260,8 @@ package final class Exchange {
   ///
   /// - Parameter place: where an owner's values lie.
   private func eachLine(
-    _ plan: RoutingPlan, _ slots: FeatureMap, _ place: (Int) -> Floats, _ visit: (Floats, Floats) -> Void
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ features: Int, _ place: (Int) -> Floats,
+    _ visit: (Floats, Floats) -> Void
   ) {
     for rank in 0..<placement.ranks {
       var next = place(rank)
@@ -253,7 +279,8 @@ package final class Exchange {
   /// - Parameter place: where an owner's values lie.
   @inline(__always)
   private func eachPair(
-    _ plan: RoutingPlan, _ slots: FeatureMap, _ place: (Int) -> Floats, _ visit: (Floats, Floats) -> Void
+    _ plan: RoutingPlan, _ slots: FeatureMap, _ features: Int, _ place: (Int) -> Floats,
+    _ visit: (Floats, Floats) -> Void
   ) {
     guard let rowsOfExpert = plan.rowsOfExpert, let slotsOfExpert = plan.slotsOfExpert else { return }
     for rank in 0..<placement.ranks {

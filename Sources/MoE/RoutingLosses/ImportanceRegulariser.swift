@@ -1,4 +1,5 @@
 package import KernelInterface
+package import Networks
 
 /// L_imp = (std(I)/mean(I))² of the importances I_e = Σ_x p_e(x), with the unbiased std (Shazeer et al. 2017): equal use of
 /// all experts. Zero for one expert.
@@ -10,7 +11,7 @@ package final class ImportanceRegulariser: Regulariser {
 
   /// With V the variance and m the mean of I over E experts: ∂(V/m²)/∂I_e = 2 (I_e − m)/((E−1) m²) − 2 V/(E m³), the same
   /// for every row.
-  package func add(_ p: FeatureMap, of images: [Tiles], to gradient: FeatureMap) -> (
+  package func add(_ p: FeatureMap, of rows: [RowBlock], to gradient: FeatureMap) -> (
     reported: Double, weighted: Double
   ) {
     let experts = p.features

@@ -1,4 +1,5 @@
 package import KernelInterface
+package import Networks
 internal import Numerics
 
 /// A loss of the whole batch's gate probabilities, taken on rank 0 in one call.
@@ -13,7 +14,7 @@ package protocol Regulariser: AnyObject {
   /// - Parameters:
   ///   - p: [experts][rows], the full softmax of every row.
   ///   - gradient: like p.
-  func add(_ p: FeatureMap, of images: [Tiles], to gradient: FeatureMap) -> (
+  func add(_ p: FeatureMap, of rows: [RowBlock], to gradient: FeatureMap) -> (
     reported: Double, weighted: Double
   )
 }
@@ -46,10 +47,11 @@ package final class Regularisers {
   ///
   /// - Parameters:
   ///   - scores: [experts][rows] of the whole batch.
-  ///   - images: the batch's inputs, block by block.
+  ///   - rows: the batch's rows, block by block.
   ///   - gradient: [experts][rows], overwritten.
-  package func gradient(_ scores: FeatureMap, images: [Tiles], into gradient: FeatureMap) -> RegulariserLosses
-  {
+  package func gradient(
+    _ scores: FeatureMap, rows: [RowBlock], into gradient: FeatureMap
+  ) -> RegulariserLosses {
     workspace.reset()
     let p = workspace.map(features: scores.features, rows: scores.rows)
     kernels.softmax(scores, scale: 1 / temperature, into: p)
@@ -57,7 +59,7 @@ package final class Regularisers {
     gradient.clear()
     var losses = RegulariserLosses()
     for regulariser in list {
-      let (reported, weighted) = regulariser.add(p, of: images, to: gradient)
+      let (reported, weighted) = regulariser.add(p, of: rows, to: gradient)
       losses.total += weighted
       switch regulariser.kind {
       case .importance: losses.importance = reported

@@ -1,4 +1,5 @@
 package import KernelInterface
+package import Networks
 internal import Numerics
 
 /// Distances d(x,x') between all pairs of samples of a batch: Euclidean distances of the flattened normalised inputs,
@@ -27,9 +28,9 @@ package final class SampleDistances {
   }
 
   /// Measures the distances between the rows of all blocks together; returns their sum over ordered pairs.
-  package func measure(_ blocks: [Tiles]) -> Double {
+  package func measure(_ blocks: [RowBlock]) -> Double {
     rows = blocks.reduce(0) { $0 + $1.rows }
-    let pixels = blocks.first?.pixels ?? 0
+    let pixels = blocks.first?.width ?? 0
     let stride = FeatureMap.stride(rows: rows)
     resize(&inputs, pixels * stride)
     resize(&matrix, rows * stride)
@@ -58,14 +59,21 @@ package final class SampleDistances {
     if buffer.count < count { buffer = Array(repeating: 0, count: count) }
   }
 
-  /// [tile][pixel][16] to [pixel][rows].
-  private func flatten(_ blocks: [Tiles], into map: FeatureMap) {
+  /// The rows of all blocks side by side, [pixel][rows].
+  private func flatten(_ blocks: [RowBlock], into map: FeatureMap) {
     var first = 0
     for block in blocks {
-      for tile in 0..<block.count {
-        let column = first + tile * laneCount
-        let lanes = min(laneCount, block.rows - tile * laneCount)
-        kernels.copyTile(block[tile], pixels: block.pixels, lanes: lanes, into: map, column: column)
+      switch block {
+      case .features(let part):
+        for feature in 0..<part.features {
+          (map[feature] + first).update(from: part[feature], count: part.rows)
+        }
+      case .tiles(let tiles):
+        for tile in 0..<tiles.count {
+          let column = first + tile * laneCount
+          let lanes = min(laneCount, tiles.rows - tile * laneCount)
+          kernels.copyTile(tiles[tile], pixels: tiles.pixels, lanes: lanes, into: map, column: column)
+        }
       }
       first += block.rows
     }

@@ -1,4 +1,5 @@
 package import KernelInterface
+package import Networks
 internal import Numerics
 
 /// What is divided by what in the sample-similarity regulariser.
@@ -34,7 +35,7 @@ package final class SimilarityRegulariser: Regulariser {
     self.distances = distances
   }
 
-  package func add(_ p: FeatureMap, of images: [Tiles], to gradient: FeatureMap) -> (
+  package func add(_ p: FeatureMap, of blocks: [RowBlock], to gradient: FeatureMap) -> (
     reported: Double, weighted: Double
   ) {
     let rows = Double(p.rows)
@@ -46,7 +47,7 @@ package final class SimilarityRegulariser: Regulariser {
     let ofOther =
       experts > 1
       ? dissimilarity / (experts * experts - experts) / (scaling == .authors ? rows * rows : pairs) : 0
-    let sumOfDistances = distances.measure(images)
+    let sumOfDistances = distances.measure(blocks)
     if product.count < p.features * p.stride { product = Array(repeating: 0, count: p.features * p.stride) }
     return product.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return (0, 0) }

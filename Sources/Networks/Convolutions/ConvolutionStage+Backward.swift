@@ -125,7 +125,7 @@ extension ConvolutionStage {
   /// ∂β = Σ g and ∂γ = Σ g x̂ over all blocks, and dz = γ/σ (g − ∂β/n − x̂ ∂γ/n) in terms of z
   /// (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3).
   private func normGradients(
-    _ passes: [Pass], _ gradients: [PlaneMap], _ norm: BatchNorm, _ statistics: BatchStatistics,
+    _ passes: [Pass], _ gradients: [PlaneMap], _ norm: BatchNormTensors, _ statistics: BatchStatistics,
     _ blockSums: any BlockSums
   ) throws -> (gradients: NormGradients, slopes: NormSlopes) {
     let filters = shape.filters

@@ -7,7 +7,7 @@ package struct ConvolutionStage {
   let values: Floats
   let weight: Int
   let bias: Int?
-  let norm: BatchNorm?
+  let norm: BatchNormTensors?
   let team: ThreadTeam
 
   /// - Parameter number: 1 for the first, as in `conv1` and `bn1`.
@@ -17,7 +17,7 @@ package struct ConvolutionStage {
     values = parameters.values
     weight = parameters.offset(of: "\(prefix).conv\(number).weight")
     bias = shape.layer.bias ? parameters.offset(of: "\(prefix).conv\(number).bias") : nil
-    norm = shape.layer.batchNorm ? BatchNorm("\(prefix).bn\(number)", parameters: parameters) : nil
+    norm = shape.layer.batchNorm ? BatchNormTensors("\(prefix).bn\(number)", parameters: parameters) : nil
   }
 
   /// What the backward pass needs of one block's forward pass.
@@ -159,7 +159,7 @@ package struct ConvolutionStage {
         continue
       }
       let variance = Double(values[norm.runningVariance + channel])
-      let factor = Double(values[norm.scale + channel]) / (variance + BatchNorm.epsilon).squareRoot()
+      let factor = Double(values[norm.scale + channel]) / (variance + BatchNormTensors.epsilon).squareRoot()
       let centre = Double(bias) - Double(values[norm.runningMean + channel])
       scales.scale[channel] = Float(factor)
       scales.shift[channel] = Float(Double(values[norm.shift + channel]) + factor * centre)
@@ -167,7 +167,7 @@ package struct ConvolutionStage {
     return scales
   }
 
-  private func batchScales(_ norm: BatchNorm, _ statistics: BatchStatistics) -> ChannelScales {
+  private func batchScales(_ norm: BatchNormTensors, _ statistics: BatchStatistics) -> ChannelScales {
     let factors = (0..<shape.filters).map {
       Double(values[norm.scale + $0]) * statistics.inverse[$0]
     }
@@ -178,7 +178,7 @@ package struct ConvolutionStage {
       })
   }
 
-  private func update(_ norm: BatchNorm, _ statistics: BatchStatistics) {
+  private func update(_ norm: BatchNormTensors, _ statistics: BatchStatistics) {
     for channel in 0..<shape.filters {
       // The convolution's bias is part of the mean, though not of what is normalised.
       let bias = bias.map { Double(values[$0 + channel]) } ?? 0

@@ -8,7 +8,7 @@ package import Numerics
 package final class ConvolutionStem {
   private let shape: ConvolutionShape
   private let team: ThreadTeam
-  private let norm: BatchNorm?
+  private let norm: BatchNormTensors?
   private let values: Floats
   private let weight: Int
   private let bias: Int
@@ -25,7 +25,7 @@ package final class ConvolutionStem {
     values = parameters.values
     weight = parameters.offset(of: "\(prefix).conv1.weight")
     bias = parameters.offset(of: "\(prefix).conv1.bias")
-    norm = layer.batchNorm ? BatchNorm("\(prefix).bn1", parameters: parameters) : nil
+    norm = layer.batchNorm ? BatchNormTensors("\(prefix).bn1", parameters: parameters) : nil
     folded = Array(repeating: 0, count: shape.filters * 9)
     foldedBias = Array(repeating: 0, count: shape.filters)
   }
@@ -98,7 +98,7 @@ package final class ConvolutionStem {
       }
       let w = weights(filter)
       let (mean, covarianceTimesWeights, variance) = statistics(w, moments)
-      let deviation = (variance + BatchNorm.epsilon).squareRoot()
+      let deviation = (variance + BatchNormTensors.epsilon).squareRoot()
       var along = 0.0
       for d in 0..<9 { along += w[d] * s[first + d] }
       let scaleGradient = (along - mean * total) / deviation
@@ -131,11 +131,11 @@ package final class ConvolutionStem {
     return (mean, product, max(variance, 0))
   }
 
-  private func foldBatchStatistics(_ norm: BatchNorm, _ moments: PatchMoments) {
+  private func foldBatchStatistics(_ norm: BatchNormTensors, _ moments: PatchMoments) {
     for filter in 0..<shape.filters {
       let w = weights(filter)
       let (mean, _, variance) = statistics(w, moments)
-      let factor = Double(values[norm.scale + filter]) / (variance + BatchNorm.epsilon).squareRoot()
+      let factor = Double(values[norm.scale + filter]) / (variance + BatchNormTensors.epsilon).squareRoot()
       fold(filter, w, factor: factor, shift: Double(values[norm.shift + filter]) - factor * mean)
       norm.update(
         values, channel: filter, mean: mean + Double(values[bias + filter]), variance: variance,
@@ -143,9 +143,9 @@ package final class ConvolutionStem {
     }
   }
 
-  private func foldRunningStatistics(_ norm: BatchNorm) {
+  private func foldRunningStatistics(_ norm: BatchNormTensors) {
     for filter in 0..<shape.filters {
-      let deviation = (Double(values[norm.runningVariance + filter]) + BatchNorm.epsilon).squareRoot()
+      let deviation = (Double(values[norm.runningVariance + filter]) + BatchNormTensors.epsilon).squareRoot()
       let factor = Double(values[norm.scale + filter]) / deviation
       let centre = Double(values[bias + filter]) - Double(values[norm.runningMean + filter])
       fold(

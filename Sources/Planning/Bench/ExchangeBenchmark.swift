@@ -98,7 +98,7 @@ package struct ExchangeBenchmark {
     let me = communicator.rank
     let ranks = communicator.size
     let shard = BatchBlocks(rows: outline.batchRows, blockRows: outline.blockRows, ranks: ranks).shard(of: me)
-    let exchange = Exchange(communicator, placement: placement, answerFeatures: outline.answerWidth)
+    let exchange = Exchange(communicator, placement: placement)
     let plan =
       outline.isDense
       ? RoutingPlan(dense: shard.count, placement: placement)

@@ -30,15 +30,14 @@ package struct KernelBenchmark {
   package func measure() -> [Row] {
     var rows: [Row] = []
     let blockRows = min(outline.blockRows, outline.batchRows)
-    if outline.gateComputes {
-      let spec = outline.gateSpec
+    if outline.gateComputes, let spec = outline.gateNetwork {
       rows +=
         spec.hasStem
         ? stem("gate", spec, rows: blockRows)
         : spec.stages.filter(\.layer.batchNorm).map { pooling($0, rows: blockRows) }
     }
-    if outline.expertSpec.hasStem {
-      rows += stem("expert", outline.expertSpec, rows: outline.batchRows * outline.slots / outline.experts)
+    if let spec = outline.expertNetwork, spec.hasStem {
+      rows += stem("expert", spec, rows: outline.batchRows * outline.slots / outline.experts)
     }
     rows.append(mixture())
     rows.append(adam())

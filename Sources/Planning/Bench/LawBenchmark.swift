@@ -22,11 +22,11 @@ package struct LawBenchmark: Equatable {
     var plain = lawful
     // As if nobody had asked for blocks: a rank's rows are one.
     plain.blockRows = max(1, (configuration.batchSize + communicator.size - 1) / communicator.size)
-    func timer(_ configuration: Configuration, _ place: (any GatePlace)?) throws -> StepTimer {
+    func timer(_ configuration: Configuration, _ place: (() -> any GatePlace)?) throws -> StepTimer {
       try StepTimer(
         configuration, size: size, augmentation: augmentation, communicator: communicator, place: place)
     }
-    let timers = [try timer(lawful, nil), try timer(plain, PlainPlace(communicator))]
+    let timers = [try timer(lawful, nil), try timer(plain) { PlainPlace(communicator) }]
     for _ in 0..<warmUp { for timer in timers { _ = try timer.step() } }
     var mine: [Double] = []
     for _ in 0..<steps { for timer in timers { mine.append(try timer.step().step) } }

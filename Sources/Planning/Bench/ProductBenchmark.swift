@@ -33,12 +33,12 @@ package struct ProductBenchmark {
   package func measure() throws -> [Row] {
     BLAS.useOneThread()
     var rows: [Row] = []
-    if outline.gateComputes {
-      let spec = outline.gateRequest.family.gate(input: outline.input, experts: outline.experts)
+    if outline.gateComputes, let spec = outline.gateNetwork {
       rows += try network("gate", spec, rows: min(outline.blockRows, outline.batchRows))
     }
     let perExpert = max(1, outline.batchRows * outline.slots / outline.experts)
-    return rows + (try network("expert", outline.expertSpec, rows: perExpert))
+    guard let spec = outline.expertNetwork else { return rows }
+    return rows + (try network("expert", spec, rows: perExpert))
   }
 
   private func network(_ name: String, _ spec: NetworkSpec, rows: Int) throws -> [Row] {

@@ -28,7 +28,7 @@ package final class StepTimer {
   package init(
     _ configuration: Configuration, size: DataSetSize, augmentation: Augmentation?,
     communicator: any Communicator, load: PlacementLoad? = nil,
-    place: (any GatePlace)? = nil
+    place: (() -> any GatePlace)? = nil
   ) throws {
     rows = configuration.batchSize
     data = randomImages(size, samples: rows, augmentation: configuration.augment ? augmentation : nil)

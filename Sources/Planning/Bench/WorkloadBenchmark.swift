@@ -60,7 +60,7 @@ package struct WorkloadBenchmark {
   package func measure(_ workload: Workload, warmUp: Int, steps: Int) throws -> Row {
     let experts = ExpertExchange(
       communicator, placement: placement, bank: session.parts.bank,
-      layout: session.trainingRule.mixture.layout, clock: clock)
+      layout: session.trainingRule.layout, clock: clock)
     var times: [[Double]] = []
     for step in 0..<warmUp + steps {
       let measured = try run(workload, step, experts)
@@ -87,14 +87,14 @@ package struct WorkloadBenchmark {
     let table = forcedTable(rows: shard.count, experts: placement.experts, slots: 1) { row, _ in
       workload.expert(row: shard.lowerBound + row, step: step, placement: placement)
     }
-    let width = session.trainingRule.mixture.layout.width
+    let width = session.trainingRule.layout.width
     let workspace = Workspace(
       capacity: Workspace.bytes(floats: FeatureMap.count(features: width, rows: shard.count)) + 64)
     let slots = workspace.map(features: width, rows: shard.count)
     let samples = (0..<rows).map { Int32($0) }
     let images = ImageRows(
       ImageView(data.train), samples: samples[...], shard: shard, payload: session.configuration.payload,
-      normalisation: data.normalisation, blockRows: session.configuration.blockRows)
+      normalisation: data.normalisation)
     let before = clock.seconds
     try communicator.barrier()
     let begin = PhaseClock.now()
@@ -102,7 +102,7 @@ package struct WorkloadBenchmark {
     let routed = try experts.send(plan, images)
     _ = try clock.measure(.experts) { experts.take(routed) }
     let answers = try experts.answer(routed, mode: .training, into: slots)
-    try experts.backward(slots, routed, answers: answers)
+    try experts.backward(slots, routed, answers: answers, rows: nil, in: workspace)
     try clock.meet()
     let duration = PhaseClock.now() - begin
     return WorkloadBenchmark.phases.map { clock.seconds[$0.index] - before[$0.index] } + [duration]

@@ -140,7 +140,7 @@ package struct StepModel: StepForecast {
       barriers += 1
     }
     if layout.gate == .replicated, outline.trainsGate, outline.gateComputes {
-      let sums = outline.gateSpec.combinedSums
+      let sums = outline.gateNetwork?.combinedSums ?? (forward: [], backward: [])
       func combined(_ lengths: [Int]) -> Double {
         lengths.reduce(0) { $0 + links.allGather(bytes: 8 * Double($1), ranks: ranks) }
       }

@@ -1,6 +1,7 @@
 /// Where a rank's time goes. The phases of a run add up to its loop time.
 public enum Phase: String, CaseIterable, Sendable {
   case input
+  case trunk
   case gate
   case plan
   case dispatch
@@ -10,6 +11,7 @@ public enum Phase: String, CaseIterable, Sendable {
   case loss
   case gateBackward = "gate backward"
   case expertBackward = "expert backward"
+  case trunkBackward = "trunk backward"
   case optimiser
   case metrics
   case evaluation

@@ -44,7 +44,7 @@ package struct OutcomeReader {
   ///
   /// - Throws: ``Failure`` with the exit code for divergence when a loss is not finite.
   package func add(
-    _ outcome: Step.Outcome, labels: [UInt8], step: Int, to accumulator: inout MetricsAccumulator
+    _ outcome: StepOutcome, labels: [UInt8], step: Int, to accumulator: inout MetricsAccumulator
   ) throws(Failure) {
     guard let scores = outcome.scores, let report = outcome.report else { return }
     let rows = report.rows
@@ -77,7 +77,7 @@ package struct OutcomeReader {
   }
 
   /// What the model says of every sample of a batch.
-  package func samples(_ outcome: Step.Outcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
+  package func samples(_ outcome: StepOutcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
     -> [SampleOutcome]
   {
     guard let scores = outcome.scores, let report = outcome.report else { return [] }

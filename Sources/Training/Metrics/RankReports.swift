@@ -20,14 +20,14 @@ package struct RankReports {
   /// Per expert, in ascending order: what was counted on its owner.
   package let experts: [ExpertWork]
   /// The gate's network, on all ranks together.
-  package let gate: NetworkWork
+  package let gate: ModuleWork
 
   package struct ExpertWork: Equatable {
     package let expert: Int
     package let owner: Int
     /// Rows of all shards whose mixture takes it, counted where the selection is made.
     package let rowsSelected: Int
-    package let work: NetworkWork
+    package let work: ModuleWork
   }
 
   /// Collects from all ranks; the lists are complete on rank 0 only.
@@ -45,7 +45,7 @@ package struct RankReports {
     var mine: [Int] = []
     for expert in 0..<parts.placement.experts {
       let local = parts.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
-      let work = local.map { parts.experts[$0].work } ?? NetworkWork()
+      let work = local.map { parts.experts[$0].work } ?? ModuleWork()
       mine += [parts.bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
     }
     let all = try gatherRows(mine, over: communicator)
@@ -55,16 +55,16 @@ package struct RankReports {
       : (0..<parts.placement.experts).map { expert in
         let owner = parts.placement.owners[expert]
         let numbers = all[owner][expert * 4..<expert * 4 + 4].map { $0 }
-        var work = NetworkWork()
+        var work = ModuleWork()
         work.rows = numbers[1]
         work.forwardFlops = numbers[2]
         work.backwardFlops = numbers[3]
         let selected = all.reduce(0) { $0 + $1[expert * 4] }
         return ExpertWork(expert: expert, owner: owner, rowsSelected: selected, work: work)
       }
-    let here = parts.gate?.work ?? NetworkWork()
+    let here = parts.gate?.work ?? ModuleWork()
     let gates = try gatherRows([here.rows, here.forwardFlops, here.backwardFlops], over: communicator)
-    gate = gates.reduce(into: NetworkWork()) { sum, numbers in
+    gate = gates.reduce(into: ModuleWork()) { sum, numbers in
       sum.rows += numbers[0]
       sum.forwardFlops += numbers[1]
       sum.backwardFlops += numbers[2]

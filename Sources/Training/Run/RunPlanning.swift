@@ -25,7 +25,7 @@ extension Trainer {
     let owners = parts.placement.expertsOfRank.filter { !$0.isEmpty }.count
     let copies = min(owners, rule.routing.slots(experts: parts.placement.experts))
     let crossing = communicator.size > 1 ? Double(communicator.size - 1) / Double(communicator.size) : 0
-    let answers = Int(Double(pairs * rule.mixture.layout.width * 4) * crossing)
+    let answers = Int(Double(pairs * rule.layout.width * 4) * crossing)
     var plan = RunPlan(
       ranks: ranks, arithmetic: Arithmetic(products: configuration.products),
       gateParameters: parts.hasGate ? parts.gateSize.parameterCount : nil,

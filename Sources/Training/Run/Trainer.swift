@@ -190,7 +190,7 @@ public final class Trainer {
 
   // MARK: Steps
 
-  private func trainStep(_ batch: ArraySlice<Int32>, word raised: Float) throws -> Step.Outcome {
+  private func trainStep(_ batch: ArraySlice<Int32>, word raised: Float) throws -> StepOutcome {
     guard let step = session.trainingStep else { preconditionFailure("a trainer's session is for training") }
     session.clock.step = position.step
     let adam = AdamStep(
@@ -216,7 +216,7 @@ public final class Trainer {
     return outcome
   }
 
-  private func reportStep(_ outcome: Step.Outcome, _ batch: ArraySlice<Int32>, _ duration: Double) throws {
+  private func reportStep(_ outcome: StepOutcome, _ batch: ArraySlice<Int32>, _ duration: Double) throws {
     let perStep = epochSeconds / Double(max(epochSteps, 1))
     observer.progress(
       StepProgress(

@@ -2,6 +2,7 @@ public import DataSets
 public import Files
 internal import KernelInterface
 package import MoE
+package import Networks
 package import Numerics
 
 extension Configuration {
@@ -19,6 +20,11 @@ extension Configuration {
     return
       "oracle: --gate \(gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
   }
+
+  /// The modules of the model; nil for a name that is none.
+  package var family: (any NetworkFamily)? { NetworkFamilies.named(model) }
+  /// Whether mixture layers lie inside a deeper network.
+  package var isDeep: Bool { family?.isDeep ?? false }
 
   package var trainsGate: Bool { freeze != .gate }
   package var trainsExperts: Bool { freeze != .experts }
@@ -99,7 +105,7 @@ extension SampleDistances {
       pixels: images.shape.pixels, rows: rows)
     normalisation.fill(tiles, of: ImageView(images)) { Int32($0) }
     let distances = SampleDistances(squared: false, scale: .fixed(1))
-    let sum = distances.measure([tiles])
+    let sum = distances.measure([.tiles(tiles)])
     // All samples equal: any scale will do, because all distances are 0.
     return sum > 0 ? sum / (Double(rows) * Double(rows - 1)) : 1
   }

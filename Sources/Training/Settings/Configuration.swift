@@ -71,8 +71,10 @@ public enum GatePlacement: String, CaseIterable, Sendable {
 public struct Configuration: Equatable, Sendable {
   // MARK: What determines values
   public var dataset = "fashion-mnist"
-  /// Name of a network family, see `NetworkFamily`.
+  /// Name of a network family, see `NetworkFamilies`.
   public var model = "fashion-mnist"
+  /// Mixture layers, one behind the other, of a model that has them inside a deeper network.
+  public var layers = 1
   public var experts = 5
   public var gate = GateKind.softmax
   public var combine = CombineRule.expectation
@@ -153,4 +155,12 @@ public struct Configuration: Equatable, Sendable {
   public var watchdog = 600.0
 
   public init() {}
+
+  /// What settings are where they make no difference: what then happens.
+  static let neutral: Configuration = {
+    var configuration = Configuration()
+    configuration.experts = 1
+    configuration.augment = false
+    return configuration
+  }()
 }

@@ -37,7 +37,7 @@ extension Configuration {
       try configuration.apply(entry)
       given[entry.key] = entry
     }
-    let models = NetworkFamily.all.map(\.name)
+    let models = NetworkFamilies.all.map(\.name)
     guard models.contains(configuration.model) else {
       throw Self.unknown("model", configuration.model, among: models, entry: given["model"])
     }
@@ -50,6 +50,10 @@ extension Configuration {
     if given["top-k-weights"] == nil, given["top-k"] != nil || given["combine"] != nil {
       configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
     }
+    if configuration.isDeep {
+      if given["gate-placement"] == nil { configuration.gatePlacement = .replicated }
+      try configuration.checkDepth(given)
+    }
     try configuration.checkGate(given)
     var notes: [String] = []
     for (key, reason) in configuration.withoutEffect() {
@@ -57,7 +61,7 @@ extension Configuration {
         preconditionFailure("'\(key)' is no setting")
       }
       let before = setting.text(configuration)
-      configuration.reset(key)
+      setting.reset(&configuration)
       guard let entry = given[key], before != setting.text(configuration) else { continue }
       notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
     }
@@ -136,6 +140,43 @@ extension Configuration {
     throw Failure(.usage, "\(wanted) is larger than \(available); take a smaller k or more experts")
   }
 
+  /// What has no meaning inside a deeper network, where experts answer for no classes.
+  private mutating func checkDepth(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
+    if distillFrom != nil {
+      throw Failure(
+        .usage,
+        "--distill-from is for models whose experts answer for the classes; --model \(model) has a head")
+    }
+    guard gate != .attentive || combine == .expectation else {
+      throw Failure(
+        .usage,
+        "--combine \(combine.rawValue) saves nothing with --gate attentive, whose keys need every expert; leave it out, or "
+          + "take --gate softmax")
+    }
+    guard combine != .stochastic else {
+      throw Failure(
+        .usage,
+        "--combine stochastic needs the loss of every expert, and the experts of --model \(model) answer for no classes; "
+          + "take expectation or top-k")
+    }
+    guard ![.peeking, .loudest, .loss].contains(gate) else {
+      throw Failure(
+        .usage,
+        "--gate \(gate.rawValue) looks at the experts' answers for the classes, and those of --model \(model) give none; "
+          + "take softmax, attentive or none")
+    }
+    if similarityScale == "dataset", similarity > 0 || dissimilarity > 0 {
+      // Distances are those of hidden rows, which have no unit of their own.
+      guard given["similarity-scale"] == nil else {
+        throw Failure(
+          .usage,
+          "--similarity-scale dataset measures images, and the rows of --model \(model) are none; take batch-max, none or "
+            + "a number")
+      }
+      similarityScale = "batch-max"
+    }
+  }
+
   /// What acts on the loss of a gate that is trained through the mixture.
   private static let ofGateLoss = [
     "expert-temperature", "importance", "similarity", "dissimilarity", "similarity-scaling",
@@ -172,6 +213,12 @@ extension Configuration {
         ["similarity-scaling", "similarity-distance", "similarity-scale"],
         "without --similarity or --dissimilarity")
     }
+    if isDeep {
+      explain(["expert-temperature"], "with --model \(model), whose gate and experts have one loss")
+      explain(["payload"], "with --model \(model), whose rows travel as float32")
+    } else {
+      explain(["layers"], "with --model \(model), which has one layer")
+    }
     if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
     if freeze == .gate {
       explain(
@@ -191,38 +238,6 @@ extension Configuration {
     }
     if initFrom == nil { explain(["init-partial", "init-only"], "without --init-from") }
     return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
-    }
-  }
-
-  /// The fixed value of a setting that makes no difference: the one that describes what happens.
-  private mutating func reset(_ key: String) {
-    switch key {
-    case "experts": experts = 1
-    case "combine": combine = .expectation
-    case "top-k": topK = 1
-    case "top-k-weights": topKWeights = .full
-    case "temperature": temperature = 1
-    case "expert-temperature": expertTemperature = nil
-    case "expert-classes": expertClasses = nil
-    case "freeze": freeze = .none
-    case "importance": importance = 0
-    case "similarity": similarity = 0
-    case "dissimilarity": dissimilarity = 0
-    case "similarity-scaling": similarityScaling = .perPair
-    case "similarity-distance": similarityDistance = .euclidean
-    case "similarity-scale": similarityScale = "dataset"
-    case "distill-loss": distillLoss = .kl
-    case "init-only": initOnly = .all
-    case "data-dir": dataDirectory = nil
-    case "mean": mean = nil
-    case "std": standardDeviation = nil
-    case "augment": augment = false
-    case "train-images": trainImages = nil
-    case "train-labels": trainLabels = nil
-    case "test-images": testImages = nil
-    case "test-labels": testLabels = nil
-    case "init-partial": initPartial = false
-    default: preconditionFailure("'\(key)' always makes a difference")
     }
   }
 }

@@ -41,6 +41,10 @@ public enum ConfigurationSchema {
     // MARK: The model
     .word(
       "model", \.model, .values, "NAME", default: "by data set", "The networks of the experts and the gate."),
+    .whole(
+      "layers", \.layers, .values, in: 1...64,
+      "Mixture layers, one behind the other, for --model mlp and cifar-trunk; each has --experts experts."
+    ).addedLater(),
     .whole("experts", \.experts, .values, in: 1...65_536, default: "by data set", "Number of experts."),
     .choice("gate", \.gate, .values, "What chooses the experts; none: a single model."),
     .choice("combine", \.combine, .values, "How the experts' answers become the model's."),

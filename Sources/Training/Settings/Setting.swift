@@ -31,6 +31,8 @@ public struct Setting: Sendable {
   public let text: @Sendable (Configuration) -> String?
   /// Sets the value from text; returns what was expected where the text cannot be a value.
   let assign: @Sendable (inout Configuration, String) -> String?
+  /// Sets the value that describes what happens where the setting makes no difference, see ``Configuration/neutral``.
+  let reset: @Sendable (inout Configuration) -> Void
 
   /// The same setting, kept out of `config.yaml`.
   func unsaved() -> Setting {
@@ -59,7 +61,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, "N", effect, byDefault ?? String(Configuration()[keyPath: field]), help,
-      text: { String($0[keyPath: field]) },
+      field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = Int(text), range.contains(value) else { return wholeWords(range) }
         configuration[keyPath: field] = value
@@ -74,7 +76,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, "N", effect, byDefault, help,
-      text: { $0[keyPath: field].map { String($0) } },
+      field: field, text: { $0[keyPath: field].map { String($0) } },
       assign: { configuration, text in
         guard let value = Int(text), range.contains(value) else { return wholeWords(range) }
         configuration[keyPath: field] = value
@@ -85,7 +87,7 @@ extension Setting {
   static func seed(_ key: String, _ field: Field<UInt64>, _ help: String) -> Setting {
     make(
       key, "N", .values, String(Configuration()[keyPath: field]), help,
-      text: { String($0[keyPath: field]) },
+      field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = UInt64(text) else { return "a whole number from 0 to \(UInt64.max)" }
         configuration[keyPath: field] = value
@@ -100,7 +102,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault ?? numberText(Configuration()[keyPath: field]), help,
-      text: { numberText($0[keyPath: field]) },
+      field: field, text: { numberText($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = number(text), isAllowed(value) else { return expected }
         configuration[keyPath: field] = value
@@ -115,7 +117,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
-      text: { $0[keyPath: field].map(numberText) },
+      field: field, text: { $0[keyPath: field].map(numberText) },
       assign: { configuration, text in
         guard let value = number(text), isAllowed(value) else { return expected }
         configuration[keyPath: field] = value
@@ -129,7 +131,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, "X,…", effect, byDefault, help,
-      text: { $0[keyPath: field].map { $0.map(numberText).joined(separator: ",") } },
+      field: field, text: { $0[keyPath: field].map { $0.map(numberText).joined(separator: ",") } },
       assign: { configuration, text in
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         let values = parts.compactMap { number(String($0)) }
@@ -146,7 +148,7 @@ extension Setting {
     return make(
       key, words.joined(separator: "|"), effect, byDefault ?? Configuration()[keyPath: field].rawValue, help,
       choices: words,
-      text: { $0[keyPath: field].rawValue },
+      field: field, text: { $0[keyPath: field].rawValue },
       assign: { configuration, text in
         guard let value = Value(rawValue: text) else {
           return words.joined(separator: ", ") + didYouMean(text, among: words)
@@ -159,7 +161,7 @@ extension Setting {
   static func onOff(_ key: String, _ field: Field<Bool>, _ effect: Effect, _ help: String) -> Setting {
     make(
       key, "", effect, String(Configuration()[keyPath: field]), help, isSwitch: true,
-      text: { String($0[keyPath: field]) },
+      field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = Bool(text) else { return "true or false" }
         configuration[keyPath: field] = value
@@ -175,7 +177,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault ?? Configuration()[keyPath: field], help,
-      text: { $0[keyPath: field] },
+      field: field, text: { $0[keyPath: field] },
       assign: { configuration, text in
         guard !text.isEmpty, isAllowed(text) else { return expected }
         configuration[keyPath: field] = text
@@ -190,7 +192,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
-      text: { $0[keyPath: field] },
+      field: field, text: { $0[keyPath: field] },
       assign: { configuration, text in
         guard isAllowed(text) else { return expected }
         configuration[keyPath: field] = text
@@ -205,7 +207,7 @@ extension Setting {
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
-      text: { $0[keyPath: field] },
+      field: field, text: { $0[keyPath: field] },
       assign: { configuration, text in
         guard !text.isEmpty, !text.utf8.contains(0) else { return "a path" }
         configuration[keyPath: field] = text
@@ -213,14 +215,16 @@ extension Setting {
       })
   }
 
-  private static func make(
+  private static func make<Value>(
     _ key: String, _ placeholder: String, _ effect: Effect, _ byDefault: String, _ help: String,
-    choices: [String] = [], isSwitch: Bool = false, text: @escaping @Sendable (Configuration) -> String?,
+    choices: [String] = [], isSwitch: Bool = false, field: Field<Value>,
+    text: @escaping @Sendable (Configuration) -> String?,
     assign: @escaping @Sendable (inout Configuration, String) -> String?
   ) -> Setting {
     Setting(
       key: key, placeholder: placeholder, help: help, defaultText: byDefault, effect: effect,
-      choices: choices, isSwitch: isSwitch, text: text, assign: assign)
+      choices: choices, isSwitch: isSwitch, text: text, assign: assign,
+      reset: { $0[keyPath: field] = Configuration.neutral[keyPath: field] })
   }
 }
 

@@ -1,6 +1,7 @@
 package import DataSets
-package import KernelInterface
+internal import KernelInterface
 package import MoE
+package import Networks
 package import Numerics
 
 /// A batch of images as the rows of a layer.
@@ -9,38 +10,38 @@ package struct ImageRows: LayerRows {
   private let images: ImageView
   private let normalisation: Normalisation
   private let samples: ArraySlice<Int32>
-  private let blockRows: Int
 
   /// - Parameters:
   ///   - samples: the sample of every row of the batch.
   ///   - shard: this rank's rows.
   package init(
     _ images: ImageView, samples: ArraySlice<Int32>, shard: Range<Int>, payload: Payload,
-    normalisation: Normalisation, blockRows: Int
+    normalisation: Normalisation
   ) {
     self.images = images
     self.normalisation = normalisation
     self.samples = samples
-    self.blockRows = blockRows
     let own = samples[samples.startIndex + shard.lowerBound..<samples.startIndex + shard.upperBound]
     codec = payload.codec(images, own, normalisation)
   }
 
   package var features: Int { images.pixels }
 
-  package func blocks(_ numbers: Range<Int>, of batch: BatchBlocks, shared: Tiles?, in workspace: Workspace)
-    -> [Tiles]
-  {
+  package var areEverywhere: Bool { true }
+
+  package func blocks(
+    _ numbers: Range<Int>, of batch: BatchBlocks, shared: RowBlock?, in workspace: Workspace
+  ) -> [RowBlock] {
     numbers.map { block in
       let rows = batch[block]
-      if let shared, blockRows % laneCount == 0 {
-        return shared.slice(first: rows.lowerBound, rows: rows.count)
+      if let shared = shared?.tiles, batch.blockRows % laneCount == 0 {
+        return .tiles(shared.slice(first: rows.lowerBound, rows: rows.count))
       }
       let tiles = Tiles(
         base: workspace.floats(Tiles.floats(pixels: images.pixels, rows: rows.count)), pixels: images.pixels,
         rows: rows.count)
       normalisation.fill(tiles, of: images) { samples[samples.startIndex + rows.lowerBound + $0] }
-      return tiles
+      return .tiles(tiles)
     }
   }
 }
@@ -86,6 +87,14 @@ private class ImageCodec {
   deinit { scratch.deallocate() }
 
   func sample(_ row: Int) -> Int32 { samples[samples.startIndex + row] }
+
+  /// Memory for rows that arrived.
+  func tiles(_ count: Int, in workspace: Workspace) -> Tiles {
+    Tiles(
+      base: workspace.floats(Tiles.floats(pixels: images.pixels, rows: count)), pixels: images.pixels,
+      rows: count)
+  }
+
   /// The bytes of a row, augmented where the images are; valid until the next call.
   func bytes(_ row: Int) -> UnsafePointer<UInt8> { images.row(sample(row), scratch: scratch) }
 }
@@ -98,9 +107,12 @@ private final class ByteCodec: ImageCodec, RowCodec {
     target.copyMemory(from: bytes(row), byteCount: images.pixels)
   }
 
-  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, into tiles: Tiles) {
+  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
+  {
     let base = arrived.assumingMemoryBound(to: UInt8.self)
+    let tiles = tiles(count, in: workspace)
     normalisation.fill(tiles) { row in base + (positions.map { Int($0[row]) } ?? row) * tiles.pixels }
+    return .tiles(tiles)
   }
 }
 
@@ -112,8 +124,10 @@ private final class FloatCodec: ImageCodec, RowCodec {
     normalisation.writeRow(bytes(row), into: target.assumingMemoryBound(to: Float.self))
   }
 
-  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, into tiles: Tiles) {
+  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
+  {
     let base = arrived.assumingMemoryBound(to: Float.self)
+    let tiles = tiles(count, in: workspace)
     withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
       guard let first = lanes.baseAddress else { return }
       for tile in 0..<tiles.count {
@@ -125,6 +139,7 @@ private final class FloatCodec: ImageCodec, RowCodec {
         normalisation.writeTile(floats: first, count: count, into: tiles[tile])
       }
     }
+    return .tiles(tiles)
   }
 }
 
@@ -136,8 +151,11 @@ private final class IndexCodec: ImageCodec, RowCodec {
     target.storeBytes(of: sample(row), as: Int32.self)
   }
 
-  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, into tiles: Tiles) {
+  func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
+  {
+    let tiles = tiles(count, in: workspace)
     let samples = arrived.assumingMemoryBound(to: Int32.self)
     normalisation.fill(tiles, of: images) { row in samples[positions.map { Int($0[row]) } ?? row] }
+    return .tiles(tiles)
   }
 }

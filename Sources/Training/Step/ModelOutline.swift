@@ -17,7 +17,13 @@ public struct ModelOutline {
   public let payload: Payload
   package let gateRequest: GateRequest
   package let gateSize: GateSize
-  package let expertSpec: NetworkSpec
+  package let expertSpec: any ModuleSpec
+  /// What is in front of the mixture layers, and behind them; nil where the one layer takes the images and its experts
+  /// answer for the classes.
+  package let trunkSpec: (any ModuleSpec)?
+  package let headSpec: (any ModuleSpec)?
+  /// Mixture layers, one behind the other, all of the same sizes.
+  public let layers: Int
   package let rule: StepRule
   package let trainsGate: Bool
   package let trainsExperts: Bool
@@ -29,11 +35,11 @@ public struct ModelOutline {
 
   /// - Throws: ``Failure`` with the exit code for wrong usage where the model does not fit the data.
   public init(_ configuration: Configuration, size: DataSetSize) throws(Failure) {
-    guard let family = NetworkFamily.named(configuration.model) else {
+    guard let family = NetworkFamilies.named(configuration.model) else {
       throw Failure(
         .usage,
         "unknown model '\(configuration.model)'; known are "
-          + NetworkFamily.all.map(\.name).joined(separator: ", "))
+          + NetworkFamilies.all.map(\.name).joined(separator: ", "))
     }
     if let reason = family.misfit(size.shape) {
       throw Failure(
@@ -58,21 +64,45 @@ public struct ModelOutline {
     isRegularised = configuration.isRegularised && configuration.trainsGate
     dataBytes = (size.trainingSamples + size.testSamples) * size.shape.pixels
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
-    gateRequest = GateRequest(
-      family: family, input: size.shape, experts: experts, classes: size.classes, blockRows: blockRows,
+    trunkSpec = family.trunk(size.shape)
+    let rows = trunkSpec.map { ImageShape(features: $0.outputs) } ?? size.shape
+    headSpec = family.head(rows: rows, classes: size.classes)
+    layers = headSpec == nil ? 1 : configuration.layers
+    var request = GateRequest(
+      family: family, input: rows, experts: experts, classes: size.classes, blockRows: blockRows,
       sums: WholeBatch(), team: .alone(),
       products: configuration.products, training: trainsGate,
       expertOfClass: try lists?.expertOfClass(classes: size.classes, dataset: configuration.dataset))
+    request.rowsAreTrained = trunkSpec != nil
+    gateRequest = request
     gateSize = design.size(gateRequest)
-    expertSpec = family.expert(input: size.shape, classes: size.classes)
+    expertSpec = family.expert(rows: rows, classes: size.classes)
     rule = StepRule(configuration, gate: gateRequest, training: true)
   }
+
+  /// What gate and scorers of a layer are made from.
+  package func gateRequest(layer: Int) -> GateRequest {
+    var request = gateRequest
+    request.scope = ModelOutline.scope(layer: layer)
+    return request
+  }
+
+  /// What the names of a layer's tensors begin with: nothing for the first.
+  package static func scope(layer: Int) -> String { layer == 0 ? "" : "layers.\(layer + 1)." }
 
   public var hasGate: Bool { gateKind != .none }
   /// Whether the gate has tensors, and so work of its own.
   package var gateComputes: Bool { !gateSize.tensors.isEmpty }
-  /// The gate's network, of an attentive gate but for its last layer.
-  package var gateSpec: NetworkSpec { gateRequest.family.gate(input: input, experts: experts) }
+  /// Whether mixture layers lie inside a deeper network.
+  public var isDeep: Bool { headSpec != nil }
+  /// The gate's network where it is one of the paper's, of an attentive gate but for its last layer.
+  package var gateNetwork: NetworkSpec? { gateRequest.network as? NetworkSpec }
+  /// An expert's network where it is one of the paper's.
+  package var expertNetwork: NetworkSpec? {
+    (expertSpec as? LogProbabilitiesSpec)?.logits as? NetworkSpec
+  }
+  /// Values of a row as it travels to an expert.
+  package var rowFeatures: Int { gateRequest.input.pixels }
   /// Blocks of a batch, K.
   public var blocks: Int { (batchRows + blockRows - 1) / blockRows }
   /// Whether every expert takes every row.
@@ -80,16 +110,31 @@ public struct ModelOutline {
   /// Experts that a row is sent to.
   package var slots: Int { rule.routing.slots(experts: experts) }
   /// Values of one answer.
-  package var answerWidth: Int { rule.mixture.layout.width }
+  package var answerWidth: Int { rule.layout.width }
   /// Bytes of a row on the wire.
-  package var rowBytes: Int { payload.rowBytes(pixels: input.pixels) }
+  package var rowBytes: Int { isDeep ? 4 * rowFeatures : payload.rowBytes(pixels: input.pixels) }
 
   // MARK: FLOPs per row of a training step
 
   package var gateFlops: Int { gateSize.forwardFlops + (trainsGate ? gateSize.backwardFlops : 0) }
   package var expertFlops: Int {
-    expertSpec.forwardFlops + (trainsExperts ? expertSpec.backwardFlops : 0)
+    expertSpec.forwardFlops + (trainsExperts ? expertBackwardFlops : 0)
   }
+  /// Of one expert, with the gradient of its rows where they have one.
+  package var expertBackwardFlops: Int {
+    expertSpec.backwardFlops + (isDeep ? expertSpec.inputGradientFlops : 0)
+  }
+  /// Of trunk and head.
+  package var trunkFlops: (forward: Int, backward: Int) {
+    var sum = (forward: trunkSpec?.forwardFlops ?? 0, backward: trunkSpec?.backwardFlops ?? 0)
+    if let headSpec {
+      sum.forward += headSpec.forwardFlops
+      sum.backward += headSpec.backwardFlops + headSpec.inputGradientFlops
+    }
+    return sum
+  }
+  /// Trained parameters of trunk and head.
+  package var trunkParameters: Int { (trunkSpec?.parameterCount ?? 0) + (headSpec?.parameterCount ?? 0) }
 
   /// The loads of gate and experts in FLOPs per batch.
   ///
@@ -102,7 +147,7 @@ public struct ModelOutline {
       gateForward: isOnRoot ? rows * Double(gateSize.forwardFlops) : 0,
       gateBackward: trainsGate && isOnRoot ? rows * Double(gateSize.backwardFlops) : 0,
       expertForward: share * Double(expertSpec.forwardFlops),
-      expertBackward: trainsExperts ? share * Double(expertSpec.backwardFlops) : 0, overlaps: isDense)
+      expertBackward: trainsExperts ? share * Double(expertBackwardFlops) : 0, overlaps: isDense)
   }
 
   // MARK: Memory
@@ -116,14 +161,19 @@ public struct ModelOutline {
   package func memory(experts count: Int, gate: Bool) -> Int {
     var bytes = dataBytes
     let tensors = expertSpec.tensors(prefix: "experts.0")
-    bytes += count * Parameters.bytes(tensors, training: trainsExperts)
-    bytes += expertMemory(count)
-    for rows in [batchRows, ModelSession.evaluationRows] { bytes += shardMemory(rows) }
+    bytes += layers * count * Parameters.bytes(tensors, training: trainsExperts)
+    bytes += layers * expertMemory(count)
+    for rows in [batchRows, ModelSession.evaluationRows] { bytes += layers * shardMemory(rows) }
+    for spec in [trunkSpec, headSpec].compactMap({ $0 }) {
+      bytes += Parameters.bytes(spec.tensors(prefix: ""), training: true) + kept(spec, blocks: blocks)
+    }
     guard gate, gateComputes else { return bytes }
-    let spec = gateSpec
-    bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
-    let kept = trainsGate ? blocks : 1
-    return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept, products: gateRequest.products)
+    bytes += layers * Parameters.bytes(gateSize.tensors, training: trainsGate)
+    return bytes + layers * kept(gateRequest.network, blocks: trainsGate ? blocks : 1)
+  }
+
+  private func kept(_ spec: any ModuleSpec, blocks: Int) -> Int {
+    blocks * spec.workspaceBytes(rows: blockRows, blocks: blocks, products: gateRequest.products)
   }
 
   /// What a number of experts work in, for the largest batches.
@@ -133,9 +183,9 @@ public struct ModelOutline {
     func bytes(pairs: Int, experts: Int, rowsOfOne: Int) -> Int {
       // Every expert's rows are padded to a whole vector, and its maps have one more.
       let rows = pairs + experts * 31
-      return expertSpec.workspaceBytes(rows: rows, products: products)
-        + experts * expertSpec.scratchBytes(rows: rowsOfOne, products: products)
-        + Workspace.bytes(floats: Tiles.floats(pixels: input.pixels, rows: rows))
+      return expertSpec.workspaceBytes(rows: rows, blocks: 1, products: products)
+        + experts * expertSpec.scratchBytes(rows: rowsOfOne, blocks: 1, products: products)
+        + Workspace.bytes(floats: Tiles.floats(pixels: rowFeatures, rows: rows))
         + 2 * Workspace.bytes(floats: FeatureMap.count(features: answerWidth, rows: rows))
     }
     let evaluationRows = ModelSession.evaluationRows
@@ -143,7 +193,7 @@ public struct ModelOutline {
     let evaluated =
       bytes(pairs: evaluationRows * atATime, experts: atATime, rowsOfOne: evaluationRows)
       + Workspace.bytes(floats: answerWidth * (evaluationRows * count + 31 * count) + count * laneCount)
-      + Workspace.bytes(floats: Tiles.floats(pixels: input.pixels, rows: evaluationRows))
+      + Workspace.bytes(floats: Tiles.floats(pixels: rowFeatures, rows: evaluationRows))
     return max(
       bytes(pairs: batchRows * min(slots, count), experts: count, rowsOfOne: batchRows), evaluated)
   }

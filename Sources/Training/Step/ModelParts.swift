@@ -5,101 +5,104 @@ package import MoE
 package import Networks
 package import Numerics
 
-/// The model as one rank holds it: its own experts, and the gate on rank 0 or a copy of it on every rank.
+/// The model as one rank holds it: the mixture layers, and a copy of what is in front of them and behind.
 package final class ModelParts {
-  package let family: NetworkFamily
+  package let outline: ModelOutline
   package let input: ImageShape
   package let classes: Int
-  package let placement: ExpertPlacement
-  package let expertSpec: NetworkSpec
-  /// What gate and scorers are made from.
-  package let gateRequest: GateRequest
-  package let gateSize: GateSize
   /// Whether there is a choice between experts; false for the single model.
   package let hasGate: Bool
-  /// Nil where it is on another rank, and where it has no parameters.
-  package let gate: (any Gate)?
-  /// Where the gate works.
-  package let place: any GatePlace
+  /// The mixture layers, at least one.
+  package let layers: [LayerParts]
+  /// What is in front of the layers, on every rank for its shard; nil: they take the images.
+  package let trunk: (any Module)?
+  /// What makes logits of what the last layer gives; nil: its experts answer for the classes.
+  package let head: (any Module)?
+  /// Where trunk and head work.
+  package let base: ReplicatedPlace
   /// Works on blocks and experts.
   package let team: ThreadTeam
-  /// This rank's experts.
-  package let bank: ExpertBank
-  package var experts: [Network] { bank.experts }
   /// Whether gradients are taken; false in evaluation.
   package let trainsGate: Bool
   package let trainsExperts: Bool
+  package let trainsTrunk: Bool
   package let rank: Int
 
   /// - Parameters:
   ///   - load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
-  ///   - place: where the gate works; nil: as the configuration says.
+  ///   - place: makes the place where a layer's gate works; nil: as the configuration says.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    load: PlacementLoad? = nil, place: (any GatePlace)? = nil
+    load: PlacementLoad? = nil, place: (() -> any GatePlace)? = nil
   ) throws {
     let outline = try ModelOutline(configuration, size: DataSetSize(data))
     let team = ThreadTeam(threads: configuration.threads)
-    let place = place ?? configuration.gatePlacement.place(over: communicator)
-    let design = configuration.gateDesign
-    let trained = training && configuration.trainsExperts
-    var request = outline.gateRequest
-    request.training = training && configuration.trainsGate
-    request.team = team
-    request.sums = place.sums
-    let rule = StepRule(configuration, gate: request, training: training)
-    let spec = outline.expertSpec
-    family = request.family
+    let placement = try ExpertPlacement(
+      configuration.placement, experts: outline.experts, ranks: communicator.size,
+      load: load ?? outline.flopLoad)
+    self.outline = outline
+    self.team = team
     input = outline.input
     classes = outline.classes
     rank = communicator.rank
     hasGate = outline.hasGate
-    trainsGate = request.training
-    trainsExperts = trained
-    gateRequest = request
-    gateSize = design.size(request)
-    expertSpec = spec
-    self.team = team
-    self.place = place
-    placement = try ExpertPlacement(
-      configuration.placement, experts: outline.experts, ranks: communicator.size,
-      load: load ?? outline.flopLoad)
-    gate = place.isHere ? design.makeGate(request) : nil
-    bank = ExpertBank(
-      placement.expertsOfRank[communicator.rank].map {
-        Network(
-          spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
-          products: request.products)
-      }, of: placement.experts, isTrained: trained, team: team)
+    trainsGate = training && configuration.trainsGate
+    trainsExperts = training && configuration.trainsExperts
+    trainsTrunk = training
+    layers = (0..<outline.layers).map { layer in
+      LayerParts(
+        configuration, outline, layer: layer, placement: placement,
+        place: place?() ?? configuration.gatePlacement.place(over: communicator), rank: communicator.rank,
+        training: training, team: team)
+    }
+    let base = ReplicatedPlace(communicator)
+    self.base = base
+    let context = ModuleContext(
+      isTrained: training, sums: base.sums, team: team, products: configuration.products)
+    trunk = outline.trunkSpec?.makeModule(prefix: "trunk", isTapped: false, context)
+    head = outline.headSpec?.makeModule(prefix: "head", isTapped: false, context)
   }
+
+  // MARK: The first layer: of most models the only one
+
+  package var placement: ExpertPlacement { layers[0].placement }
+  package var expertSpec: any ModuleSpec { layers[0].expertSpec }
+  package var gateRequest: GateRequest { layers[0].gateRequest }
+  package var gateSize: GateSize { layers[0].gateSize }
+  package var gate: (any Gate)? { layers[0].gate }
+  package var place: any GatePlace { layers[0].place }
+  package var bank: ExpertBank { layers[0].bank }
+  package var experts: [any Module] { layers[0].experts }
+
+  // MARK: All tensors
+
+  private var shared: [Parameters] { (trunk?.parameters ?? []) + (head?.parameters ?? []) }
 
   /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
   package func update(_ step: AdamStep) throws {
-    for parameters in gate?.parameters ?? [] where parameters.training != nil {
-      try place.update(parameters, step)
-    }
-    bank.update(step)
+    if trainsTrunk { for parameters in shared { try base.update(parameters, step) } }
+    for layer in layers { try layer.update(step) }
   }
 
   /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
   package func gatherMoments() throws {
-    for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
+    if trainsTrunk { for parameters in shared { try base.complete(parameters) } }
+    for layer in layers { try layer.gatherMoments() }
   }
 
-  /// Every tensor of the model with its owner, and whether it is trained in this run: the gate's, then the experts' in
-  /// ascending order.
+  /// Every tensor of the model with its owner, and whether it is trained in this run: the trunk's, then layer by layer the
+  /// gate's and the experts' in ascending order, then the head's.
   package var tensors: [(spec: TensorSpec, owner: Int, isTrained: Bool)] {
-    var list = gateSize.tensors.map { (spec: $0, owner: 0, isTrained: trainsGate && $0.isTrained) }
-    for expert in 0..<placement.experts {
-      list += expertSpec.tensors(prefix: "experts.\(expert)").map {
-        (spec: $0, owner: placement.owners[expert], isTrained: trainsExperts && $0.isTrained)
-      }
+    func ofRoot(_ spec: (any ModuleSpec)?, _ prefix: String) -> [(TensorSpec, Int, Bool)] {
+      (spec?.tensors(prefix: prefix) ?? []).map { ($0, 0, trainsTrunk && $0.isTrained) }
     }
-    return list
+    return ofRoot(outline.trunkSpec, "trunk") + layers.flatMap(\.tensors) + ofRoot(outline.headSpec, "head")
   }
 
   /// The tensors that this rank holds.
-  package var parameters: [Parameters] { (gate?.parameters ?? []) + experts.map(\.parameters) }
+  package var parameters: [Parameters] {
+    (trunk?.parameters ?? []) + layers.flatMap(\.parameters) + (head?.parameters ?? [])
+  }
 
   /// Starts every tensor of this rank from the seed; independent of ranks, number of experts and gate.
   package func initialise(seed: UInt64) {
@@ -112,7 +115,7 @@ package final class ModelParts {
 
   /// Trained parameters of the whole model.
   package var parameterCount: Int {
-    gateSize.parameterCount + placement.experts * expertSpec.parameterCount
+    outline.trunkParameters + layers.reduce(0) { $0 + $1.parameterCount }
   }
 }
 

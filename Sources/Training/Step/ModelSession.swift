@@ -18,8 +18,8 @@ package final class ModelSession {
   package let parts: ModelParts
   package let clock: PhaseClock
   /// Nil when the model is only evaluated.
-  package let trainingStep: Step?
-  package let evaluationStep: Step
+  package let trainingStep: (any Step)?
+  package let evaluationStep: any Step
   /// The rules of the two steps.
   package let trainingRule: StepRule
   package let evaluationRule: StepRule
@@ -28,7 +28,7 @@ package final class ModelSession {
   /// - Parameters load, place: as for ``ModelParts``.
   package init(
     _ configuration: Configuration, data: DataSet, communicator: any Communicator, training: Bool,
-    clock: PhaseClock, load: PlacementLoad? = nil, place: (any GatePlace)? = nil
+    clock: PhaseClock, load: PlacementLoad? = nil, place: (() -> any GatePlace)? = nil
   ) throws {
     BLAS.useOneThread()
     try ProcessorLevel.agree(over: communicator)
@@ -49,10 +49,14 @@ package final class ModelSession {
     let normalisation = data.normalisation
     trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
     evaluationRule = StepRule(configuration, gate: parts.gateRequest, training: false)
-    func step(_ rule: StepRule, training: Bool) -> Step {
-      Step(
-        parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
-        communicator: communicator, clock: clock)
+    func step(_ rule: StepRule, training: Bool) -> any Step {
+      parts.head == nil
+        ? FusedStep(
+          parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
+          communicator: communicator, clock: clock)
+        : DeepStep(
+          parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
+          communicator: communicator, clock: clock)
     }
     trainingStep = training ? step(trainingRule, training: true) : nil
     evaluationStep = step(evaluationRule, training: false)
@@ -69,7 +73,7 @@ package final class ModelSession {
 
   /// Adds a batch to the sums, on rank 0.
   package func add(
-    _ outcome: Step.Outcome, _ samples: ArraySlice<Int32>, of images: ImageSet,
+    _ outcome: StepOutcome, _ samples: ArraySlice<Int32>, of images: ImageSet,
     to sums: inout MetricsAccumulator
   ) throws {
     guard communicator.rank == 0 else { return }
@@ -99,14 +103,20 @@ package final class ModelSession {
 
   /// Runs the body without counting its work and traffic: a run's account is about its training steps.
   package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let works = parts.experts.map(\.work)
-    let gateWork = parts.gate?.work
-    let rowsSelected = parts.bank.rowsSelected
+    let layers = parts.layers.map { layer in
+      (work: layer.experts.map(\.work), gate: layer.gate?.work, rows: layer.bank.rowsSelected)
+    }
+    let shared = [parts.trunk, parts.head].map { $0?.work }
     let traffic = clock.traffic
     defer {
-      for (network, work) in zip(parts.experts, works) { network.work = work }
-      if let gateWork { parts.gate?.work = gateWork }
-      parts.bank.rowsSelected = rowsSelected
+      for (layer, before) in zip(parts.layers, layers) {
+        for (expert, work) in zip(layer.experts, before.work) { expert.work = work }
+        if let work = before.gate { layer.gate?.work = work }
+        layer.bank.rowsSelected = before.rows
+      }
+      for (module, work) in zip([parts.trunk, parts.head], shared) {
+        if let work { module?.work = work }
+      }
       clock.traffic = traffic
     }
     return try body()

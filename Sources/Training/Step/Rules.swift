@@ -1,15 +1,23 @@
 package import KernelInterface
 package import MoE
+internal import Networks
+internal import Numerics
 
 /// Which experts run and how their answers are combined, in training or in evaluation.
 package struct StepRule: Sendable {
   /// The experts that a row's mixture takes.
   package let selection: Selection
   package let mixture: MixtureRule
+  /// What an expert answers.
+  package let layout: AnswerLayout
+  /// T of p = softmax(score/T).
+  package let temperature: Float
+  /// What a layer inside a deeper network makes of its slots.
+  package let combine: LinearCombine
   package let scorer: any Scorer
 
   /// What of it the layer needs.
-  package var layer: LayerRule { LayerRule(selection: selection, scorer: scorer, layout: mixture.layout) }
+  package var layer: LayerRule { LayerRule(selection: selection, scorer: scorer, layout: layout) }
   /// The experts that a row is sent to.
   package var routing: Selection { layer.routing }
 
@@ -46,8 +54,21 @@ package struct StepRule: Sendable {
     let scorer = design.makeScorer(gate, training: training)
     self.selection = selection
     self.scorer = scorer
+    let answers = AnswerLayout(
+      classes: gate.family.isDeep ? gate.input.pixels : gate.classes, hidden: scorer.hiddenFeatures)
+    layout = answers
+    temperature = Float(configuration.temperature)
+    combine = LinearCombine(
+      weights == .full ? .full : .renormalised, temperature: Float(configuration.temperature))
+    // Behind a head there is one answer, that of the whole model.
+    if gate.family.isDeep {
+      mixture = MixtureRule(
+        experts: 1, layout: AnswerLayout(classes: gate.classes, hidden: 0), temperature: 1, weights: .full,
+        jacobs: false, everyExpertAnswers: false)
+      return
+    }
     mixture = MixtureRule(
-      experts: experts, layout: AnswerLayout(classes: gate.classes, hidden: scorer.hiddenFeatures),
+      experts: experts, layout: answers,
       temperature: Float(configuration.temperature),
       expertTemperature: training ? configuration.expertTemperature.map { Float($0) } : nil,
       weights: weights, jacobs: jacobs, everyExpertAnswers: scorer.needsAnswers)

@@ -1,7 +1,8 @@
 public import Numerics
 
-/// The expert and the gate that belong together, by name. Adding a family is one entry of ``all``.
-public struct NetworkFamily: Sendable {
+/// The networks of the paper: expert and gate both look at the images, and experts answer log-probabilities of the
+/// classes.
+public struct PaperNetworks: NetworkFamily {
   public let name: String
   public let summary: String
   private let expertLayers: Layers
@@ -31,34 +32,34 @@ public struct NetworkFamily: Sendable {
     }
   }
 
-  /// Every family, in the order in which help texts list them.
+  /// In the order in which help texts list them.
   public static let all = [
-    NetworkFamily(
+    PaperNetworks(
       name: "mnist", summary: "the paper's MNIST networks: small expert, small gate",
       expertLayers: Layers(filters: 1, hidden: [5, 32]), gateLayers: Layers(filters: 1, hidden: [128, 32])),
-    NetworkFamily(
+    PaperNetworks(
       name: "fashion-mnist", summary: "the paper's FashionMNIST networks: the gate is 39 times an expert",
       expertLayers: Layers(filters: 1, hidden: [64, 32]),
       gateLayers: Layers(filters: 8, batchNorm: true, hidden: [512, 32])),
-    NetworkFamily(
+    PaperNetworks(
       name: "combined", summary: "the paper's networks for FashionMNIST and MNIST together, 12 classes",
       expertLayers: Layers(filters: 1, hidden: [5, 32]),
       gateLayers: Layers(convolutions: [ConvolutionLayer(filters: 1, kernel: 5)], hidden: [128, 32])),
-    NetworkFamily(
+    PaperNetworks(
       name: "cifar", summary: "the paper's CIFAR-100 networks: four convolutions, wide experts",
       expertLayers: Layers(cifar: [16, 32, 64, 128], hidden: [1024, 256]),
       gateLayers: Layers(cifar: [64, 128, 256, 512], hidden: [1024, 256])),
-    NetworkFamily(
+    PaperNetworks(
       name: "cifar-small", summary: "the paper's CIFAR-100 networks with small experts",
       expertLayers: Layers(cifar: [8, 16, 32, 64], hidden: [128, 64]),
       gateLayers: Layers(cifar: [64, 128, 256, 512], hidden: [512, 64])),
-    NetworkFamily(
+    PaperNetworks(
       name: "expert-heavy", summary: "small gate, wide experts: what expert parallelism itself gives",
       expertLayers: Layers(filters: 4, hidden: [2048, 1024]),
       gateLayers: Layers(filters: 1, hidden: [128, 32])),
   ]
 
-  public static func named(_ name: String) -> NetworkFamily? { all.first { $0.name == name } }
+  public static func named(_ name: String) -> PaperNetworks? { all.first { $0.name == name } }
 
   /// The network of one expert, or the single model.
   public func expert(input: ImageShape, classes: Int) -> NetworkSpec {
@@ -77,20 +78,20 @@ public struct NetworkFamily: Sendable {
       outputs: gateLayers.hidden.last ?? 0, headless: true)
   }
 
-  /// Widths of the last hidden layers of expert and gate, H; an attentive gate needs them to be equal.
+  public func expert(rows: ImageShape, classes: Int) -> any ModuleSpec {
+    LogProbabilitiesSpec(expert(input: rows, classes: classes))
+  }
+
+  public func gate(rows: ImageShape, experts: Int) -> any ModuleSpec { gate(input: rows, experts: experts) }
+  public func gateTrunk(rows: ImageShape) -> any ModuleSpec { gateTrunk(input: rows) }
+
   public var hiddenWidths: (expert: Int, gate: Int) {
     (expertLayers.hidden.last ?? 0, gateLayers.hidden.last ?? 0)
   }
 
-  /// Why the networks cannot take these images, as the end of a sentence; nil where they can.
   public func misfit(_ input: ImageShape) -> String? {
     for layers in [expertLayers, gateLayers] {
-      for (index, stage) in spec(layers, input: input, outputs: 1).stages.enumerated() where !stage.fits {
-        let kernel = stage.layer.kernel
-        return
-          "images of \(input.height)×\(input.width) pixels leave \(max(stage.height, 0))×\(max(stage.width, 0)) "
-          + "behind its \(kernel)×\(kernel) convolution \(index + 1), and the pool behind it needs 2×2"
-      }
+      if let misfit = spec(layers, input: input, outputs: 1).misfit { return misfit }
     }
     return nil
   }

@@ -1,7 +1,7 @@
 internal import KernelInterface
 
 /// The tensors of a BatchNorm layer in a network's parameters, and PyTorch's constants for it.
-struct BatchNorm {
+struct BatchNormTensors {
   static let epsilon = 1e-5
   private static let momentum = 0.1
 
@@ -18,10 +18,13 @@ struct BatchNorm {
     runningVariance = parameters.offset(of: "\(name).running_var")
   }
 
+  init(_ place: LayerPlace) { self.init(place.name, parameters: place.parameters) }
+
   /// Moves one channel's running statistics towards those of a batch of `count` values.
   func update(_ values: Floats, channel: Int, mean: Double, variance: Double, count: Double) {
     func move(_ place: Int, towards value: Double) {
-      values[place] = Float((1 - BatchNorm.momentum) * Double(values[place]) + BatchNorm.momentum * value)
+      values[place] = Float(
+        (1 - BatchNormTensors.momentum) * Double(values[place]) + BatchNormTensors.momentum * value)
     }
     move(runningMean + channel, towards: mean)
     move(runningVariance + channel, towards: variance * count / max(count - 1, 1))
@@ -45,7 +48,7 @@ struct BatchStatistics {
     self.count = count
     self.mean = mean
     self.variance = variance
-    inverse = variance.map { 1 / ($0 + BatchNorm.epsilon).squareRoot() }
+    inverse = variance.map { 1 / ($0 + BatchNormTensors.epsilon).squareRoot() }
   }
 }
 

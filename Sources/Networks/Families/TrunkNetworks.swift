@@ -1,0 +1,48 @@
+public import Numerics
+
+/// A convolutional trunk that all experts share, and a mixture of wide dense experts in front of the head: an expert less
+/// per row saves most of the step's FLOPs.
+public struct TrunkNetworks: NetworkFamily {
+  public let name = "cifar-trunk"
+  public let summary = "a shared convolutional trunk, a mixture of wide dense experts, a head"
+  /// Features of a row between trunk and head.
+  private let features = 256
+  /// Hidden width of an expert.
+  private let width = 2048
+
+  public init() {}
+
+  public var hiddenWidths: (expert: Int, gate: Int) { (width, width) }
+
+  private func convolutions(_ images: ImageShape) -> NetworkSpec {
+    // The paper's pattern for CIFAR: every second convolution with BatchNorm and without bias.
+    NetworkSpec(
+      input: images,
+      convolutions: [32, 64, 128, 256].enumerated().map { index, filters in
+        ConvolutionLayer(filters: filters, padding: 1, batchNorm: index % 2 == 1, bias: index % 2 == 0)
+      }, hidden: [], outputs: features, headless: true)
+  }
+
+  public func trunk(_ images: ImageShape) -> (any ModuleSpec)? {
+    ChainSpec([
+      ("", convolutions(images)),
+      ("", SequentialSpec([ReLU()], input: ImageShape(features: features))),
+    ])
+  }
+
+  public func head(rows: ImageShape, classes: Int) -> (any ModuleSpec)? {
+    SequentialSpec([Dense(classes, label: "out")], input: rows)
+  }
+
+  public func expert(rows: ImageShape, classes: Int) -> any ModuleSpec {
+    SequentialSpec([Dense(width, rectified: true), Dense(rows.pixels, label: "out")], input: rows)
+  }
+
+  public func gate(rows: ImageShape, experts: Int) -> any ModuleSpec {
+    SequentialSpec([Dense(experts, label: "out")], input: rows)
+  }
+
+  public func gateTrunk(rows: ImageShape) -> any ModuleSpec { SequentialSpec([Dense(width)], input: rows) }
+
+  public func misfit(_ images: ImageShape) -> String? { convolutions(images).misfit }
+}
