@@ -136,8 +136,9 @@ public struct ClusterPlan {
       let hasGate = outline.gateComputes && (choice.gate == .replicated || range.lowerBound == 0)
       return Group(
         ranks: range, experts: experts, hasGate: hasGate,
-        parameters: (hasGate ? outline.gateSize.parameterCount : 0)
-          + experts * outline.expertSpec.parameterCount,
+        parameters: outline.trunkParameters
+          + (hasGate ? outline.layers * outline.gateSize.parameterCount : 0)
+          + experts * outline.layers * outline.expertSpec.parameterCount,
         memory: outline.memory(experts: experts, gate: hasGate))
     }
   }
@@ -153,12 +154,15 @@ extension StepModel {
     let root = load(gate: .root, ranks: ranks)
     let gateTime = root.gateForward + root.gateBackward
     let expert = root.expertForward + root.expertBackward
-    let whole = gateTime + Double(outline.experts) * expert
+    let trunk =
+      costs.trunkForward.seconds(calls: Double(outline.blocks), units: Double(outline.batchRows))
+      + costs.trunkBackward.seconds(calls: Double(outline.blocks), units: Double(outline.batchRows))
+    let whole = gateTime + trunk + Double(outline.experts) * expert
     guard whole > 0 else { return Double(ranks) }
     if gate == .root { return alone / whole * root.bound(experts: outline.experts, ranks: ranks) }
     let share = Double((outline.blocks + ranks - 1) / ranks) / Double(max(outline.blocks, 1))
     let most = Double((outline.experts + ranks - 1) / ranks)
     // Either an even share of everything, or the largest piece that cannot be divided.
-    return alone / max(whole / Double(ranks), gateTime * share, most * expert)
+    return alone / max(whole / Double(ranks), (gateTime + trunk) * share, most * expert)
   }
 }

@@ -164,7 +164,7 @@ struct RunFigures {
     let bars = shown.map { index in
       let expert = account.experts[index]
       return BarChart.Bar(
-        name: "expert \(expert.expert), rank \(expert.owner)", value: Double(expert.rowsComputed),
+        name: "expert \(expert.name), rank \(expert.owner)", value: Double(expert.rowsComputed),
         full: Double(account.rows),
         label: account.rows > 0
           ? "\(withPrefix(Double(expert.rowsComputed))) rows, \(percentText(Double(expert.rowsComputed) / Double(account.rows)))"
@@ -174,14 +174,14 @@ struct RunFigures {
       name: "computation", title: "Rows that the experts ran on",
       caption: "The outline is every row of the training batches, as if the expert had run densely.",
       alternative: "Rows computed per expert of \(account.rows): "
-        + account.experts.map { "expert \($0.expert) \($0.rowsComputed)" }.joined(separator: ", ") + ".")
+        + account.experts.map { "expert \($0.name) \($0.rowsComputed)" }.joined(separator: ", ") + ".")
   }
 
   package var flops: Figure? {
     guard let account = run.summary?.account, account.experts.count > 1, account.denseExpertFlops > 0 else {
       return nil
     }
-    let gate = Double(account.gateFlops)
+    let gate = Double(account.sharedFlops)
     let pairs: [(String, Double, Double)] = [
       ("experts", Double(account.expertFlops), Double(account.denseExpertFlops)),
       ("whole step, with gate", gate + Double(account.expertFlops), gate + Double(account.denseExpertFlops)),

@@ -107,13 +107,14 @@ extension RunRecord {
     for entry in try reader.required("experts").elements {
       experts.append(
         ComputeAccount.Expert(
-          expert: try entry.required("expert").count, owner: try entry.required("rank").count,
+          expert: try entry.required("expert").count, layer: try entry["layer"]?.count ?? 1,
+          owner: try entry.required("rank").count,
           rowsSelected: try summand(entry, "rows_selected"),
           rowsComputed: try summand(entry, "rows_computed"),
           forwardFlops: try summand(entry, "forward_flops"),
           backwardFlops: try summand(entry, "backward_flops")))
     }
-    return ComputeAccount(
+    var account = ComputeAccount(
       rows: try reader.required("rows").count, experts: experts,
       gateForwardFlops: try summand(reader, "gate_forward_flops"),
       gateBackwardFlops: try summand(reader, "gate_backward_flops"),
@@ -121,6 +122,11 @@ extension RunRecord {
       bytesDispatched: try summand(reader, "bytes_dispatched"),
       bytesCombined: try summand(reader, "bytes_combined"),
       bytesReturned: try summand(reader, "bytes_returned"))
+    if try reader["trunk_forward_flops"] != nil {
+      account.trunkForwardFlops = try summand(reader, "trunk_forward_flops")
+      account.trunkBackwardFlops = try summand(reader, "trunk_backward_flops")
+    }
+    return account
   }
 
   private static func timing(_ reader: FieldReader?) throws(Failure) -> Timing? {

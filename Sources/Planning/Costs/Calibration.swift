@@ -46,7 +46,8 @@ package struct Calibration {
     var rows = outline.batchRows
     if !outline.isDense { rows = rows * small.experts / max(outline.experts, 1) }
     let slots = outline.isDense ? small.modelExperts : min(outline.slots, small.modelExperts)
-    let perRow = outline.gateFlops + slots * outline.expertFlops
+    let trunk = outline.trunkFlops.forward + outline.trunkFlops.backward
+    let perRow = trunk + outline.layers * (outline.gateFlops + slots * outline.expertFlops)
     rows = min(rows, max(2 * laneCount, Calibration.flops / max(perRow, 1) / laneCount * laneCount))
     small.batchSize = max(rows, 2)
     return small
@@ -97,6 +98,8 @@ package struct Calibration {
     }
     var costs = StepCosts(StepCosts.Subject(measured))
     costs.input = fit(.input) { (0, Double($0.shardRows)) }
+    costs.trunkForward = fit(.trunk) { (Double($0.shardBlocks), Double($0.shardRows)) }
+    costs.trunkBackward = fit(.trunkBackward) { (Double($0.shardBlocks), Double($0.shardRows)) }
     costs.gateForward = fit(.gate) { (Double($0.gateBlocks), Double($0.gateRows)) }
     costs.gateBackward = fit(.gateBackward) { (Double($0.gateBlocks), Double($0.gateRows)) }
     let tiling = counts.map { costs.input.seconds(calls: 0, units: $0.tiledRows) }

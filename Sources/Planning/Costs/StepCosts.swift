@@ -15,6 +15,9 @@ public struct StepCosts: Equatable, Sendable {
   /// Calls are blocks, units rows.
   package var gateForward = LinearCost()
   package var gateBackward = LinearCost()
+  /// Of trunk and head; calls are blocks, units rows.
+  package var trunkForward = LinearCost()
+  package var trunkBackward = LinearCost()
   /// Calls are experts with rows, units pairs of row and expert.
   package var expertForward = LinearCost()
   package var expertBackward = LinearCost()
@@ -42,6 +45,8 @@ public struct StepCosts: Equatable, Sendable {
     public let gate: GateKind
     public let input: ImageShape
     public let classes: Int
+    /// Mixture layers, whose costs are taken together.
+    public let layers: Int
     public let isRegularised: Bool
     /// FLOPs of the gate per row of a training step, of which its costs were taken.
     package let gateFlops: Int
@@ -51,12 +56,14 @@ public struct StepCosts: Equatable, Sendable {
       gate = outline.gateKind
       input = outline.input
       classes = outline.classes
+      layers = outline.layers
       isRegularised = outline.isRegularised
       gateFlops = outline.gateFlops
     }
 
     var words: String {
       "model \(model), gate \(gate.rawValue), images \(input.channels)×\(input.height)×\(input.width), \(classes) classes"
+        + (layers > 1 ? ", \(layers) layers" : "")
         + (isRegularised ? ", with regularisers" : "")
     }
   }
@@ -70,7 +77,8 @@ public struct StepCosts: Equatable, Sendable {
     let wanted = Subject(outline)
     guard
       subject.model == wanted.model, subject.gate == wanted.gate, subject.input == wanted.input,
-      subject.classes == wanted.classes, subject.isRegularised || !wanted.isRegularised
+      subject.classes == wanted.classes, subject.layers == wanted.layers,
+      subject.isRegularised || !wanted.isRegularised
     else {
       throw Failure(
         .usage,
@@ -95,13 +103,17 @@ public struct StepCosts: Equatable, Sendable {
     ("expert_forward", \.expertForward), ("expert_backward", \.expertBackward), ("plan", \.plan),
     ("dispatch", \.dispatch), ("combine", \.combine), ("return", \.returning), ("loss", \.loss),
     ("regularisers", \.regularisers), ("optimiser", \.optimiser), ("metrics", \.metrics), ("other", \.other),
+    ("trunk_forward", \.trunkForward), ("trunk_backward", \.trunkBackward),
   ]
+  /// Without cost where a file does not name them.
+  private static let optional: Set = ["trunk_forward", "trunk_backward"]
 
   public var json: JSONValue {
     [
       "model": .string(subject.model), "gate": .string(subject.gate.rawValue),
       "channels": .integer(subject.input.channels), "height": .integer(subject.input.height),
       "width": .integer(subject.input.width), "classes": .integer(subject.classes),
+      "layers": .integer(subject.layers),
       "regularised": .bool(subject.isRegularised), "gate_flops": .integer(subject.gateFlops),
       "seconds": .object(StepCosts.fields.map { .init(key: $0.0, value: self[keyPath: $0.1].json) }),
     ]
@@ -117,20 +129,28 @@ public struct StepCosts: Equatable, Sendable {
     else { return nil }
     subject = Subject(
       model: model, gate: gate, input: ImageShape(channels: channels, height: height, width: width),
-      classes: classes, isRegularised: regularised, gateFlops: flops)
+      classes: classes, layers: json["layers"]?.integerValue ?? 1, isRegularised: regularised,
+      gateFlops: flops)
     for (key, path) in StepCosts.fields {
-      guard let cost = LinearCost(json["seconds"]?[key]) else { return nil }
+      guard let cost = LinearCost(json["seconds"]?[key]) else {
+        guard StepCosts.optional.contains(key) else { return nil }
+        continue
+      }
       self[keyPath: path] = cost
     }
   }
 }
 
 extension StepCosts.Subject {
-  init(model: String, gate: GateKind, input: ImageShape, classes: Int, isRegularised: Bool, gateFlops: Int) {
+  init(
+    model: String, gate: GateKind, input: ImageShape, classes: Int, layers: Int = 1, isRegularised: Bool,
+    gateFlops: Int
+  ) {
     self.model = model
     self.gate = gate
     self.input = input
     self.classes = classes
+    self.layers = layers
     self.isRegularised = isRegularised
     self.gateFlops = gateFlops
   }

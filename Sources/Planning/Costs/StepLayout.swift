@@ -7,6 +7,7 @@ struct StepLayout {
   struct Rank {
     let isRoot: Bool
     let experts: Int
+    let shardBlocks: Int
     let shardRows: Int
     let gateBlocks: Int
     let gateRows: Int
@@ -75,10 +76,10 @@ struct StepLayout {
       let gateBlocks = !outline.gateComputes ? 0 : gate == .replicated ? mine : isRoot ? blocks : 0
       let arrived = batch * reach(count)
       return Rank(
-        isRoot: isRoot, experts: count, shardRows: shard, gateBlocks: gateBlocks,
+        isRoot: isRoot, experts: count, shardBlocks: mine, shardRows: shard, gateBlocks: gateBlocks,
         gateRows: min(gateBlocks * outline.blockRows, outline.batchRows),
         expertCalls: min(Double(count), pairs), pairs: pairs,
-        tiledRows: outline.isDense ? arrived : pairs, arrived: arrived,
+        tiledRows: outline.isDeep ? 0 : outline.isDense ? arrived : pairs, arrived: arrived,
         dispatchedBytes: (Double(shard) * (outline.isDense ? 1 : copies) + arrived)
           * Double(outline.rowBytes),
         answerValues: (pairs + Double(shard * outline.slots)) * Double(outline.answerWidth))
@@ -112,7 +113,8 @@ struct StepLayout {
     self.bytes = bytes
     // A row crosses to every rank that has an expert for it, except its own shard's.
     let crossing = ranks > 1 ? Double(ranks - 1) / Double(ranks) : 0
-    crossingRows = batch * copies * Double(outline.rowBytes) * crossing
-    crossingAnswers = batch * Double(outline.slots) * width * crossing
+    let layers = Double(outline.layers)
+    crossingRows = layers * batch * copies * Double(outline.rowBytes) * crossing
+    crossingAnswers = layers * batch * Double(outline.slots) * width * crossing
   }
 }

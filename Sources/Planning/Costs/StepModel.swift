@@ -45,9 +45,11 @@ package struct StepModel: StepForecast {
     // Who waits: the parts of a step that begin together on all ranks.
     let parts: [[Phase]] =
       outline.isDense
-      ? [[.plan, .dispatch], [.input, .gate, .experts], [.combine], [.loss, .returning]]
-      : [[.input, .gate], [.plan, .dispatch], [.experts], [.combine], [.loss, .returning]]
-    let last: [Phase] = [.expertBackward, .gateBackward, .optimiser, .metrics, .other]
+      ? [[.trunk, .plan, .dispatch], [.input, .gate, .experts], [.combine], [.loss, .returning]]
+      : [[.trunk, .input, .gate], [.plan, .dispatch], [.experts], [.combine], [.loss, .returning]]
+    let last: [Phase] = [
+      .expertBackward, .gateBackward, .trunkBackward, .optimiser, .metrics, .other,
+    ]
     func sum(_ phases: [Phase], _ times: [Double]) -> Double { phases.reduce(0) { $0 + times[$1.index] } }
     var period = 0.0
     var (waitingHere, waitingThere) = (0.0, 0.0)
@@ -73,9 +75,14 @@ package struct StepModel: StepForecast {
     func set(_ phase: Phase, _ value: Double) { seconds[phase.index] = value }
     let gateCalls = Double(rank.gateBlocks)
     let gateRows = Double(rank.gateRows)
-    let parameters = Double(rank.experts * outline.expertSpec.parameterCount)
+    let parameters = Double(outline.layers * rank.experts * outline.expertSpec.parameterCount)
     let isRoot = rank.isRoot
-    if outline.gateComputes || (isRoot && outline.isRegularised) {
+    if outline.isDeep {
+      let (calls, rows) = (Double(rank.shardBlocks), Double(rank.shardRows))
+      set(.input, costs.input.seconds(calls: 0, units: rows))
+      set(.trunk, costs.trunkForward.seconds(calls: calls, units: rows))
+      set(.trunkBackward, costs.trunkBackward.seconds(calls: calls, units: rows))
+    } else if outline.gateComputes || (isRoot && outline.isRegularised) {
       set(
         .input,
         costs.input.seconds(
@@ -104,10 +111,12 @@ package struct StepModel: StepForecast {
       set(.expertBackward, costs.expertBackward.seconds(calls: rank.expertCalls, units: rank.pairs))
     }
     let gateParameters =
-      outline.trainsGate && rank.gateBlocks > 0 ? Double(outline.gateSize.parameterCount) : 0
+      outline.trainsGate && rank.gateBlocks > 0
+      ? Double(outline.layers * outline.gateSize.parameterCount) : 0
     set(
       .optimiser,
-      costs.optimiser.seconds(units: gateParameters + (outline.trainsExperts ? parameters : 0)))
+      costs.optimiser.seconds(
+        units: Double(outline.trunkParameters) + gateParameters + (outline.trainsExperts ? parameters : 0)))
     set(.metrics, isRoot ? costs.metrics.seconds(units: whole) : 0)
     set(.other, costs.other.perCall)
     return seconds
@@ -151,6 +160,12 @@ package struct StepModel: StepForecast {
           bytes: 4 * Double(outline.gateSize.parameterCount), ranks: layout.gateRanks)
     }
     seconds[Phase.waiting.index] = Double(barriers) * links.barrier(ranks: ranks)
+    // Every layer exchanges; rows' gradients travel like answers.
+    guard outline.isDeep else { return seconds }
+    seconds[Phase.returning.index] += exchange(bytes.rows)
+    for phase in Phase.allCases { seconds[phase.index] *= Double(outline.layers) }
+    seconds[Phase.trunkBackward.index] = links.allReduce(
+      bytes: 4 * Double(outline.trunkParameters), ranks: min(ranks, outline.blocks))
     return seconds
   }
 }

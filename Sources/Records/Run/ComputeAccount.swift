@@ -8,6 +8,8 @@ public struct ComputeAccount: Equatable, Sendable {
   /// One expert's share.
   public struct Expert: Equatable, Sendable {
     public var expert: Int
+    /// The mixture layer that it belongs to, from 1.
+    public var layer: Int
     /// The rank that it lives on.
     public var owner: Int
     /// Rows that the gate's selection gave to it.
@@ -17,10 +19,15 @@ public struct ComputeAccount: Equatable, Sendable {
     public var forwardFlops: Int
     public var backwardFlops: Int
 
+    /// Its number, behind that of its layer where there are several: `0`, `2.0`.
+    public var name: String { layer > 1 ? "\(layer).\(expert)" : String(expert) }
+
     public init(
-      expert: Int, owner: Int, rowsSelected: Int, rowsComputed: Int, forwardFlops: Int, backwardFlops: Int
+      expert: Int, layer: Int = 1, owner: Int, rowsSelected: Int, rowsComputed: Int, forwardFlops: Int,
+      backwardFlops: Int
     ) {
       self.expert = expert
+      self.layer = layer
       self.owner = owner
       self.rowsSelected = rowsSelected
       self.rowsComputed = rowsComputed
@@ -31,10 +38,13 @@ public struct ComputeAccount: Equatable, Sendable {
 
   /// Rows of the batches that the account is about.
   public var rows: Int
-  /// Ascending by number.
+  /// Layer by layer, ascending by number.
   public var experts: [Expert]
   public var gateForwardFlops: Int
   public var gateBackwardFlops: Int
+  /// Of what is in front of the mixture layers and behind them; 0 where nothing is.
+  public var trunkForwardFlops = 0
+  public var trunkBackwardFlops = 0
   /// FLOPs of all experts on all rows, forward and backward.
   public var denseExpertFlops: Int
   /// Why every expert must run, and what to do about it; nil where only the selection decides.
@@ -62,6 +72,10 @@ public struct ComputeAccount: Equatable, Sendable {
 
   public var expertFlops: Int { experts.reduce(0) { $0 + $1.forwardFlops + $1.backwardFlops } }
   public var gateFlops: Int { gateForwardFlops + gateBackwardFlops }
+  public var trunkFlops: Int { trunkForwardFlops + trunkBackwardFlops }
+  /// What runs on every row whatever is chosen: gates, trunk and head.
+  public var sharedFlops: Int { gateFlops + trunkFlops }
+  private var hasLayers: Bool { experts.contains { $0.layer > 1 } }
 
   /// Whether every expert ran on every row, so that nothing was saved.
   public var isDense: Bool { experts.allSatisfy { $0.rowsComputed >= rows } }
@@ -71,10 +85,10 @@ public struct ComputeAccount: Equatable, Sendable {
     denseExpertFlops > 0 ? Double(expertFlops) / Double(denseExpertFlops) : 1
   }
 
-  /// FLOPs of gate and experts against gate and dense experts.
+  /// FLOPs of the whole step against those with dense experts.
   public var wholeShare: Double {
-    let dense = gateFlops + denseExpertFlops
-    return dense > 0 ? Double(gateFlops + expertFlops) / Double(dense) : 1
+    let dense = sharedFlops + denseExpertFlops
+    return dense > 0 ? Double(sharedFlops + expertFlops) / Double(dense) : 1
   }
 
   // MARK: - Text and JSON
@@ -86,7 +100,7 @@ public struct ComputeAccount: Equatable, Sendable {
     ])
     for expert in experts {
       table.add([
-        String(expert.expert), String(expert.owner), String(expert.rowsSelected), String(expert.rowsComputed),
+        expert.name, String(expert.owner), String(expert.rowsSelected), String(expert.rowsComputed),
         withPrefix(Double(expert.forwardFlops)), withPrefix(Double(expert.backwardFlops)),
       ])
     }
@@ -106,8 +120,10 @@ public struct ComputeAccount: Equatable, Sendable {
       text +=
         "experts: \(withPrefix(Double(expertFlops))) FLOPs of \(withPrefix(Double(denseExpertFlops))) dense = "
       text += fixed(100 * expertShare, 1) + " %\n"
-      text += "with the gate: \(withPrefix(Double(gateFlops + expertFlops))) FLOPs of "
-      text += "\(withPrefix(Double(gateFlops + denseExpertFlops))) dense = \(fixed(100 * wholeShare, 1)) %\n"
+      text += trunkFlops > 0 ? "with trunk, gate and head: " : "with the gate: "
+      text += "\(withPrefix(Double(sharedFlops + expertFlops))) FLOPs of "
+      text +=
+        "\(withPrefix(Double(sharedFlops + denseExpertFlops))) dense = \(fixed(100 * wholeShare, 1)) %\n"
     }
     text +=
       "moved between ranks: \(bytesText(bytesDispatched)) of samples, \(bytesText(bytesCombined)) of answers"
@@ -116,19 +132,35 @@ public struct ComputeAccount: Equatable, Sendable {
   }
 
   public var json: JSONValue {
+    var members: [JSONValue.Member] = [
+      .init(key: "rows", value: .integer(rows)), .init(key: "experts", value: .array(experts.map(json(_:)))),
+      .init(key: "gate_forward_flops", value: .integer(gateForwardFlops)),
+      .init(key: "gate_backward_flops", value: .integer(gateBackwardFlops)),
+    ]
+    if trunkFlops > 0 {
+      members += [
+        .init(key: "trunk_forward_flops", value: .integer(trunkForwardFlops)),
+        .init(key: "trunk_backward_flops", value: .integer(trunkBackwardFlops)),
+      ]
+    }
+    guard case .object(let rest) = costs else { return .object(members) }
+    return .object(members + rest)
+  }
+
+  private func json(_ expert: Expert) -> JSONValue {
+    let layer: [JSONValue.Member] = hasLayers ? [.init(key: "layer", value: .integer(expert.layer))] : []
+    let figures: JSONValue = [
+      "expert": .integer(expert.expert), "rank": .integer(expert.owner),
+      "rows_selected": .integer(expert.rowsSelected),
+      "rows_computed": .integer(expert.rowsComputed), "forward_flops": .integer(expert.forwardFlops),
+      "backward_flops": .integer(expert.backwardFlops),
+    ]
+    guard case .object(let members) = figures else { return figures }
+    return .object(layer + members)
+  }
+
+  private var costs: JSONValue {
     [
-      "rows": .integer(rows),
-      "experts": .array(
-        experts.map {
-          [
-            "expert": .integer($0.expert), "rank": .integer($0.owner),
-            "rows_selected": .integer($0.rowsSelected),
-            "rows_computed": .integer($0.rowsComputed), "forward_flops": .integer($0.forwardFlops),
-            "backward_flops": .integer($0.backwardFlops),
-          ]
-        }),
-      "gate_forward_flops": .integer(gateForwardFlops),
-      "gate_backward_flops": .integer(gateBackwardFlops),
       "expert_flops": .integer(expertFlops),
       "dense_expert_flops": .integer(denseExpertFlops),
       "expert_share": .number(expertShare),

@@ -30,6 +30,10 @@ public struct RunPlan: Equatable, Sendable {
   public var isGateReplicated = false
   /// What computes: the processor level in use, and OpenBLAS where it takes part.
   public var arithmetic: Arithmetic
+  /// Mixture layers, each with such a gate and such experts.
+  public var layers = 1
+  /// Trained parameters in front of the layers and behind them.
+  public var trunkParameters = 0
   /// Trained parameters of the gate; nil for a single model.
   public var gateParameters: Int?
   /// Trained parameters of one expert.
@@ -69,7 +73,9 @@ public struct RunPlan: Equatable, Sendable {
     self.notes = notes
   }
 
-  public var parameters: Int { (gateParameters ?? 0) + experts * expertParameters }
+  public var parameters: Int {
+    trunkParameters + layers * ((gateParameters ?? 0) + experts * expertParameters)
+  }
 
   /// The line that a run begins with: version, ranks × hosts × threads, processor level, where each expert lives.
   public var startLine: String {
@@ -95,8 +101,10 @@ public struct RunPlan: Equatable, Sendable {
   public var text: String {
     var text = startLine + "\n"
     if let gateParameters {
-      text +=
-        "parameters: \(parameters) = gate \(gateParameters) + \(experts) experts of \(expertParameters)\n"
+      let layer = "gate \(gateParameters) + \(experts) experts of \(expertParameters)"
+      let whole = layers > 1 ? "\(layers) layers of (\(layer))" : layer
+      let trunk = trunkParameters > 0 ? "trunk and head \(trunkParameters) + " : ""
+      text += "parameters: \(parameters) = \(trunk)\(whole)\n"
     } else {
       text += "parameters: \(parameters), a single model\n"
     }

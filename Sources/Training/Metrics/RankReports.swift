@@ -17,13 +17,17 @@ package struct RankReports {
   package let calls: [Int]
   /// Largest resident memory of every rank, in bytes.
   package let peakMemory: [Int]
-  /// Per expert, in ascending order: what was counted on its owner.
+  /// Layer by layer, per expert in ascending order: what was counted on its owner.
   package let experts: [ExpertWork]
-  /// The gate's network, on all ranks together.
+  /// The gates' networks, on all ranks together.
   package let gate: ModuleWork
+  /// What is in front of the layers and behind them, on all ranks together.
+  package let trunk: ModuleWork
 
   package struct ExpertWork: Equatable {
     package let expert: Int
+    /// From 1.
+    package let layer: Int
     package let owner: Int
     /// Rows of all shards whose mixture takes it, counted where the selection is made.
     package let rowsSelected: Int
@@ -42,29 +46,44 @@ package struct RankReports {
     bytesSent = traffic.map { Array($0[0..<phases]) }
     calls = traffic.map { $0[phases] }
     peakMemory = traffic.map { $0[phases + 1] }
+    experts = try parts.layers.enumerated().flatMap { index, layer in
+      try RankReports.experts(of: layer, number: index + 1, over: communicator)
+    }
+    gate = try RankReports.sum(parts.layers.compactMap { $0.gate?.work }, over: communicator)
+    trunk = try RankReports.sum([parts.trunk, parts.head].compactMap { $0?.work }, over: communicator)
+  }
+
+  private static func experts(
+    of layer: LayerParts, number: Int, over communicator: any Communicator
+  ) throws -> [ExpertWork] {
     var mine: [Int] = []
-    for expert in 0..<parts.placement.experts {
-      let local = parts.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
-      let work = local.map { parts.experts[$0].work } ?? ModuleWork()
-      mine += [parts.bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
+    for expert in 0..<layer.placement.experts {
+      let local = layer.placement.expertsOfRank[communicator.rank].firstIndex(of: expert)
+      let work = local.map { layer.experts[$0].work } ?? ModuleWork()
+      mine += [layer.bank.rowsSelected[expert], work.rows, work.forwardFlops, work.backwardFlops]
     }
     let all = try gatherRows(mine, over: communicator)
-    experts =
-      all.isEmpty
-      ? []
-      : (0..<parts.placement.experts).map { expert in
-        let owner = parts.placement.owners[expert]
-        let numbers = all[owner][expert * 4..<expert * 4 + 4].map { $0 }
-        var work = ModuleWork()
-        work.rows = numbers[1]
-        work.forwardFlops = numbers[2]
-        work.backwardFlops = numbers[3]
-        let selected = all.reduce(0) { $0 + $1[expert * 4] }
-        return ExpertWork(expert: expert, owner: owner, rowsSelected: selected, work: work)
-      }
-    let here = parts.gate?.work ?? ModuleWork()
-    let gates = try gatherRows([here.rows, here.forwardFlops, here.backwardFlops], over: communicator)
-    gate = gates.reduce(into: ModuleWork()) { sum, numbers in
+    guard !all.isEmpty else { return [] }
+    return (0..<layer.placement.experts).map { expert in
+      let owner = layer.placement.owners[expert]
+      let numbers = all[owner][expert * 4..<expert * 4 + 4].map { $0 }
+      var work = ModuleWork()
+      work.rows = numbers[1]
+      work.forwardFlops = numbers[2]
+      work.backwardFlops = numbers[3]
+      let selected = all.reduce(0) { $0 + $1[expert * 4] }
+      return ExpertWork(expert: expert, layer: number, owner: owner, rowsSelected: selected, work: work)
+    }
+  }
+
+  /// What modules did on all ranks together.
+  private static func sum(_ works: [ModuleWork], over communicator: any Communicator) throws -> ModuleWork {
+    let here = works.reduce(into: [0, 0, 0]) { sum, work in
+      sum[0] += work.rows
+      sum[1] += work.forwardFlops
+      sum[2] += work.backwardFlops
+    }
+    return try gatherRows(here, over: communicator).reduce(into: ModuleWork()) { sum, numbers in
       sum.rows += numbers[0]
       sum.forwardFlops += numbers[1]
       sum.backwardFlops += numbers[2]

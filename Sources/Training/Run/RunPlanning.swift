@@ -15,12 +15,14 @@ extension Trainer {
       let hasGate = rank == 0 || parts.place.isReplicated
       return RunPlan.Rank(
         rank: rank, host: hosts[rank], experts: experts,
-        parameters: (hasGate ? parts.gateSize.parameterCount : 0)
-          + experts.count * parts.expertSpec.parameterCount,
+        parameters: outline.trunkParameters + outline.layers
+          * ((hasGate ? parts.gateSize.parameterCount : 0)
+            + experts.count * parts.expertSpec.parameterCount),
         memory: outline.memory(experts: experts.count, gate: hasGate))
     }
     let rule = session.trainingRule
-    let pairs = configuration.batchSize * rule.routing.slots(experts: parts.placement.experts)
+    let pairs =
+      outline.layers * configuration.batchSize * rule.routing.slots(experts: parts.placement.experts)
     // A row crosses to every rank that has an expert for it, except its own shard's.
     let owners = parts.placement.expertsOfRank.filter { !$0.isEmpty }.count
     let copies = min(owners, rule.routing.slots(experts: parts.placement.experts))
@@ -33,10 +35,13 @@ extension Trainer {
       trainingSamples: split.train.count, validationSamples: split.validation.count,
       testSamples: data.test.count,
       stepsPerEpoch: stepsPerEpoch, steps: totalSteps,
-      bytesDispatched: Int(Double(configuration.batchSize * copies * outline.rowBytes) * crossing),
+      bytesDispatched: Int(
+        Double(outline.layers * configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
       notes: data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 })
     plan.threads = configuration.threads
+    plan.layers = outline.layers
+    plan.trunkParameters = outline.trunkParameters
     plan.isGateReplicated = parts.place.isReplicated
     return plan
   }
@@ -74,20 +79,25 @@ extension RankReports {
   ///   - rows: rows of all batches, in training and evaluation.
   ///   - trained: those of them that also went backward.
   func account(rows: Int, parts: ModelParts, trained: Int, reasonForAll: String?) -> ComputeAccount {
-    let spec = parts.expertSpec
+    let outline = parts.outline
     func bytes(_ phase: Phase) -> Int {
       let index = Phase.allCases.firstIndex(of: phase) ?? 0
       return bytesSent.reduce(0) { $0 + $1[index] }
     }
-    return ComputeAccount(
+    var account = ComputeAccount(
       rows: rows,
       experts: experts.map {
         ComputeAccount.Expert(
-          expert: $0.expert, owner: $0.owner, rowsSelected: $0.rowsSelected, rowsComputed: $0.work.rows,
+          expert: $0.expert, layer: $0.layer, owner: $0.owner, rowsSelected: $0.rowsSelected,
+          rowsComputed: $0.work.rows,
           forwardFlops: $0.work.forwardFlops, backwardFlops: $0.work.backwardFlops)
       }, gateForwardFlops: gate.forwardFlops, gateBackwardFlops: gate.backwardFlops,
-      denseExpertFlops: experts.count * (rows * spec.forwardFlops + trained * spec.backwardFlops),
+      denseExpertFlops: experts.count
+        * (rows * parts.expertSpec.forwardFlops + trained * outline.expertBackwardFlops),
       bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning),
       reasonForAll: reasonForAll)
+    account.trunkForwardFlops = trunk.forwardFlops
+    account.trunkBackwardFlops = trunk.backwardFlops
+    return account
   }
 }

@@ -295,8 +295,11 @@ public final class Trainer {
 
   private func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {
     let trains = split == "train" || split == "step"
-    let spec = session.parts.expertSpec
-    let perRow = spec.forwardFlops + (trains && session.parts.trainsExperts ? spec.backwardFlops : 0)
+    let outline = session.parts.outline
+    let perRow =
+      outline.layers
+      * (outline.expertSpec.forwardFlops
+        + (trains && session.parts.trainsExperts ? outline.expertBackwardFlops : 0))
     let experts = session.parts.placement.experts
     let rule = trains ? session.trainingRule : session.evaluationRule
     var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)

@@ -201,7 +201,7 @@ package enum TrainingState {
 extension InitialTensors {
   /// Whether a tensor belongs to this part of the model; all that is not an expert's is the gate's.
   func contains(_ name: String) -> Bool {
-    let ofExpert = name.hasPrefix("experts.")
+    let ofExpert = name.hasPrefix("experts.") || (name.hasPrefix("layers.") && name.contains(".experts."))
     switch self {
     case .all: return true
     case .gate: return !ofExpert
