@@ -35,7 +35,7 @@ let package = Package(
   products: [
     .executable(name: "moe-dist", targets: ["launcher"]),
     .library(name: "Dist", targets: ["Dist"]),
-    .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist"]),
+    .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist", "KernelInterface"]),
     .library(name: "Training", targets: ["Training", "DataSets", "Records"]),
   ],
   dependencies: [
