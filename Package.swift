@@ -14,7 +14,9 @@ import PackageDescription
   let levels: [(name: String, setting: String, flags: [String])] = [("KernelsBase", "KERNELS_BASE", [])]
 #endif
 
-for level in levels {
+// A dependency by URL has no folders yet when its manifest is read.
+let isCheckedOut = FileManager.default.fileExists(atPath: Context.packageDirectory + "/Sources")
+for level in levels where isCheckedOut {
   let folder = Context.packageDirectory + "/Sources/" + level.name
   var isDirectory: ObjCBool = false
   guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue
@@ -35,7 +37,7 @@ let package = Package(
   products: [
     .executable(name: "moe-dist", targets: ["launcher"]),
     .library(name: "Dist", targets: ["Dist"]),
-    .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist"]),
+    .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist", "KernelInterface"]),
     .library(name: "Training", targets: ["Training", "DataSets", "Records"]),
   ],
   dependencies: [

@@ -1,2 +1,2 @@
-// Everything is in the header; a C target has a source file.
-#include "lanes.h"
+// Everything is in the headers; a C target has a source file.
+#include "functions.h"

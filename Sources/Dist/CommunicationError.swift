@@ -7,12 +7,14 @@ public struct CommunicationError: Error, CustomStringConvertible, Sendable, Equa
   /// The transport's words.
   public let reason: String
 
+  /// For a transport of one's own.
   public init(function: String, code: Int32, reason: String) {
     self.function = function
     self.code = code
     self.reason = reason
   }
 
+  /// Function, words and code in one line.
   public var description: String { "\(function) failed: \(reason) (code \(code))" }
 }
 

@@ -4,8 +4,12 @@
 /// threads of one process. Every method except ``send(_:to:tag:)`` and ``receive(into:from:tag:)`` is a collective:
 /// all ranks call it, in the same order, with counts that may be zero.
 ///
-/// Counts are in *rows* of `rowBytes` bytes, so that a message may exceed 2³¹ bytes. Buffers that a call does not use
-/// (the receive buffer of a gather on a rank that is not the root) may be empty.
+/// Counts are in *rows* of `rowBytes` bytes, so that a message may exceed 2³¹ bytes; rows per message and bytes per row are
+/// below 2³¹. Buffers that a call does not use (the receive buffer of a gather on a rank that is not the root) may be empty;
+/// a buffer that is too small for its rows is a programming error and ends the process.
+///
+/// Every method throws a ``CommunicationError`` where the transport cannot deliver. ``Ranks/run(_:environment:onFailure:_:)``
+/// hands one to its body. On arrays and texts: ``allGather(_:)``, ``allToAll(_:_:_:)``, ``broadcast(text:root:)``.
 public protocol Communicator: AnyObject {
   /// This rank's number, 0 ..< size.
   var rank: Int { get }
@@ -16,6 +20,7 @@ public protocol Communicator: AnyObject {
   /// What has crossed between ranks so far, counted where the transport is called.
   var traffic: Traffic { get }
 
+  /// Returns when every rank has called it.
   func barrier() throws(CommunicationError)
 
   /// Copies the root's bytes to every rank.
@@ -49,10 +54,12 @@ public protocol Communicator: AnyObject {
   func allReduceSum(_ numbers: UnsafeMutableBufferPointer<Float>) throws(CommunicationError)
 
   /// Starts to send; the bytes belong to the operation until it has been waited for.
+  ///
+  /// - Parameter tag: from 0; a message is received by the rank that asks for its sender and tag.
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError)
     -> any PendingOperation
 
-  /// Starts to receive; the bytes belong to the operation until it has been waited for.
+  /// Starts to receive as many bytes as the buffer has; they belong to the operation until it has been waited for.
   func receive(into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int)
     throws(CommunicationError) -> any PendingOperation
 }
@@ -72,8 +79,10 @@ public struct Traffic: Equatable, Sendable {
   /// Calls of collectives and of send and receive.
   public var calls = 0
 
+  /// Nothing yet.
   public init() {}
 
+  /// Adds another count to this one.
   public mutating func add(_ other: Traffic) {
     bytesSent += other.bytesSent
     bytesReceived += other.bytesReceived

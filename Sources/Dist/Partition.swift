@@ -7,6 +7,7 @@ public struct Partition: Equatable, Sendable {
   /// Rows in all.
   public let total: Int
 
+  /// - Parameter counts: rows per rank; none is negative.
   public init(counts: [Int]) {
     var offsets: [Int] = []
     offsets.reserveCapacity(counts.count)
@@ -44,7 +45,7 @@ public struct Partition: Equatable, Sendable {
   public func scaled(by factor: Int) -> Partition { Partition(counts: counts.map { $0 * factor }) }
 }
 
-/// The blocks of a rank when work is cut into blocks: [rK/N, (r+1)K/N).
+/// The blocks of rank r of N when work is cut into K blocks: [rK/N, (r+1)K/N). They are consecutive and differ by one at most.
 public func blocks(of rank: Int, count: Int, ranks: Int) -> Range<Int> {
   rank * count / ranks..<(rank + 1) * count / ranks
 }

@@ -60,13 +60,18 @@ public final class Watchdog: Sendable {
     thread.start()
   }
 
-  /// Says that a phase has begun.
+  /// Says that a phase has begun; from any thread.
+  ///
+  /// - Parameters:
+  ///   - index: of the phase among the names.
+  ///   - step: for the message.
   public func tick(phase index: Int, step: Int) {
     phase.store(index, ordering: .relaxed)
     self.step.store(step, ordering: .relaxed)
     ticks.wrappingAdd(1, ordering: .relaxed)
   }
 
+  /// Ends the watch; the thread is gone soon after.
   public func stop() { stopped.store(true, ordering: .relaxed) }
 
   private func end() {

@@ -209,6 +209,34 @@ public protocol KernelLevel: ModuleKernels {
   /// The gradient before a softmax of scaled values from the gradient after it: ds = scale·p∘(dp − ⟨p, dp⟩). In place.
   static func softmaxGradient(_ gradient: FeatureMap, probabilities p: FeatureMap, scale: Float)
 
+  // MARK: Vectors of any length
+
+  /// y = f(x) for `count` elements. Results may take the place of an operand; reads and writes nothing else.
+  static func map(_ f: UnaryFunction, _ x: UnsafePointer<Float>, into y: Floats, count: Int)
+
+  /// y = f(a, b), as above.
+  static func map(
+    _ f: BinaryFunction, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: Floats, count: Int
+  )
+
+  /// y = f(a, b, c), as above.
+  static func map(
+    _ f: TernaryFunction, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ c: UnsafePointer<Float>,
+    into y: Floats, count: Int
+  )
+
+  /// Σ x in double precision: element i goes to partial sum i mod 16, ascending; then halves of the sixteen are added.
+  static func sum(_ x: UnsafePointer<Float>, count: Int) -> Double
+
+  /// Per row the sum over the features, ascending from 0; `sums` has one float per row.
+  static func sumOverFeatures(_ map: FeatureMap, into sums: Floats)
+
+  /// Per row Σ a·b over the features: one chain of multiply-adds, ascending from 0; `products` has one float per row.
+  static func dotPerRow(_ a: FeatureMap, _ b: FeatureMap, into products: Floats)
+
+  /// Multiplies every feature of a row by the row's factor; zero behind the last row. In place when the maps are the same.
+  static func scaleRows(_ map: FeatureMap, by factors: UnsafePointer<Float>, into result: FeatureMap)
+
   // MARK: Gates
 
   /// s_e = q·h_e · scale, in a fixed order of additions per row.

@@ -12,6 +12,7 @@ public enum CommunicatorLaws {
     ("allGather gives everyone everything", allGather),
     ("allToAll transposes", allToAll),
     ("allToAll moves unequal counts, zero among them", unequalAllToAll),
+    ("allToAll of arrays, whose counts are asked for", arraysToAll),
     ("allGather in place gives everyone everything", allGatherInPlace),
     ("allReduceSum gives everyone the sums", allReduceSum),
     ("allToAll leaves what a rank keeps", partialAllToAll),
@@ -131,6 +132,18 @@ public enum CommunicatorLaws {
     }
     let expected = (0..<comm.size).flatMap { s in (0..<rows(s, comm.rank)).flatMap { row(s, comm.rank, $0) } }
     return expect(found == expected, "unequal allToAll gave \(found), expected \(expected)")
+  }
+
+  static func arraysToAll(_ comm: any Communicator) throws -> [String] {
+    // Rank s sends (s + d) mod 3 values 1000 s + d to rank d.
+    func values(_ s: Int, _ d: Int) -> [Int] { Array(repeating: 1000 * s + d, count: (s + d) % 3) }
+    let outgoing = Partition(counts: (0..<comm.size).map { (comm.rank + $0) % 3 })
+    let incoming = try comm.incoming(for: outgoing)
+    let found = try comm.allToAll((0..<comm.size).flatMap { values(comm.rank, $0) }, outgoing, incoming)
+    let expected = (0..<comm.size).flatMap { values($0, comm.rank) }
+    return expect(found == expected, "allToAll of arrays gave \(found), expected \(expected)")
+      + expect(
+        incoming.counts == (0..<comm.size).map { ($0 + comm.rank) % 3 }, "incoming is \(incoming.counts)")
   }
 
   static func ring(_ comm: any Communicator) throws -> [String] {

@@ -105,6 +105,13 @@ LANES_OPERATIONS(vector, vector_f, vector_i, vector_c)
 
 // a, but not below `low`; NaN stays NaN.
 LANES lanes_f lanes_at_least(lanes_f a, lanes_f low) { return a < low ? low : a; }
+// The larger; NaN where one of them is NaN.
+LANES lanes_f lanes_maximum(lanes_f a, lanes_f b) {
+  lanes_f larger = a > b ? a : b;
+  return a == a ? larger : a;
+}
+// `positive` where the gate is > 0, else `other`.
+LANES lanes_f lanes_select(lanes_f gate, lanes_f positive, lanes_f other) { return gate > 0.0f ? positive : other; }
 LANES lanes_f lanes_sqrt(lanes_f a) { return __builtin_elementwise_sqrt(a); }
 
 // The sum of the sixteen lanes in double precision, in a fixed order.
@@ -134,6 +141,16 @@ LANES lanes_f lanes_keep(lanes_f value, int32_t count) {
   return place < (lanes_i)(count) ? value : (lanes_f)(0.0f);
 }
 
+// The first `count` floats, then the same value in the other lanes.
+LANES lanes_f lanes_load_first(const float *_Nonnull p, int64_t count, float other) {
+  lanes_f v = (lanes_f)(other);
+  memcpy(&v, p, (size_t)count * sizeof(float));
+  return v;
+}
+LANES void lanes_store_first(float *_Nonnull p, int64_t count, lanes_f v) {
+  memcpy(p, &v, (size_t)count * sizeof(float));
+}
+
 // The value that `which` names.
 LANES lanes_f lanes_choose(lanes_i which, lanes_f a, lanes_f b, lanes_f c, lanes_f d) {
   lanes_f v = which == (lanes_i)(1) ? b : a;
@@ -155,56 +172,6 @@ LANES double lanes_sum_wide(lanes_d v) {
   for (int width = 8; width > 0; width /= 2)
     for (int i = 0; i < width; i++) sum[i] += sum[i + width];
   return sum[0];
-}
-
-// eˣ; 0 below the smallest normal number's logarithm; NaN stays NaN. Two units in the last place.
-LANES lanes_f lanes_exp(lanes_f x) {
-  const lanes_f low = (lanes_f)(-87.33654f), high = (lanes_f)(88.37626f);
-  lanes_f y = x < low ? low : x;
-  y = y > high ? high : y;
-  lanes_f n = __builtin_elementwise_floor(lanes_fma(y, (lanes_f)(1.44269504f), (lanes_f)(0.5f)));
-  lanes_f r = lanes_fma(n, (lanes_f)(-0.693359375f), y);
-  r = lanes_fma(n, (lanes_f)(2.12194440e-4f), r);
-  lanes_f p = (lanes_f)(1.9875691500e-4f);
-  p = lanes_fma(p, r, (lanes_f)(1.3981999507e-3f));
-  p = lanes_fma(p, r, (lanes_f)(8.3334519073e-3f));
-  p = lanes_fma(p, r, (lanes_f)(4.1665795894e-2f));
-  p = lanes_fma(p, r, (lanes_f)(1.6666665459e-1f));
-  p = lanes_fma(p, r, (lanes_f)(5.0000001201e-1f));
-  p = lanes_fma(p, r * r, r) + 1.0f;
-  lanes_f whole = n == n ? n : (lanes_f)(0.0f);
-  lanes_i bits = (__builtin_convertvector(whole, lanes_i) + 127) << 23;
-  lanes_f scale;
-  memcpy(&scale, &bits, sizeof scale);
-  return x < low ? (lanes_f)(0.0f) : p * scale;
-}
-
-// ln x for positive normal x; +∞ and NaN stay what they are. Two units in the last place.
-LANES lanes_f lanes_log(lanes_f x) {
-  lanes_i bits;
-  memcpy(&bits, &x, sizeof bits);
-  lanes_i exponent = (bits >> 23) - 126;
-  lanes_i mantissa = (bits & 0x007fffff) | 0x3f000000;
-  lanes_f m;
-  memcpy(&m, &mantissa, sizeof m);
-  lanes_i small = m < 0.70710678f;
-  lanes_f e = __builtin_convertvector(exponent + small, lanes_f);
-  m = (small ? m + m : m) - 1.0f;
-  lanes_f z = m * m;
-  lanes_f p = (lanes_f)(7.0376836292e-2f);
-  p = lanes_fma(p, m, (lanes_f)(-1.1514610310e-1f));
-  p = lanes_fma(p, m, (lanes_f)(1.1676998740e-1f));
-  p = lanes_fma(p, m, (lanes_f)(-1.2420140846e-1f));
-  p = lanes_fma(p, m, (lanes_f)(1.4249322787e-1f));
-  p = lanes_fma(p, m, (lanes_f)(-1.6668057665e-1f));
-  p = lanes_fma(p, m, (lanes_f)(2.0000714765e-1f));
-  p = lanes_fma(p, m, (lanes_f)(-2.4999993993e-1f));
-  p = lanes_fma(p, m, (lanes_f)(3.3333331174e-1f));
-  lanes_f y = m * z * p;
-  y = lanes_fma(e, (lanes_f)(-2.12194440e-4f), y);
-  y = lanes_fma(z, (lanes_f)(-0.5f), y);
-  lanes_f result = lanes_fma(e, (lanes_f)(0.693359375f), m + y);
-  return x < __builtin_inff() ? result : x;
 }
 
 // Sixteen bytes as floats: byte · scale + shift.

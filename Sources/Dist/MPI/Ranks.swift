@@ -16,6 +16,7 @@ public struct Program: Sendable {
   /// What follows the program's name on a command line that works, such as "train …".
   public var example: String
 
+  /// - Parameter name: as it is typed.
   public init(name: String, failureCode: Int32 = 1, usageCode: Int32 = 1, example: String = "…") {
     self.name = name
     self.failureCode = failureCode
@@ -55,9 +56,16 @@ public enum Ranks {
   /// An error on one rank ends the job on every rank: it is printed in one line and its code goes into MPI_Abort, because
   /// MPI_Finalize would wait for ranks that wait for this one. An ``AgreedError`` is known to all; rank 0 prints it, and
   /// all ranks finalise.
+  ///
+  /// MPI can be entered once, by the thread that goes on calling it: call this once, on the main thread, and give the result
+  /// to `exit`. Without a launcher there is one rank, and MPI is not entered.
   /// - Parameters:
   ///   - program: whose run it is.
-  ///   - onFailure: called before the job is ended, for example to write the error to a file.
+  ///   - environment: `ProcessInfo.processInfo.environment`; it says whether a launcher started the process.
+  ///   - onFailure: called with rank and error before the job is ended, for example to write the error to a file.
+  ///   - body: what every rank does; returns the exit code.
+  /// - Returns: the body's code; that of a ``ProcessError`` it threw, else ``Program/failureCode``; ``Program/usageCode``
+  ///   where the launcher belongs to another MPI library, so that all processes would be rank 0.
   public static func run(
     _ program: Program, environment: [String: String], onFailure: (Int, any Error) -> Void = { _, _ in },
     _ body: (any Communicator) throws -> Int32

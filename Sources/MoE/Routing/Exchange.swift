@@ -42,7 +42,7 @@ package final class Exchange {
       outgoing.append(Int32(plan.rowCount(ofRank: rank)))
       outgoing += placement.expertsOfRank[rank].map { Int32(plan.pairs(of: $0)) }
     }
-    let counts = try allToAll(
+    let counts = try communicator.allToAll(
       outgoing, Partition(counts: placement.expertsOfRank.map { 1 + $0.count }),
       Partition(counts: Array(repeating: 1 + me, count: placement.ranks)))
     let rows = Partition(counts: (0..<placement.ranks).map { Int(counts[$0 * (1 + me)]) })
@@ -56,7 +56,7 @@ package final class Exchange {
     for rank in 0..<placement.ranks {
       for expert in placement.expertsOfRank[rank] { lists += positionsOfExpert[expert] }
     }
-    let arrived = try allToAll(
+    let arrived = try communicator.allToAll(
       lists, Partition(counts: (0..<placement.ranks).map { plan.pairs(ofRank: $0) }),
       Partition(counts: pairs.map { $0.reduce(0, +) }))
     var positions = [[Int32]](repeating: [], count: me)
@@ -71,16 +71,6 @@ package final class Exchange {
       }
     }
     return Arrival(rows: rows, counts: pairs, positions: positions)
-  }
-
-  private func allToAll(_ values: [Int32], _ outgoing: Partition, _ incoming: Partition) throws -> [Int32] {
-    try [Int32](unsafeUninitializedCapacity: incoming.total) { buffer, count in
-      try values.withUnsafeBytes { bytes in
-        try communicator.allToAll(
-          bytes, outgoing, into: UnsafeMutableRawBufferPointer(buffer), incoming, rowBytes: 4)
-      }
-      count = incoming.total
-    }
   }
 
   // MARK: Rows
