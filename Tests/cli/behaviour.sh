@@ -355,6 +355,17 @@ killed_alone() {
 }
 check "a killed run is called interrupted" killed_alone
 
+out_of_patience() {
+  local options=(--epochs 9 --learning-rate 0 --validation-fraction 0.1 --train-samples 390 --patience 2)
+  exits_with 64 train_run impatient 1 "${options[@]}" --validation-fraction 0
+  says "--patience 2 watches the validation error"
+  exits_with 0 train_run impatient 1 "${options[@]}"
+  equal "state" "$(state "$scratch/impatient")" finished
+  equal "epochs" "$(json_field "$scratch/impatient/status.json" epoch)" 3
+  json_field "$scratch/impatient/status.json" reason | grep -qE "^no smaller validation error in 2 epochs; .* of epoch 1$"
+}
+check "0: a run out of patience is finished and says which epoch was best" out_of_patience
+
 max_time() {
   local began=$EPOCHREALTIME
   exits_with 75 train_run in-time 1 --epochs 100000 --max-time 2

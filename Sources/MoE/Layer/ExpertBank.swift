@@ -1,5 +1,5 @@
 internal import Dist
-package import KernelInterface
+internal import KernelInterface
 package import Networks
 package import Numerics
 
@@ -134,10 +134,10 @@ package final class ExpertBank {
     }
   }
 
-  /// One step of Adam on every expert.
-  package func update(_ step: AdamStep) {
+  /// Updates every expert.
+  package func update(_ point: UpdatePoint) {
     let trained = experts.filter { $0.parameters.training != nil }
-    team.run(trained.count) { trained[$0].parameters.update(step) }
+    team.run(trained.count) { trained[$0].parameters.update(point) }
   }
 
   private func tiles(_ rows: Rows, _ positions: [Int32]?, count: Int, in workspace: Workspace) -> Tiles {

@@ -51,6 +51,7 @@ extension Configuration {
       configuration.topKWeights = configuration.topK == 1 ? .full : .renormalised
     }
     try configuration.checkGate(given)
+    try configuration.completeOptimiser(given)
     var notes: [String] = []
     for (key, reason) in configuration.withoutEffect() {
       guard let setting = ConfigurationSchema.setting(key) else {
@@ -60,6 +61,9 @@ extension Configuration {
       configuration.reset(key)
       guard let entry = given[key], before != setting.text(configuration) else { continue }
       notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
+    }
+    if configuration.optimiser == .adamw, configuration.weightDecay == 0, let entry = given["optimiser"] {
+      notes.append("\(Setting.commandLineText(entry.key, entry.text)) is Adam as long as --weight-decay is 0")
     }
     try configuration.checkExperts(given)
     return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
@@ -182,6 +186,9 @@ extension Configuration {
       explain(["expert-temperature"], "where it is that of the gate")
     }
     if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if optimiser != .sgd { explain(["momentum"], "with --optimiser \(optimiser.rawValue)") }
+    if schedule != .step { explain(["step-epochs", "step-factor"], "with --schedule \(schedule.rawValue)") }
+    if schedule != .cosine { explain(["schedule-epochs"], "with --schedule \(schedule.rawValue)") }
     if dataset != "idx" {
       explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }
@@ -212,6 +219,10 @@ extension Configuration {
     case "similarity-distance": similarityDistance = .euclidean
     case "similarity-scale": similarityScale = "dataset"
     case "distill-loss": distillLoss = .kl
+    case "momentum": momentum = nil
+    case "schedule-epochs": scheduleEpochs = nil
+    case "step-epochs": stepEpochs = nil
+    case "step-factor": stepFactor = nil
     case "init-only": initOnly = .all
     case "data-dir": dataDirectory = nil
     case "mean": mean = nil

@@ -22,6 +22,8 @@ public struct ModelOutline {
   package let trainsGate: Bool
   package let trainsExperts: Bool
   package let isRegularised: Bool
+  /// Vectors that the optimiser keeps of what is trained.
+  package let optimiserState: Int
   package let dataBytes: Int
   public let gatePlacement: GatePlacement
   /// Of every rank.
@@ -56,6 +58,7 @@ public struct ModelOutline {
     trainsGate = configuration.trainsGate
     trainsExperts = configuration.trainsExperts
     isRegularised = configuration.isRegularised && configuration.trainsGate
+    optimiserState = configuration.optimiserRule.state.count
     dataBytes = (size.trainingSamples + size.testSamples) * size.shape.pixels
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
     gateRequest = GateRequest(
@@ -107,7 +110,7 @@ public struct ModelOutline {
 
   // MARK: Memory
 
-  /// An estimate of the bytes that a rank allocates at most: parameters with gradients and moments, workspaces for the largest batch, the
+  /// An estimate of the bytes that a rank allocates at most: parameters with gradients and the optimiser's state, workspaces for the largest batch, the
   /// data. Workspaces are taken from the system only where they are used.
   ///
   /// - Parameters:
@@ -116,12 +119,12 @@ public struct ModelOutline {
   package func memory(experts count: Int, gate: Bool) -> Int {
     var bytes = dataBytes
     let tensors = expertSpec.tensors(prefix: "experts.0")
-    bytes += count * Parameters.bytes(tensors, training: trainsExperts)
+    bytes += count * Parameters.bytes(tensors, training: trainsExperts, state: optimiserState)
     bytes += expertMemory(count)
     for rows in [batchRows, ModelSession.evaluationRows] { bytes += shardMemory(rows) }
     guard gate, gateComputes else { return bytes }
     let spec = gateSpec
-    bytes += Parameters.bytes(gateSize.tensors, training: trainsGate)
+    bytes += Parameters.bytes(gateSize.tensors, training: trainsGate, state: optimiserState)
     let kept = trainsGate ? blocks : 1
     return bytes + kept * spec.workspaceBytes(rows: blockRows, blocks: kept, products: gateRequest.products)
   }

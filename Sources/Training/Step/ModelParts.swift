@@ -1,6 +1,6 @@
 package import DataSets
 package import Dist
-package import KernelInterface
+internal import KernelInterface
 package import MoE
 package import Networks
 package import Numerics
@@ -29,7 +29,11 @@ package final class ModelParts {
   /// Whether gradients are taken; false in evaluation.
   package let trainsGate: Bool
   package let trainsExperts: Bool
-  package let rank: Int
+  package let optimiser: any Optimiser
+  /// The largest norm of the gradients; nil: any.
+  let clipNorm: Double?
+  let communicator: any Communicator
+  package var rank: Int { communicator.rank }
 
   /// - Parameters:
   ///   - load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
@@ -52,7 +56,9 @@ package final class ModelParts {
     family = request.family
     input = outline.input
     classes = outline.classes
-    rank = communicator.rank
+    self.communicator = communicator
+    optimiser = configuration.optimiserRule
+    clipNorm = configuration.clipNorm
     hasGate = outline.hasGate
     trainsGate = request.training
     trainsExperts = trained
@@ -71,18 +77,22 @@ package final class ModelParts {
           spec, prefix: "experts.\($0)", training: trained, tapsHidden: rule.scorer.hiddenFeatures > 0,
           products: request.products)
       }, of: placement.experts, isTrained: trained, team: team)
+    for parameters in parameters { parameters.prepare(for: optimiser) }
   }
 
-  /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
-  package func update(_ step: AdamStep) throws {
-    for parameters in gate?.parameters ?? [] where parameters.training != nil {
-      try place.update(parameters, step)
-    }
-    bank.update(step)
+  /// Updates everything that this rank trains. Collective where the gate is replicated, and where the norm is limited.
+  package func update(_ point: UpdatePoint) throws {
+    var point = point
+    if let clipNorm { point.gradientScale = clippingScale(norm: try gradientNorm(), limit: clipNorm) }
+    for parameters in trainedOfGate { try place.update(parameters, point) }
+    bank.update(point)
   }
 
-  /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
-  package func gatherMoments() throws {
+  /// What is trained of the gate that is here.
+  var trainedOfGate: [Parameters] { (gate?.parameters ?? []).filter { $0.training != nil } }
+
+  /// Makes the values and the optimiser's state of this rank's tensors complete, before they are saved. Collective.
+  package func gatherState() throws {
     for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
   }
 

@@ -2,7 +2,7 @@ package import DataSets
 package import Dist
 package import KernelInterface
 package import MoE
-internal import Networks
+package import Networks
 package import Numerics
 internal import Records
 
@@ -27,7 +27,7 @@ package final class Step {
   }
 
   package enum Mode {
-    case training(AdamStep)
+    case training(UpdatePoint)
     case evaluation
   }
 
@@ -100,10 +100,10 @@ package final class Step {
     let outcome = Outcome(
       scores: pass.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
       regularisers: pass.losses, word: pass.word, raised: collected.word)
-    guard case .training(let adam) = mode else { return outcome }
+    guard case .training(let update) = mode else { return outcome }
 
     try layer.backward(pass, slots: gradients?.answers, collected)
-    try clock.measure(.optimiser) { try parts.update(adam) }
+    try clock.measure(.optimiser) { try parts.update(update) }
     return outcome
   }
 
