@@ -72,11 +72,12 @@ extension Configuration {
   /// Sets one value from its text.
   mutating func apply(_ entry: ConfigurationLayer.Entry) throws(Failure) {
     guard let setting = ConfigurationSchema.setting(entry.key) else {
-      let hint = didYouMean(entry.key, among: ConfigurationSchema.settings.map(\.key))
       switch entry.origin {
-      case .commandLine: throw Failure(.usage, "unknown option '--\(entry.key)'\(hint)")
+      case .commandLine:
+        throw Failure(.usage, "unknown option '--\(entry.key)'\(settingHint(entry.key, isOption: true))")
       case .file(let file, let line, let column):
-        throw Failure(.usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(hint)")
+        throw Failure(
+          .usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(settingHint(entry.key))")
       }
     }
     if let expected = setting.assign(&self, entry.text) {
