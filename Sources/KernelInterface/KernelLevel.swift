@@ -2,7 +2,7 @@
 ///
 /// Nothing but pointers and numbers crosses it: vectors by value are passed differently by every level. All levels give
 /// the same bits where multiply-adds are fused; every kernel gives an element the same bits at any place.
-public protocol KernelLevel: ModuleKernels {
+public protocol KernelLevel: ModuleKernels, UpdateKernels {
   /// The level that the kernels were compiled for, as they themselves find: 2, 3 or 4 of x86-64, 0 elsewhere.
   static var level: Int { get }
   /// Whether a multiply-add is rounded once.
@@ -277,14 +277,6 @@ public protocol KernelLevel: ModuleKernels {
   static func mixture(
     _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
     memory: Floats
-  )
-
-  // MARK: Update
-
-  /// Adam (Kingma & Ba 2015) with weight decay coupled to the gradient; `count` must be a multiple of 16.
-  static func adam(
-    _ step: AdamStep, values: Floats, gradients: UnsafePointer<Float>, first: Floats, second: Floats,
-    count: Int
   )
 
   // MARK: Images

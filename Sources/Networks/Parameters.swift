@@ -1,7 +1,7 @@
 public import KernelInterface
 internal import Numerics
 
-/// The tensors of one network in one allocation: values, and for training their gradients and Adam's moments.
+/// The tensors of one network in one allocation: values, and for training their gradients and what the optimiser keeps.
 ///
 /// Trained tensors come first, each padded to whole vectors with zeros, so that zeroing, updating and saving are one loop
 /// each; statistics follow. Lives on the rank that owns the network and nowhere else.
@@ -17,8 +17,9 @@ public final class Parameters {
   /// Floats of all tensors, padding included.
   public let count: Int
   public let values: Floats
-  /// Nil when the network is only evaluated.
-  public let training: (gradients: Floats, first: Floats, second: Floats)?
+  /// Nil when the network is only evaluated. `state` has a vector for every name of the optimiser's ``Optimiser/state``.
+  public private(set) var training: (gradients: Floats, state: [Floats])?
+  private var optimiser: (any Optimiser)?
 
   public init(_ specs: [TensorSpec], training: Bool) {
     var places: [Place] = []
@@ -35,27 +36,23 @@ public final class Parameters {
     count = offset
     self.places = places
     values = Parameters.allocate(offset)
-    self.training =
-      training
-      ? (
-        Parameters.allocate(trainedCount), Parameters.allocate(trainedCount),
-        Parameters.allocate(trainedCount)
-      ) : nil
+    self.training = training ? (Parameters.allocate(trainedCount), []) : nil
   }
 
   deinit {
     values.deallocate()
     if let training {
       training.gradients.deallocate()
-      training.first.deallocate()
-      training.second.deallocate()
+      for vector in training.state { vector.deallocate() }
     }
   }
 
   /// Bytes of memory that a network of these tensors takes.
-  public static func bytes(_ specs: [TensorSpec], training: Bool) -> Int {
+  ///
+  /// - Parameter state: vectors that the optimiser keeps.
+  package static func bytes(_ specs: [TensorSpec], training: Bool, state: Int) -> Int {
     specs.reduce(0) { sum, spec in
-      sum + FeatureMap.columns(rows: spec.count) * 4 * (training && spec.isTrained ? 4 : 1)
+      sum + FeatureMap.columns(rows: spec.count) * 4 * (training && spec.isTrained ? 2 + state : 1)
     }
   }
 
@@ -66,16 +63,27 @@ public final class Parameters {
     return place.offset
   }
 
-  /// One step of Adam over every trained tensor.
-  package func update(_ step: AdamStep) { update(step, 0..<trainedCount) }
+  /// Gives what is trained its optimiser, with a state of zeros; before the first update.
+  package func prepare(for optimiser: any Optimiser) {
+    guard let training else { return }
+    precondition(self.optimiser == nil, "a network keeps its optimiser")
+    self.optimiser = optimiser
+    self.training = (training.gradients, optimiser.state.map { _ in Parameters.allocate(trainedCount) })
+  }
 
-  /// One step of Adam over some of the trained floats, whole vectors of them.
-  package func update(_ step: AdamStep, _ floats: Range<Int>) {
-    guard let training else { preconditionFailure("only a network in training is updated") }
+  /// Updates every trained tensor.
+  package func update(_ point: UpdatePoint) { update(point, 0..<trainedCount) }
+
+  /// Updates some of the trained floats, whole vectors of them.
+  package func update(_ point: UpdatePoint, _ floats: Range<Int>) {
+    guard let training, let optimiser else {
+      preconditionFailure("only a network in training that has an optimiser is updated")
+    }
     let first = floats.lowerBound
-    kernels.adam(
-      step, values: values + first, gradients: training.gradients + first, first: training.first + first,
-      second: training.second + first, count: floats.count)
+    optimiser.update(
+      TrainedFloats(
+        values: values + first, gradients: training.gradients + first,
+        state: training.state.map { $0 + first }, count: floats.count), at: point)
   }
 
   private static func allocate(_ count: Int) -> Floats {

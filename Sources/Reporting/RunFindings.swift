@@ -19,7 +19,7 @@ struct RunFindings {
     var reason = ""
     if let words = run.status?.reason { reason = ": \(words)" }
     switch run.status?.state {
-    case .finished: return "Finished after \(far)."
+    case .finished: return "Finished after \(far)\(reason)."
     case .running: return "Running, after \(far)."
     case .interrupted:
       return "Interrupted: its process was killed, or its host failed. The last that it wrote is of \(far)."

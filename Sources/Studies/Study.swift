@@ -21,8 +21,7 @@ public struct StudySetting: Equatable, Sendable {
     key = String(words[..<equals])
     text = String(words[words.index(after: equals)...])
     guard ConfigurationSchema.setting(key) != nil else {
-      let hint = didYouMean(key, among: ConfigurationSchema.settings.map(\.key))
-      throw Failure(.usage, "\(option) \(words): unknown setting '\(key)'\(hint)")
+      throw Failure(.usage, "\(option) \(words): unknown setting '\(key)'\(settingHint(key))")
     }
   }
 

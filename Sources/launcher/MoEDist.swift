@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Numerics
 import Records
+import Training
 
 /// The program. Commands turn words into calls of the library and results into words; they compute nothing.
 @main
@@ -41,6 +42,8 @@ struct MoEDist: ParsableCommand {
       if Ranks.rank(in: environment) == 0 {
         if code == .success {
           print(fullMessage(for: error))
+        } else if let words = foreignOption(in: message(for: error)) {
+          Console.error("moe-dist: \(words)")
         } else {
           let words = message(for: error).split(separator: "\n").joined(separator: " ")
           Console.error(
@@ -50,6 +53,24 @@ struct MoEDist: ParsableCommand {
       }
       Program.end(code.rawValue, environment)
     }
+  }
+}
+
+extension MoEDist {
+  /// What to say instead of the parser where an unknown option is one that other trainers have; nil where it is none, and
+  /// for commands that take no settings.
+  ///
+  /// - Parameter message: the parser's.
+  private static func foreignOption(in message: String) -> String? {
+    guard message.hasPrefix("Unknown option '") else { return nil }
+    let option = message.split(separator: "'")[1]
+    let commands = configuration.subcommands.compactMap { $0.configuration.commandName }
+    let first = CommandLine.arguments.dropFirst().first ?? ""
+    let command = commands.contains(first) ? first : "train"
+    guard ["train", "distill", "bench", "plan"].contains(command),
+      let hint = foreignNameHint(String(option.drop { $0 == "-" }), isOption: true)
+    else { return nil }
+    return "unknown option '\(option)'\(hint)"
   }
 }
 

@@ -112,8 +112,35 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
   @Option(name: .customLong("learning-rate"), help: Help<Defaults>.of("learning-rate"))
   var learningRate: String?
 
+  @Option(name: .customLong("optimiser"), help: Help<Defaults>.of("optimiser"))
+  var optimiser: String?
+
   @Option(name: .customLong("weight-decay"), help: Help<Defaults>.of("weight-decay"))
   var weightDecay: String?
+
+  @Option(name: .customLong("momentum"), help: Help<Defaults>.of("momentum"))
+  var momentum: String?
+
+  @Option(name: .customLong("schedule"), help: Help<Defaults>.of("schedule"))
+  var schedule: String?
+
+  @Option(name: .customLong("schedule-epochs"), help: Help<Defaults>.of("schedule-epochs"))
+  var scheduleEpochs: String?
+
+  @Option(name: .customLong("step-epochs"), help: Help<Defaults>.of("step-epochs"))
+  var stepEpochs: String?
+
+  @Option(name: .customLong("step-factor"), help: Help<Defaults>.of("step-factor"))
+  var stepFactor: String?
+
+  @Option(name: .customLong("warm-up"), help: Help<Defaults>.of("warm-up"))
+  var warmUp: String?
+
+  @Option(name: .customLong("clip-norm"), help: Help<Defaults>.of("clip-norm"))
+  var clipNorm: String?
+
+  @Option(name: .customLong("patience"), help: Help<Defaults>.of("patience"))
+  var patience: String?
 
   @Option(name: .customLong("seed"), help: Help<Defaults>.of("seed"))
   var seed: String?
@@ -210,7 +237,16 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
       ("epochs", epochs),
       ("batch-size", batchSize),
       ("learning-rate", learningRate),
+      ("optimiser", optimiser),
       ("weight-decay", weightDecay),
+      ("momentum", momentum),
+      ("schedule", schedule),
+      ("schedule-epochs", scheduleEpochs),
+      ("step-epochs", stepEpochs),
+      ("step-factor", stepFactor),
+      ("warm-up", warmUp),
+      ("clip-norm", clipNorm),
+      ("patience", patience),
       ("seed", seed),
       ("shuffle", shuffle.map { $0 ? "true" : "false" }),
       ("block-rows", blockRows),

@@ -1,6 +1,7 @@
 import DataSets
 import Files
 import MoE
+import Networks
 import Numerics
 import Testing
 import Training
@@ -71,7 +72,22 @@ struct ConfigurationTests {
     var frozen = Configuration()
     frozen.augment = false
     frozen.freeze = .gate
-    return [everything, classes, distilled, frozen]
+    var scheduled = Configuration()
+    scheduled.augment = false
+    scheduled.optimiser = .sgd
+    scheduled.momentum = 0.5
+    scheduled.schedule = .step
+    scheduled.stepEpochs = 3
+    scheduled.stepFactor = 0.25
+    scheduled.warmUp = 7
+    scheduled.clipNorm = 1.5
+    scheduled.patience = 4
+    var cosine = Configuration()
+    cosine.augment = false
+    cosine.optimiser = .adamw
+    cosine.schedule = .cosine
+    cosine.scheduleEpochs = 30
+    return [everything, classes, distilled, frozen, scheduled, cosine]
   }
 
   private static var everything: Configuration {
@@ -141,6 +157,10 @@ struct ConfigurationTests {
     ("dissimilarity", "nan"), ("similarity-scale", "0"), ("similarity-scale", "mean"),
     ("expert-temperature", "0"), ("expert-classes", "0,1/1,2"), ("expert-classes", "0,/1"),
     ("expert-classes", "a/b"), ("freeze", "all"), ("init-only", "some"), ("distill-loss", "mse"),
+    ("optimiser", "adagrad"), ("momentum", "1"), ("momentum", "-0.1"), ("schedule", "linear"),
+    ("schedule-epochs", "0"), ("step-epochs", "0"), ("step-factor", "0"), ("warm-up", "-1"),
+    ("warm-up", "0.1"),
+    ("clip-norm", "0"), ("patience", "0"),
   ])
   func valuesOutOfRangeAreRefused(key: String, text: String) throws {
     let failure = try #require(refusal([key: text]))

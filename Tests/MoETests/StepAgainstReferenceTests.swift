@@ -38,6 +38,8 @@ struct StepAgainstReferenceTests {
     /// The gate learns an attentive teacher's probabilities.
     var hasTeacher = false
     var products = DenseProducts.own
+    /// The largest norm of the gradients.
+    var clipNorm: Double?
     /// Of the weights at the start.
     var seed: UInt64 = 44
 
@@ -87,6 +89,7 @@ struct StepAgainstReferenceTests {
       }
       configuration.temperature = temperature
       configuration.weightDecay = weightDecay
+      configuration.clipNorm = clipNorm
       configuration.payload = payload
       configuration.gatePlacement = gatePlacement
       configuration.batchSize = batchSize
@@ -209,9 +212,9 @@ struct StepAgainstReferenceTests {
       let order = (0..<Int32(rows)).map { $0 }
       guard let step = session.trainingStep else { return findings }
       for number in 1...steps {
-        let adam = AdamStep(
+        let point = UpdatePoint(
           step: number, learningRate: test.configuration.learningRate, weightDecay: test.weightDecay)
-        let outcome = try step.run(order[...], of: ImageView(images), mode: .training(adam), word: 0)
+        let outcome = try step.run(order[...], of: ImageView(images), mode: .training(point), word: 0)
         guard number == 1 else { continue }
         if let report = outcome.report {
           findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
@@ -257,7 +260,7 @@ struct StepAgainstReferenceTests {
     let first = model.step(images, labels, method)
     for number in 0..<steps {
       let step = number == 0 ? first : model.step(images, labels, method)
-      model.update(step, weightDecay: test.weightDecay)
+      model.update(step, weightDecay: test.weightDecay, clipNorm: test.clipNorm)
     }
     let evaluation = model.step(images, labels, method, training: false)
     let evaluated = zip(evaluation.logMixture, labels).map { -$0[$1] }

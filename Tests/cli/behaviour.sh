@@ -16,6 +16,23 @@ mentions() { grep -qE -- "$1" "$scratch/err" || { echo "no '$1' in:"; tail -n 20
 unknown_option() { exits_with 64 train --exprts 3 --run-dir "$scratch/never" && mentions '--experts'; }
 check "64: an unknown option names its neighbour" unknown_option
 
+foreign_names() {
+  exits_with 64 train --lr 0.1 --run-dir "$scratch/never"
+  says "^moe-dist: unknown option '--lr'; it is '--learning-rate' here$"
+  exits_with 64 run_alone "$moe_dist" bench --bs 4
+  says "unknown option '--bs'; it is '--batch-size' here$"
+  exits_with 64 train -k 2 --run-dir "$scratch/never"
+  says "unknown option '-k'; it is '--top-k' here$"
+  exits_with 64 train --num-workers=2 --run-dir "$scratch/never"
+  says "unknown option '--num-workers'; it has no counterpart: "
+  printf 'max_grad_norm: 1\n' >"$scratch/foreign.yaml"
+  exits_with 64 run_alone "$moe_dist" train --config "$scratch/foreign.yaml" --run-dir "$scratch/never"
+  says "foreign\.yaml:1:1: unknown key 'max_grad_norm'; it is 'clip-norm' here$"
+  exits_with 64 run_alone "$moe_dist" reproduce mnist --set lr=1
+  says "unknown setting 'lr'; it is 'learning-rate' here$"
+}
+check "64: a name of other trainers is answered with ours" foreign_names
+
 unknown_key() {
   printf 'epochs: 1\nexprts: 3\n' >"$scratch/wrong.yaml"
   exits_with 64 run_alone "$moe_dist" train --config "$scratch/wrong.yaml" --run-dir "$scratch/never"
@@ -354,6 +371,17 @@ killed_alone() {
   equal "state after the resume" "$(state "$run")" finished
 }
 check "a killed run is called interrupted" killed_alone
+
+out_of_patience() {
+  local options=(--epochs 9 --learning-rate 0 --validation-fraction 0.1 --train-samples 390 --patience 2)
+  exits_with 64 train_run impatient 1 "${options[@]}" --validation-fraction 0
+  says "--patience 2 watches the validation error"
+  exits_with 0 train_run impatient 1 "${options[@]}"
+  equal "state" "$(state "$scratch/impatient")" finished
+  equal "epochs" "$(json_field "$scratch/impatient/status.json" epoch)" 3
+  json_field "$scratch/impatient/status.json" reason | grep -qE "^no smaller validation error in 2 epochs; .* of epoch 1$"
+}
+check "0: a run out of patience is finished and says which epoch was best" out_of_patience
 
 max_time() {
   local began=$EPOCHREALTIME

@@ -45,7 +45,7 @@ measured_together() {
 }
 oversubscribed() {
   local ranks=$(($(nproc) + 1))
-  on "$ranks" "$moe_dist" bench "${tiny[@]}" --steps 1 --warm-up 0 --sections step >"$scratch/over.txt"
+  on "$ranks" "$moe_dist" bench "${tiny[@]}" --steps 1 --untimed-steps 0 --sections step >"$scratch/over.txt"
   grep -q '^OVERSUBSCRIBED' "$scratch/over.txt" || { cat "$scratch/over.txt"; return 1; }
 }
 if $local_only; then

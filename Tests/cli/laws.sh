@@ -257,6 +257,75 @@ if $long && ! $local_only; then
   done
 fi
 
+# ---- Optimisers and schedules --------------------------------------------------------------------------------
+
+recipes=(adamw sgd)
+# Five epochs of six batches of five blocks; the stops below are in the middle of an epoch and of the warm-up.
+recipe_options() {
+  printf '%s\n' --train-samples 900 --batch-size 150 --block-rows 32 --epochs 5
+  case $1 in
+    adamw)
+      printf '%s\n' --optimiser adamw --weight-decay 0.05 --schedule cosine --warm-up 15 --clip-norm 0.5
+      ;;
+    sgd)
+      printf '%s\n' --optimiser sgd --learning-rate 0.05 --weight-decay 1e-3 --schedule step --step-epochs 2 --warm-up 15
+      ;;
+  esac
+}
+
+# follows NAME N RECIPE OPTION...: 30 steps by a recipe.
+follows() {
+  local name=$1 ranks=$2 recipe=$3 options
+  shift 3
+  mapfile -t options < <(recipe_options "$recipe")
+  trained "$name" "$ranks" expectation "${options[@]}" "$@"
+}
+recipe_holds() {
+  local name=$1 ranks=$2 recipe=$3
+  follows "$@"
+  equal_bytes "$name" "$recipe-1"
+}
+recipe_resumed() {
+  local name=$1-resumed-$2-$3
+  follows "$name" "$2" "$1" --max-steps 11 --gate-placement replicated
+  follows "$name" "$3" "$1" --resume auto
+  equal "steps executed after the resume" "$(steps_executed "$name")" 19
+  equal_bytes "$name" "$1-1"
+}
+# The last rank of FIRST crashes in step 11, after the checkpoint of step 9.
+recipe_survives() {
+  local name=$1-crashed-$2-$3 status=0
+  MOE_DIST_FAULT="trap@phase=optimiser,rank=$(($2 - 1)),step=11" \
+    follows "$name" "$2" "$1" --checkpoint-every-steps 3 --gate-placement replicated || status=$?
+  ((status != 0)) || { echo "the job ended well"; return 1; }
+  [[ $(cat "$scratch/$name/latest") == *-00000009.safetensors ]] || { cat "$scratch/$name/latest"; return 1; }
+  follows "$name" "$3" "$1" --resume auto
+  equal "steps executed after the resume" "$(steps_executed "$name")" 21
+  equal_bytes "$name" "$1-1"
+}
+recipes_differ() {
+  different_bytes adamw-1 sgd-1
+  follows without-limit 1 adamw --clip-norm 1e9
+  different_bytes without-limit adamw-1
+}
+for recipe in "${recipes[@]}"; do
+  follows "$recipe-1" 1 "$recipe" >"$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; die "$recipe on one rank failed"; }
+  check "$recipe with a replicated gate on one rank gives the same bytes" \
+    recipe_holds "$recipe-replicated-1" 1 "$recipe" --gate-placement replicated --threads 2
+  for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+    $long || [[ $ranks == [235] ]] || continue
+    check "$recipe on $ranks ranks gives the same bytes" recipe_holds "$recipe-$ranks" "$ranks" "$recipe"
+    check "$recipe with a replicated gate on $ranks ranks gives the same bytes" \
+      recipe_holds "$recipe-replicated-$ranks" "$ranks" "$recipe" --gate-placement replicated
+  done
+  check "$recipe: 11 steps and 19 more on one rank" recipe_resumed "$recipe" 1 1
+  check "$recipe: a crash and a resume on one rank" recipe_survives "$recipe" 1 1
+  $local_only && continue
+  check "$recipe: 11 steps on 2 ranks and 19 more on $other" recipe_resumed "$recipe" 2 "$other"
+  check "$recipe: a crash of one of 3 ranks and a resume on 2" recipe_survives "$recipe" 3 2
+done
+check "optimisers and the limit of the norm give bytes of their own" recipes_differ
+
 # ---- Sizes ---------------------------------------------------------------------------------------------------
 
 # shape_holds EXPERTS BATCH RULE

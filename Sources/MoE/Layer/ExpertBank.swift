@@ -1,5 +1,5 @@
 internal import Dist
-package import KernelInterface
+internal import KernelInterface
 package import Networks
 package import Numerics
 
@@ -122,10 +122,10 @@ package final class ExpertBank {
     return ofRows ?? []
   }
 
-  /// One step of Adam on every expert.
-  package func update(_ step: AdamStep) {
+  /// Updates every expert.
+  package func update(_ point: UpdatePoint) {
     let trained = experts.flatMap(\.parameters).filter { $0.training != nil }
-    team.run(trained.count) { trained[$0].update(step) }
+    team.run(trained.count) { trained[$0].update(point) }
   }
 
   private func read(_ rows: Rows, _ positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock {

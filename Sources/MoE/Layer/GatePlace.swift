@@ -39,8 +39,10 @@ package protocol GatePlace: AnyObject {
   func collect(_ parcel: LayerParcel, _ batch: BatchBlocks, word: Float, in workspace: Workspace) throws
     -> CollectedParcels
 
-  /// One step of Adam on a part of the gate, whose gradients are those of the last backward pass. Collective.
-  func update(_ parameters: Parameters, _ step: AdamStep) throws
+  /// Σ g² of a part of the gate, of the gradients of the last backward pass. Collective.
+  func squareSum(_ parameters: Parameters) throws -> Double
+  /// Updates a part of the gate, whose gradients are those of the last backward pass. Collective.
+  func update(_ parameters: Parameters, _ point: UpdatePoint) throws
   /// Makes what belongs to a part of the gate complete on rank 0, before it is saved. Collective.
   func complete(_ parameters: Parameters) throws
   /// Makes gradients complete on rank 0, to look at them. Collective.
@@ -121,7 +123,8 @@ package final class RootPlace: GatePlace {
       gradient: whole?.part(0..<gradient), riders: whole?.part(gradient..<parcel.sent.features), word: raised)
   }
 
-  package func update(_ parameters: Parameters, _ step: AdamStep) { parameters.update(step) }
+  package func squareSum(_ parameters: Parameters) -> Double { parameters.squareSum() }
+  package func update(_ parameters: Parameters, _ point: UpdatePoint) { parameters.update(point) }
   package func complete(_ parameters: Parameters) {}
   package func completeGradients(_ parameters: Parameters) {}
 }
@@ -172,11 +175,13 @@ package final class ReplicatedPlace: GatePlace {
     return CollectedParcels(gradient: parcel.gradient, riders: whole, word: raised)
   }
 
-  package func update(_ parameters: Parameters, _ step: AdamStep) throws {
-    try replicas.update(parameters, step)
+  package func squareSum(_ parameters: Parameters) throws -> Double { try replicas.squareSum(parameters) }
+
+  package func update(_ parameters: Parameters, _ point: UpdatePoint) throws {
+    try replicas.update(parameters, point)
   }
 
-  package func complete(_ parameters: Parameters) throws { try replicas.gatherMoments(of: parameters) }
+  package func complete(_ parameters: Parameters) throws { try replicas.gatherState(of: parameters) }
 
   package func completeGradients(_ parameters: Parameters) throws {
     guard let training = parameters.training else { return }

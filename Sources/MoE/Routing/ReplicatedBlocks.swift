@@ -8,7 +8,7 @@ internal import Numerics
 /// Sums of few numbers are gathered and taken on every rank. Gradients are summed where they are used: a rank receives
 /// its share of every node of the tree that it has not, updates its share of the parameters, and hands the new values
 /// to all others (a reduce-scatter and an all-gather, as in stage 1 of ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054).
-/// Adam's moments are up to date on their share's rank alone until ``gatherMoments(of:)``.
+/// The optimiser's state is up to date on its share's rank alone until ``gatherState(of:)``.
 package final class ReplicatedBlocks: BlockSums {
   private let communicator: any Communicator
   private var blocks = 0..<0
@@ -91,18 +91,24 @@ package final class ReplicatedBlocks: BlockSums {
 
   // MARK: Parameters
 
-  /// One step of Adam: every rank's share, then the new values to all.
-  package func update(_ parameters: Parameters, _ step: AdamStep) throws {
+  /// Σ g² over all trained floats, on every rank: of every chunk where its gradients are, then ascending.
+  package func squareSum(_ parameters: Parameters) throws -> Double {
     let shares = shares(parameters.trainedCount)
-    parameters.update(step, shares[communicator.rank])
+    let counts = shares.map { ($0.count + Parameters.chunk - 1) / Parameters.chunk }
+    let mine = parameters.squareSums(shares[communicator.rank])
+    return try communicator.allGather(mine, Partition(counts: counts)).reduce(0, +)
+  }
+
+  /// Updates every rank's share, then hands the new values to all.
+  package func update(_ parameters: Parameters, _ point: UpdatePoint) throws {
+    let shares = shares(parameters.trainedCount)
+    parameters.update(point, shares[communicator.rank])
     try gather(parameters.values, of: parameters)
   }
 
-  /// Makes Adam's moments complete on every rank.
-  package func gatherMoments(of parameters: Parameters) throws {
-    guard let training = parameters.training else { return }
-    try gather(training.first, of: parameters)
-    try gather(training.second, of: parameters)
+  /// Makes the optimiser's state complete on every rank.
+  package func gatherState(of parameters: Parameters) throws {
+    for vector in parameters.training?.state ?? [] { try gather(vector, of: parameters) }
   }
 
   /// Hands every rank's share of a buffer of the trained floats to all others.
@@ -122,11 +128,13 @@ package final class ReplicatedBlocks: BlockSums {
     for operation in operations { try operation.wait() }
   }
 
-  /// Whole vectors of a buffer, as evenly as they go.
+  /// Whole chunks of a buffer, as evenly as they go: a partial sum of the gradients' norm belongs to one rank.
   private func shares(_ floats: Int) -> [Range<Int>] {
-    (0..<communicator.size).map { rank in
-      let vectors = Dist.blocks(of: rank, count: floats / laneCount, ranks: communicator.size)
-      return vectors.lowerBound * laneCount..<vectors.upperBound * laneCount
+    let chunk = Parameters.chunk
+    return (0..<communicator.size).map { rank in
+      let chunks = Dist.blocks(
+        of: rank, count: (floats + chunk - 1) / chunk, ranks: communicator.size)
+      return chunks.lowerBound * chunk..<min(chunks.upperBound * chunk, floats)
     }
   }
 

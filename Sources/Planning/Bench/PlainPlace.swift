@@ -44,7 +44,8 @@ final class PlainPlace: GatePlace, BlockSums {
     try lawful.collect(parcel, batch, word: word, in: workspace)
   }
 
-  func update(_ parameters: Parameters, _ step: AdamStep) { parameters.update(step) }
+  func squareSum(_ parameters: Parameters) -> Double { parameters.squareSum() }
+  func update(_ parameters: Parameters, _ point: UpdatePoint) { parameters.update(point) }
   func complete(_ parameters: Parameters) {}
   func completeGradients(_ parameters: Parameters) {}
 

@@ -2,6 +2,7 @@ package import DataSets
 package import Dist
 internal import KernelInterface
 package import MoE
+internal import Networks
 internal import Records
 package import Training
 
@@ -45,11 +46,11 @@ package final class StepTimer {
     guard let training = session.trainingStep else { preconditionFailure("the session is for training") }
     let before = clock.seconds
     steps += 1
-    let adam = AdamStep(step: steps, learningRate: 1e-4, weightDecay: 0)
+    let point = UpdatePoint(step: steps, learningRate: 1e-4)
     let images = ImageView(data.train, augmentation: data.augmentation, seed: 0, epoch: steps)
     let batch = (0..<(count ?? rows)).map { Int32($0) }
     let begin = PhaseClock.now()
-    let outcome = try training.run(batch[...], of: images, mode: .training(adam), word: 0)
+    let outcome = try training.run(batch[...], of: images, mode: .training(point), word: 0)
     let duration = PhaseClock.now() - begin
     let measured = zip(clock.seconds, before).map { $0 - $1 }
     try session.add(outcome, batch[...], of: data.train, to: &sums)

@@ -11,7 +11,7 @@ public struct RunPlan: Equatable, Sendable {
     public var experts: [Int]
     /// Trained parameters held here, the gate's included.
     public var parameters: Int
-    /// Bytes that will be allocated here: parameters, gradients, moments, workspace, data.
+    /// Bytes that will be allocated here: parameters, gradients, optimiser state, workspace, data.
     public var memory: Int
 
     public init(rank: Int, host: String, experts: [Int], parameters: Int, memory: Int) {

@@ -112,7 +112,7 @@ public enum Evaluator {
       let file = try CheckpointFile(path: request.checkpoint)
       try TrainingState.checkData(file, data)
       if communicator.rank == 0 { try file.verifyAll() }
-      try TrainingState.load(file, into: session.parts, moments: false)
+      try TrainingState.load(file, into: session.parts, state: false)
     } catch let found as Failure {
       failure = found
     }

@@ -5,13 +5,15 @@ enum StopWord: Float {
   case time
   /// A signal asked for it.
   case signal
+  /// The validation error has not fallen for long enough: the run is finished. Said between epochs, by rank 0.
+  case patience
 
   init(_ word: Float) { self = StopWord(rawValue: word) ?? .none }
 
   /// Why the run stops; nil where it goes on.
   var reason: String? {
     switch self {
-    case .none: nil
+    case .none, .patience: nil
     case .time: "the time given by --max-time is over; continue with --resume auto"
     case .signal: "asked to stop by a signal; continue with --resume auto"
     }

@@ -18,7 +18,8 @@ extension Trainer {
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
     position = try TrainingState.position(file.metadata, file: path)
-    try TrainingState.load(file, into: session.parts, moments: true)
+    best = try BestEpoch(file.metadata, file: path)
+    try TrainingState.load(file, into: session.parts, state: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
       sums = try MetricsAccumulator(text: text, file: path)
     }
@@ -34,7 +35,7 @@ extension Trainer {
         Failure(
           .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
-    try parts.gatherMoments()
+    try parts.gatherState()
     let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
     let begin = PhaseClock.now()
     do {
@@ -42,7 +43,8 @@ extension Trainer {
         try CheckpointWriter.write(
           directory: directory, fileName: name, tensors: TrainingState.tensors(of: parts),
           metadata: TrainingState.metadata(
-            configuration: configuration, data: data, position: position, sums: sums, teacher: teacher),
+            configuration: configuration, data: data, position: position, sums: sums, best: best,
+            teacher: teacher),
           over: communicator)
       }
     } catch let failure as Failure {

@@ -13,7 +13,7 @@ public final class Trainer {
   let data: DataSet
   let communicator: any Communicator
   /// Where checkpoints and records go; nil: nothing is kept.
-  private let run: RunDirectory?
+  let run: RunDirectory?
   let observer: any TrainingObserver
   private let resumedFrom: String?
   /// The model and its counters.
@@ -21,13 +21,15 @@ public final class Trainer {
   let split: ValidationSplit
   var position = RunPosition()
   var sums: MetricsAccumulator
-  private var epochSeconds = 0.0
-  private var epochRowsTimed = 0
-  private var bytesBefore = 0
+  /// The epoch with the smallest validation error; up to date on rank 0.
+  var best: BestEpoch?
+  var epochSeconds = 0.0
+  var epochRowsTimed = 0
+  var bytesBefore = 0
   private var stepSeconds: [Double] = []
-  private var finalMetrics: [RunSummary.SplitMetrics] = []
-  private var epochLines: [MetricsRecord] = []
-  private var epochSteps = 0
+  var finalMetrics: [RunSummary.SplitMetrics] = []
+  var epochLines: [MetricsRecord] = []
+  var epochSteps = 0
   private var samplesTrained = 0
   var lastCheckpoint: String?
   var failedSaves = 0
@@ -38,6 +40,7 @@ public final class Trainer {
   private var began = RunPosition()
   /// SHA-256 of the run that is distilled.
   var teacher: String?
+  private lazy var schedule = configuration.learningRates(stepsPerEpoch: stepsPerEpoch)
   private let start = PhaseClock.now()
 
   /// - Parameters:
@@ -77,6 +80,12 @@ public final class Trainer {
           .usage,
           "--validation-fraction \(configuration.validationFraction) leaves none of the \(data.train.count) training "
             + "samples for training; take a smaller one")
+      }
+      guard configuration.patience == nil || !split.validation.isEmpty else {
+        throw Failure(
+          .usage,
+          "--patience watches the validation error, but --validation-fraction \(configuration.validationFraction) holds "
+            + "out none of the \(data.train.count) training samples; take a larger one")
       }
       let source = try configuration.distillFrom.map { (path) throws(Failure) in
         try CheckpointFile(path: path)
@@ -123,7 +132,9 @@ public final class Trainer {
     var stopped: String?
     var saved: RunPosition?
     var raised: Float = 0
-    epochs: while position.epoch < configuration.epochs, position.step < totalSteps {
+    // Every rank has read the same checkpoint; afterwards rank 0 says it.
+    var isOutOfPatience = isPatienceOver && position.step < totalSteps
+    epochs: while !isOutOfPatience, position.epoch < configuration.epochs, position.step < totalSteps {
       let samples = try session.clock.measure(.input) { order.permutation(epoch: position.epoch) }
       while position.rowsDone < samples.count, position.step < totalSteps {
         let batch = samples[
@@ -142,14 +153,17 @@ public final class Trainer {
       if due, position.step < totalSteps, try save() { saved = position }
       let agreed = try agreeToStop(raised)
       if position.step < totalSteps {
+        isOutOfPatience = agreed == .patience
         stopped = agreed.reason
         if stopped != nil { break }
       }
     }
     if saved != position { try save(final: true) }
     if stopped == nil { try evaluateTest() }
-    try writeStatus(stopped == nil ? .finished : .stopped, reason: stopped)
-    return try summary(stopped)
+    let state: RunState = stopped == nil ? .finished : .stopped
+    let reason = isOutOfPatience ? patienceWords : stopped
+    try writeStatus(state, reason: reason)
+    return try summary(state, reason: reason)
   }
 
   private func status(_ state: RunState, reason: String? = nil) -> RunStatus {
@@ -162,10 +176,10 @@ public final class Trainer {
     try run?.write(status: status(state, reason: reason))
   }
 
-  private func summary(_ stopped: String?) throws -> RunSummary {
+  private func summary(_ state: RunState, reason: String?) throws -> RunSummary {
     let reports = try RankReports(session.parts, clock: session.clock, over: communicator)
     let loops = try communicator.allGather([PhaseClock.now() - start])
-    let ending = status(stopped == nil ? .finished : .stopped, reason: stopped)
+    let ending = status(state, reason: reason)
     guard isRoot else {
       return RunSummary(status: ending, metrics: [], timing: nil, account: nil, runDirectory: directory)
     }
@@ -193,14 +207,15 @@ public final class Trainer {
   private func trainStep(_ batch: ArraySlice<Int32>, word raised: Float) throws -> StepOutcome {
     guard let step = session.trainingStep else { preconditionFailure("a trainer's session is for training") }
     session.clock.step = position.step
-    let adam = AdamStep(
-      step: position.step + 1, learningRate: configuration.learningRate,
+    let point = UpdatePoint(
+      step: position.step + 1,
+      learningRate: configuration.learningRate * schedule.factor(step: position.step + 1),
       weightDecay: configuration.weightDecay)
     let word = max(stopWord.rawValue, isRoot ? raised : 0)
     let begin = PhaseClock.now()
     let images = ImageView(
       data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
-    let outcome = try step.run(batch, of: images, mode: .training(adam), word: word)
+    let outcome = try step.run(batch, of: images, mode: .training(point), word: word)
     let duration = PhaseClock.now() - begin
     try session.add(outcome, batch, of: data.train, to: &sums)
     position.step += 1
@@ -241,72 +256,8 @@ public final class Trainer {
 
   /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
   private func agreeToStop(_ raised: Float) throws -> StopWord {
-    StopWord(Float(try communicator.allReduceMax(Int(max(stopWord.rawValue, isRoot ? raised : 0)))))
-  }
-
-  // MARK: Epochs
-
-  private func endEpoch() throws {
-    position.epoch += 1
-    position.rowsDone = 0
-    let bytes = session.clock.traffic(of: .dispatch).bytesSent
-    let moved = try communicator.allGather([Int64(bytes - bytesBefore)]).reduce(0, +)
-    bytesBefore = bytes
-    if isRoot {
-      // A resumed epoch is timed from where it was resumed.
-      var line = record(
-        "train", sums.metrics(), seconds: epochSeconds,
-        rate: epochSeconds > 0 ? Double(epochRowsTimed) / epochSeconds : nil)
-      line.bytesDispatched = Int(moved)
-      try publish(line, sums.metrics())
-    }
-    sums = session.emptyAccumulator()
-    epochSeconds = 0
-    epochRowsTimed = 0
-    epochSteps = 0
-    try evaluate("validation", data.train, split.validation)
-    if isRoot { observer.epochEnded(epochLines) }
-    epochLines = []
-  }
-
-  private func evaluateTest() throws {
-    try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) })
-    if isRoot { observer.epochEnded(epochLines) }
-    epochLines = []
-  }
-
-  private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
-    guard !samples.isEmpty else { return }
-    let metrics = try session.uncounted {
-      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
-    }
-    if let metrics {
-      try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
-      try run?.write(expertClassOf: metrics)
-    }
-  }
-
-  private func publish(_ line: MetricsRecord, _ metrics: Metrics) throws {
-    finalMetrics.removeAll { $0.split == line.split }
-    finalMetrics.append(RunSummary.SplitMetrics(split: line.split, metrics: metrics))
-    epochLines.append(line)
-    try run?.append([line])
-  }
-
-  private func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {
-    let trains = split == "train" || split == "step"
-    let outline = session.parts.outline
-    let perRow =
-      outline.layers
-      * (outline.expertSpec.forwardFlops
-        + (trains && session.parts.trainsExperts ? outline.expertBackwardFlops : 0))
-    let experts = session.parts.placement.experts
-    let rule = trains ? session.trainingRule : session.evaluationRule
-    var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
-    line.seconds = seconds
-    line.samplesPerSecond = rate
-    line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
-    line.denseFlops = metrics.rows * experts * perRow
-    return line
+    let patience: StopWord = isRoot && isPatienceOver ? .patience : .none
+    let word = max(stopWord.rawValue, isRoot ? raised : 0, patience.rawValue)
+    return StopWord(Float(try communicator.allReduceMax(Int(word))))
   }
 }

@@ -29,7 +29,7 @@ package enum TrainingState {
   /// - Parameter teacher: SHA-256 that names the content of the run that is distilled; nil where none is.
   package static func metadata(
     configuration: Configuration, data: DataSet, position: RunPosition, sums: MetricsAccumulator,
-    teacher: String?
+    best: BestEpoch?, teacher: String?
   ) throws -> [String: String] {
     var metadata = [
       "format": format,
@@ -41,6 +41,7 @@ package enum TrainingState {
       "epoch_sums": try sums.text(),
     ]
     metadata["teacher"] = teacher
+    best?.write(to: &metadata)
     return metadata
   }
 
@@ -85,7 +86,8 @@ package enum TrainingState {
     return position
   }
 
-  /// All tensors of a run with their owners: parameters, statistics and Adam's moments; storage where this rank owns them.
+  /// All tensors of a run with their owners: parameters, statistics and the optimiser's state; storage where this rank
+  /// owns them.
   package static func tensors(of parts: ModelParts) -> [CheckpointTensor] {
     var storage: [String: (Floats, Parameters.Place, Parameters)] = [:]
     for parameters in parts.parameters {
@@ -101,8 +103,9 @@ package enum TrainingState {
       }
       list.append(tensor(spec.name, here?.0))
       if isTrained {
-        list.append(tensor("optimizer.\(spec.name).m", here?.2.training?.first))
-        list.append(tensor("optimizer.\(spec.name).v", here?.2.training?.second))
+        for (index, name) in parts.optimiser.state.enumerated() {
+          list.append(tensor(stateName(spec, name), here?.2.training?.state[index]))
+        }
       }
     }
     return list
@@ -110,17 +113,23 @@ package enum TrainingState {
 
   /// Reads this rank's tensors from a checkpoint.
   ///
-  /// - Parameter moments: also Adam's moments, to continue a run.
-  package static func load(_ file: CheckpointFile, into parts: ModelParts, moments: Bool) throws {
+  /// - Parameter state: also the optimiser's, to continue a run.
+  package static func load(_ file: CheckpointFile, into parts: ModelParts, state: Bool) throws {
     for parameters in parts.parameters {
       for place in parameters.places {
         let spec = place.spec
         try file.read(spec.name, into: parameters.values + place.offset, shape: spec.shape)
-        guard moments, spec.isTrained, let training = parameters.training else { continue }
-        try file.read("optimizer.\(spec.name).m", into: training.first + place.offset, shape: spec.shape)
-        try file.read("optimizer.\(spec.name).v", into: training.second + place.offset, shape: spec.shape)
+        guard state, spec.isTrained, let training = parameters.training else { continue }
+        for (name, vector) in zip(parts.optimiser.state, training.state) {
+          try file.read(stateName(spec, name), into: vector + place.offset, shape: spec.shape)
+        }
       }
     }
+  }
+
+  /// What a checkpoint calls what an optimiser keeps of a tensor.
+  private static func stateName(_ spec: TensorSpec, _ name: String) -> String {
+    "optimizer.\(spec.name).\(name)"
   }
 
   /// Checks that a file holds exactly the model's tensors (beside optimiser state) before any is read from it.

@@ -1,4 +1,5 @@
 public import MoE
+public import Networks
 public import Numerics
 
 public enum SimilarityDistance: String, CaseIterable, Sendable {
@@ -100,6 +101,19 @@ public struct Configuration: Equatable, Sendable {
   public var batchSize = 512
   public var learningRate = 1e-3
   public var weightDecay = 0.0
+  public var optimiser = OptimiserKind.adam
+  /// μ, for ``OptimiserKind/sgd``; nil: another optimiser, which has none.
+  public var momentum: Double?
+  public var schedule = ScheduleKind.constant
+  /// Epochs until a cosine has come down to 0; nil: another schedule.
+  public var scheduleEpochs: Int?
+  /// Epochs between the factors of a step schedule, and the factor; nil: another schedule.
+  public var stepEpochs: Int?
+  public var stepFactor: Double?
+  /// Steps in which the learning rate rises; 0: none.
+  public var warmUp = 0
+  /// The largest norm of the gradients; nil: any.
+  public var clipNorm: Double?
   public var seed: UInt64 = 0
   /// Share of the training samples held out, stratified by class; 0 = none.
   public var validationFraction = 0.1
@@ -126,6 +140,8 @@ public struct Configuration: Equatable, Sendable {
 
   // MARK: What does not
   public var epochs = 20
+  /// Finish when so many epochs have not lowered the validation error; nil: go on.
+  public var patience: Int?
   /// Stop after this step, counted from step 0 of the run; nil: no limit.
   public var maxSteps: Int?
   /// Stop in time to end within this many seconds; nil: no limit.

@@ -55,6 +55,7 @@ extension Configuration {
       try configuration.checkDepth(given)
     }
     try configuration.checkGate(given)
+    try configuration.completeOptimiser(given)
     var notes: [String] = []
     for (key, reason) in configuration.withoutEffect() {
       guard let setting = ConfigurationSchema.setting(key) else {
@@ -65,6 +66,9 @@ extension Configuration {
       guard let entry = given[key], before != setting.text(configuration) else { continue }
       notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
     }
+    if configuration.optimiser == .adamw, configuration.weightDecay == 0, let entry = given["optimiser"] {
+      notes.append("\(Setting.commandLineText(entry.key, entry.text)) is Adam as long as --weight-decay is 0")
+    }
     try configuration.checkExperts(given)
     return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
   }
@@ -72,11 +76,12 @@ extension Configuration {
   /// Sets one value from its text.
   mutating func apply(_ entry: ConfigurationLayer.Entry) throws(Failure) {
     guard let setting = ConfigurationSchema.setting(entry.key) else {
-      let hint = didYouMean(entry.key, among: ConfigurationSchema.settings.map(\.key))
       switch entry.origin {
-      case .commandLine: throw Failure(.usage, "unknown option '--\(entry.key)'\(hint)")
+      case .commandLine:
+        throw Failure(.usage, "unknown option '--\(entry.key)'\(settingHint(entry.key, isOption: true))")
       case .file(let file, let line, let column):
-        throw Failure(.usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(hint)")
+        throw Failure(
+          .usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(settingHint(entry.key))")
       }
     }
     if let expected = setting.assign(&self, entry.text) {
@@ -229,6 +234,9 @@ extension Configuration {
       explain(["expert-temperature"], "where it is that of the gate")
     }
     if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if optimiser != .sgd { explain(["momentum"], "with --optimiser \(optimiser.rawValue)") }
+    if schedule != .step { explain(["step-epochs", "step-factor"], "with --schedule \(schedule.rawValue)") }
+    if schedule != .cosine { explain(["schedule-epochs"], "with --schedule \(schedule.rawValue)") }
     if dataset != "idx" {
       explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }

@@ -98,10 +98,48 @@ public enum ConfigurationSchema {
       "batch-size", \.batchSize, .values, in: 1...16_777_216, default: "by data set", "Samples per step."),
     .real(
       "learning-rate", \.learningRate, .values, default: "by data set", where: { $0 >= 0 },
-      expected: "a number, at least 0", "Adam's step size."),
+      expected: "a number, at least 0", "The optimiser's step size."),
+    .choice("optimiser", \.optimiser, .values, "What updates the parameters, as in torch.optim.")
+      .addedLater(),
     .real(
       "weight-decay", \.weightDecay, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Coupled L2 decay of every trained tensor."),
+      "Decay of every trained tensor: decoupled with --optimiser adamw, otherwise added to the gradient (L2)."
+    ),
+    .optionalReal(
+      "momentum", \.momentum, .values, "X", default: "0.9 with sgd", where: { (0..<1).contains($0) },
+      expected: "a number from 0 to less than 1", "For --optimiser sgd; 0 keeps no state."
+    ).addedLater(),
+    .choice(
+      "schedule", \.schedule, .values,
+      "How the learning rate changes: not, by a factor every --step-epochs, or by half a cosine to 0."
+    ).addedLater(),
+    .optionalWhole(
+      "schedule-epochs", \.scheduleEpochs, .values, in: 1...1_000_000,
+      default: "--epochs as the run began",
+      "Epochs until a cosine reaches 0. A run trains no further; to begin with fewer --epochs and go on later, give it "
+        + "from the start."
+    ).addedLater(),
+    .optionalWhole(
+      "step-epochs", \.stepEpochs, .values, in: 1...1_000_000, default: "none",
+      "Epochs between the factors of --schedule step, which needs it."
+    ).addedLater(),
+    .optionalReal(
+      "step-factor", \.stepFactor, .values, "X", default: "0.1 with step", where: { $0 > 0 },
+      expected: "a positive number", "The factor of --schedule step."
+    ).addedLater(),
+    .whole(
+      "warm-up", \.warmUp, .values, in: 0...Int(Int32.max),
+      "Steps in which the learning rate rises: that of step s is multiplied by s/N; 0: none."
+    ).addedLater(),
+    .optionalReal(
+      "clip-norm", \.clipNorm, .values, "X", default: "no limit", where: { $0 > 0 },
+      expected: "a positive number; leave it out for no limit",
+      "Scale gradients down to this norm, taken over all trained tensors together."
+    ).addedLater(),
+    .optionalWhole(
+      "patience", \.patience, .run, in: 1...1_000_000, default: "go on",
+      "Finish when this many epochs have not brought a smaller validation error; an equal one is none. The model stays "
+        + "that of the last epoch; evaluate --checkpoint best takes the best."),
     .seed("seed", \.seed, "Determines every random draw."),
     .onOff("shuffle", \.shuffle, .values, "Draw a new order of the samples in every epoch."),
     .whole(

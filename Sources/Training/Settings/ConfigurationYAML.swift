@@ -39,8 +39,7 @@ extension ConfigurationLayer {
     for (keyNode, value) in mapping {
       guard let key = keyNode.scalar?.string else { throw refuse(keyNode, "a key is one word") }
       guard let setting = ConfigurationSchema.setting(key) else {
-        let hint = didYouMean(key, among: ConfigurationSchema.settings.map(\.key))
-        throw refuse(keyNode, "unknown key '\(key)'\(hint)")
+        throw refuse(keyNode, "unknown key '\(key)'\(settingHint(key))")
       }
       let text: String
       switch value {

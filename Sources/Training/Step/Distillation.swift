@@ -10,6 +10,8 @@ public enum Distillation {
     "importance",
     "similarity", "dissimilarity", "similarity-scaling", "similarity-distance", "similarity-scale",
     "distill-loss",
+    // That of its own epochs.
+    "schedule-epochs",
   ]
   /// What changes no value but belongs to the source run all the same.
   private static let inherited: Set = [

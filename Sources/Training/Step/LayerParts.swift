@@ -86,16 +86,17 @@ package final class LayerParts {
       clock: clock)
   }
 
-  /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
-  func update(_ step: AdamStep) throws {
-    for parameters in gate?.parameters ?? [] where parameters.training != nil {
-      try place.update(parameters, step)
-    }
-    bank.update(step)
+  /// Updates everything that this rank trains. Collective where the gate is replicated.
+  func update(_ point: UpdatePoint) throws {
+    for parameters in trainedOfGate { try place.update(parameters, point) }
+    bank.update(point)
   }
 
-  /// Makes the values and moments of the gate complete on rank 0, before they are saved. Collective.
-  func gatherMoments() throws {
+  /// What is trained of the gate that is here.
+  var trainedOfGate: [Parameters] { (gate?.parameters ?? []).filter { $0.training != nil } }
+
+  /// Makes the values and the optimiser's state of the gate complete on rank 0, before they are saved. Collective.
+  func gatherState() throws {
     for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
   }
 }

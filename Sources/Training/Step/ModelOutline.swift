@@ -28,6 +28,8 @@ public struct ModelOutline {
   package let trainsGate: Bool
   package let trainsExperts: Bool
   package let isRegularised: Bool
+  /// Vectors that the optimiser keeps of what is trained.
+  package let optimiserState: Int
   package let dataBytes: Int
   public let gatePlacement: GatePlacement
   /// Of every rank.
@@ -62,6 +64,7 @@ public struct ModelOutline {
     trainsGate = configuration.trainsGate
     trainsExperts = configuration.trainsExperts
     isRegularised = configuration.isRegularised && configuration.trainsGate
+    optimiserState = configuration.optimiserRule.state.count
     dataBytes = (size.trainingSamples + size.testSamples) * size.shape.pixels
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
     trunkSpec = family.trunk(size.shape)
@@ -152,7 +155,7 @@ public struct ModelOutline {
 
   // MARK: Memory
 
-  /// An estimate of the bytes that a rank allocates at most: parameters with gradients and moments, workspaces for the largest batch, the
+  /// An estimate of the bytes that a rank allocates at most: parameters with gradients and the optimiser's state, workspaces for the largest batch, the
   /// data. Workspaces are taken from the system only where they are used.
   ///
   /// - Parameters:
@@ -161,14 +164,16 @@ public struct ModelOutline {
   package func memory(experts count: Int, gate: Bool) -> Int {
     var bytes = dataBytes
     let tensors = expertSpec.tensors(prefix: "experts.0")
-    bytes += layers * count * Parameters.bytes(tensors, training: trainsExperts)
+    bytes += layers * count * Parameters.bytes(tensors, training: trainsExperts, state: optimiserState)
     bytes += layers * expertMemory(count)
     for rows in [batchRows, ModelSession.evaluationRows] { bytes += layers * shardMemory(rows) }
     for spec in [trunkSpec, headSpec].compactMap({ $0 }) {
-      bytes += Parameters.bytes(spec.tensors(prefix: ""), training: true) + kept(spec, blocks: blocks)
+      bytes +=
+        Parameters.bytes(spec.tensors(prefix: ""), training: true, state: optimiserState)
+        + kept(spec, blocks: blocks)
     }
     guard gate, gateComputes else { return bytes }
-    bytes += layers * Parameters.bytes(gateSize.tensors, training: trainsGate)
+    bytes += layers * Parameters.bytes(gateSize.tensors, training: trainsGate, state: optimiserState)
     return bytes + layers * kept(gateRequest.network, blocks: trainsGate ? blocks : 1)
   }
 

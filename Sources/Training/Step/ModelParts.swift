@@ -1,6 +1,6 @@
 package import DataSets
 package import Dist
-package import KernelInterface
+internal import KernelInterface
 package import MoE
 package import Networks
 package import Numerics
@@ -26,7 +26,11 @@ package final class ModelParts {
   package let trainsGate: Bool
   package let trainsExperts: Bool
   package let trainsTrunk: Bool
-  package let rank: Int
+  package let optimiser: any Optimiser
+  /// The largest norm of the gradients; nil: any.
+  let clipNorm: Double?
+  let communicator: any Communicator
+  package var rank: Int { communicator.rank }
 
   /// - Parameters:
   ///   - load: the work of gate and experts for the placement `auto`; nil: their FLOPs.
@@ -44,7 +48,9 @@ package final class ModelParts {
     self.team = team
     input = outline.input
     classes = outline.classes
-    rank = communicator.rank
+    self.communicator = communicator
+    optimiser = configuration.optimiserRule
+    clipNorm = configuration.clipNorm
     hasGate = outline.hasGate
     trainsGate = training && configuration.trainsGate
     trainsExperts = training && configuration.trainsExperts
@@ -61,6 +67,7 @@ package final class ModelParts {
       isTrained: training, sums: base.sums, team: team, products: configuration.products)
     trunk = outline.trunkSpec?.makeModule(prefix: "trunk", isTapped: false, context)
     head = outline.headSpec?.makeModule(prefix: "head", isTapped: false, context)
+    for parameters in parameters { parameters.prepare(for: optimiser) }
   }
 
   // MARK: The first layer: of most models the only one
@@ -76,18 +83,21 @@ package final class ModelParts {
 
   // MARK: All tensors
 
-  private var shared: [Parameters] { (trunk?.parameters ?? []) + (head?.parameters ?? []) }
+  /// Of trunk and head.
+  var shared: [Parameters] { (trunk?.parameters ?? []) + (head?.parameters ?? []) }
 
-  /// One step of Adam on everything that this rank trains. Collective where the gate is replicated.
-  package func update(_ step: AdamStep) throws {
-    if trainsTrunk { for parameters in shared { try base.update(parameters, step) } }
-    for layer in layers { try layer.update(step) }
+  /// Updates everything that this rank trains. Collective where a gate is replicated, and where the norm is limited.
+  package func update(_ point: UpdatePoint) throws {
+    var point = point
+    if let clipNorm { point.gradientScale = clippingScale(norm: try gradientNorm(), limit: clipNorm) }
+    if trainsTrunk { for parameters in shared { try base.update(parameters, point) } }
+    for layer in layers { try layer.update(point) }
   }
 
-  /// Makes the values and moments of this rank's tensors complete, before they are saved. Collective.
-  package func gatherMoments() throws {
+  /// Makes the values and the optimiser's state of this rank's tensors complete, before they are saved. Collective.
+  package func gatherState() throws {
     if trainsTrunk { for parameters in shared { try base.complete(parameters) } }
-    for layer in layers { try layer.gatherMoments() }
+    for layer in layers { try layer.gatherState() }
   }
 
   /// Every tensor of the model with its owner, and whether it is trained in this run: the trunk's, then layer by layer the

@@ -1,6 +1,7 @@
 package import DataSets
 package import KernelInterface
 package import MoE
+package import Networks
 
 /// One training step of a model on images, and the forward half of it for evaluation.
 ///
@@ -15,7 +16,7 @@ package protocol Step: AnyObject {
 }
 
 package enum StepMode {
-  case training(AdamStep)
+  case training(UpdatePoint)
   case evaluation
 }
 

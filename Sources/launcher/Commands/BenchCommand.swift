@@ -36,7 +36,7 @@ struct BenchCommand: ParsableCommand {
   var steps = 30
 
   @Option(help: ArgumentHelp("Steps before them that are not, from 0 to 100000.", valueName: "N"))
-  var warmUp = 5
+  var untimedSteps = 5
 
   @Option(
     help: ArgumentHelp("Measure the costs that plan reads, and write them to a file.", valueName: "FILE"))
@@ -78,14 +78,14 @@ struct BenchCommand: ParsableCommand {
     request.workloads =
       workloads == "all"
       ? Workload.allCases : workloads == "none" ? [] : try Words.list(workloads, option: "--workloads")
-    for (option, value, least) in [("--steps", steps, 1), ("--warm-up", warmUp, 0)] {
+    for (option, value, least) in [("--steps", steps, 1), ("--untimed-steps", untimedSteps, 0)] {
       guard (least...100_000).contains(value) else {
         throw Failure(
           .usage, "\(option) \(value) is not allowed: expected a whole number from \(least) to 100000")
       }
     }
     request.steps = steps
-    request.warmUp = warmUp
+    request.warmUp = untimedSteps
     request.measuresCosts = save != nil
     return request
   }

@@ -1,3 +1,4 @@
+import Foundation
 import Networks
 import Numerics
 
@@ -47,6 +48,7 @@ struct PlainLayers {
         }
       }
     case is ReLU: return rows.map { $0.map { max(0, $0) } }
+    case is GELU: return rows.map { $0.map { $0 * (1 + erf($0 / 2.0.squareRoot())) / 2 } }
     case let residual as Residual:
       let inner = run(residual.layers, rows, shape, name).outputs
       return zip(rows, inner).map { zip($0, $1).map { $0 + $1 } }

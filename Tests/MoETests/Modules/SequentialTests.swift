@@ -18,6 +18,8 @@ struct SequentialTests {
       name: "rectified", layers: [Dense(19, rectified: true), ReLU(), Dense(4, label: "out")],
       input: ImageShape(features: 6)),
     Case(
+      name: "gelu", layers: [Dense(9), GELU(), Dense(4, label: "out")], input: ImageShape(features: 6)),
+    Case(
       name: "residual", layers: [Dense(5), Residual([Dense(8, rectified: true), Dense(5)]), Dense(2)],
       input: ImageShape(features: 3)),
     Case(

@@ -53,11 +53,23 @@ struct ReferenceModel {
   }
 
   /// Takes the step: Adam on every tensor with a gradient, and BatchNorm's running statistics.
-  mutating func update(_ step: ReferenceStep, learningRate: Double = 1e-3, weightDecay: Double = 0) {
+  mutating func update(
+    _ step: ReferenceStep, learningRate: Double = 1e-3, weightDecay: Double = 0, clipNorm: Double? = nil
+  ) {
+    // torch.nn.utils.clip_grad_norm_
+    let scale = clipNorm.map { min(1, $0 / (Self.norm(step) + 1e-6)) } ?? 1
     adam.update(
-      &parameters, names: step.gradients.keys.sorted(), step.gradients, learningRate: learningRate,
+      &parameters, names: step.gradients.keys.sorted(),
+      step.gradients.mapValues { gradient in gradient.map { $0 * scale } }, learningRate: learningRate,
       weightDecay: weightDecay)
     parameters.merge(step.statistics) { _, new in new }
+  }
+
+  /// The norm of all gradients of a step.
+  static func norm(_ step: ReferenceStep) -> Double {
+    step.gradients.keys.sorted().reduce(0) { sum, name in
+      step.gradients[name]!.reduce(sum) { $0 + $1 * $1 }
+    }.squareRoot()
   }
 }
 

@@ -1,0 +1,91 @@
+internal import DataSets
+internal import Dist
+internal import KernelInterface
+internal import MoE
+internal import Networks
+internal import Records
+
+extension Trainer {
+  func endEpoch() throws {
+    position.epoch += 1
+    position.rowsDone = 0
+    let bytes = session.clock.traffic(of: .dispatch).bytesSent
+    let moved = try communicator.allGather([Int64(bytes - bytesBefore)]).reduce(0, +)
+    bytesBefore = bytes
+    if isRoot {
+      // A resumed epoch is timed from where it was resumed.
+      var line = record(
+        "train", sums.metrics(), seconds: epochSeconds,
+        rate: epochSeconds > 0 ? Double(epochRowsTimed) / epochSeconds : nil)
+      line.bytesDispatched = Int(moved)
+      try publish(line, sums.metrics())
+    }
+    sums = session.emptyAccumulator()
+    epochSeconds = 0
+    epochRowsTimed = 0
+    epochSteps = 0
+    try evaluate("validation", data.train, split.validation)
+    if isRoot { observer.epochEnded(epochLines) }
+    epochLines = []
+  }
+
+  func evaluateTest() throws {
+    try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) })
+    if isRoot { observer.epochEnded(epochLines) }
+    epochLines = []
+  }
+
+  private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
+    guard !samples.isEmpty else { return }
+    let metrics = try session.uncounted {
+      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
+    }
+    if let metrics {
+      try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
+      try run?.write(expertClassOf: metrics)
+      if split == "validation" { best = .best(of: best, epoch: position.epoch, error: metrics.error) }
+    }
+  }
+
+  private func publish(_ line: MetricsRecord, _ metrics: Metrics) throws {
+    finalMetrics.removeAll { $0.split == line.split }
+    finalMetrics.append(RunSummary.SplitMetrics(split: line.split, metrics: metrics))
+    epochLines.append(line)
+    try run?.append([line])
+  }
+
+  func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {
+    let trains = split == "train" || split == "step"
+    let outline = session.parts.outline
+    let perRow =
+      outline.layers
+      * (outline.expertSpec.forwardFlops
+        + (trains && session.parts.trainsExperts ? outline.expertBackwardFlops : 0))
+    let experts = session.parts.placement.experts
+    let rule = trains ? session.trainingRule : session.evaluationRule
+    var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
+    line.seconds = seconds
+    line.samplesPerSecond = rate
+    line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
+    line.denseFlops = metrics.rows * experts * perRow
+    return line
+  }
+
+  // MARK: Patience
+
+  /// Whether a run stands at the end of an epoch, and those of ``Configuration/patience`` have passed without a smaller
+  /// validation error.
+  var isPatienceOver: Bool {
+    guard let patience = configuration.patience, let best, position.rowsDone == 0 else { return false }
+    return best.isOver(patience: patience, epoch: position.epoch)
+  }
+
+  /// Why a run ends that is out of patience, on rank 0.
+  var patienceWords: String? {
+    guard let best else { return nil }
+    let epochs = position.epoch - best.epoch
+    return
+      "no smaller validation error in \(epochs) epoch\(epochs == 1 ? "" : "s"); the best, \(fixed(best.error, 4)), was that "
+      + "of epoch \(best.epoch)"
+  }
+}

@@ -1,0 +1,244 @@
+import DataSets
+import Dist
+import KernelInterface
+import MoE
+import Networks
+import Numerics
+import Testing
+import Training
+
+/// The model of mixture layers inside a deeper network, as one formula in double precision.
+private struct PlainDeepModel {
+  let outline: ModelOutline
+  let configuration: Configuration
+  var tensors: [String: [Double]]
+
+  private func run(_ spec: (any ModuleSpec)?, _ prefix: String, _ rows: [[Double]]) -> [[Double]] {
+    guard let spec = spec as? SequentialSpec else { preconditionFailure("a perceptron is made of layers") }
+    return PlainLayers(layers: spec.layers, input: spec.input, tensors: tensors, prefix: prefix).forward(rows)
+      .outputs
+  }
+
+  private func softmax(_ x: [Double]) -> [Double] {
+    let largest = x.max() ?? 0
+    let powers = x.map { exp($0 - largest) }
+    return powers.map { $0 / powers.reduce(0, +) }
+  }
+
+  private func exp(_ x: Double) -> Double {
+    // Σ xⁿ/n! of a small part, squared back.
+    var small = 1.0
+    var term = 1.0
+    for n in 1...20 {
+      term *= x / 1024 / Double(n)
+      small += term
+    }
+    for _ in 0..<10 { small *= small }
+    return small
+  }
+
+  /// Mean cross-entropy, and w·(std(I)/mean(I))² of every layer. Experts are those that were chosen before.
+  func loss(_ images: [[Double]], _ labels: [Int], chosen: [[[Int]]]?) -> (value: Double, chosen: [[[Int]]]) {
+    var rows = run(outline.trunkSpec, "trunk", images)
+    var extra = 0.0
+    var selections: [[[Int]]] = []
+    for layer in 0..<outline.layers {
+      let scope = ModelOutline.scope(layer: layer)
+      let scores =
+        outline.hasGate ? run(outline.gateRequest.network, "\(scope)gate", rows) : rows.map { _ in [0] }
+      let all = scores.map { softmax($0.map { $0 / configuration.temperature }) }
+      let k = configuration.combine == .topK ? configuration.topK : outline.experts
+      let selection =
+        chosen?[layer]
+        ?? scores.map { row in
+          Array(row.indices.sorted { row[$0] > row[$1] || (row[$0] == row[$1] && $0 < $1) }.prefix(k))
+            .sorted()
+        }
+      selections.append(selection)
+      let answers = (0..<outline.experts).map { run(outline.expertSpec, "\(scope)experts.\($0)", rows) }
+      for row in rows.indices {
+        let mass = selection[row].reduce(0) { $0 + all[row][$1] }
+        for expert in selection[row] {
+          let weight =
+            configuration.topKWeights == .full || k == outline.experts
+            ? all[row][expert] : all[row][expert] / mass
+          for f in rows[row].indices { rows[row][f] += weight * answers[expert][row][f] }
+        }
+      }
+      let importance = (0..<outline.experts).map { e in all.reduce(0) { $0 + $1[e] } }
+      let mean = importance.reduce(0, +) / Double(outline.experts)
+      let variance =
+        importance.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(outline.experts - 1, 1))
+      extra += configuration.importance * variance / (mean * mean)
+    }
+    let logits = run(outline.headSpec, "head", rows)
+    var entropy = 0.0
+    for (row, label) in zip(logits, labels) {
+      let largest = row.max() ?? 0
+      entropy -= row[label] - largest - ln(row.reduce(0) { $0 + exp($1 - largest) })
+    }
+    return (entropy / Double(labels.count) + extra, selections)
+  }
+
+  /// Newton's method on e^y = x.
+  private func ln(_ x: Double) -> Double {
+    var y = 0.0
+    for _ in 0..<60 { y += 2 * (x - exp(y)) / (x + exp(y)) }
+    return y
+  }
+}
+
+/// Law 5 with trunk and head: gradients of every tensor of a deeper network, with those of experts, gates and losses in
+/// them, against central differences of the formula; one, two, three and five ranks, either place of the gate.
+struct DeepModelTests {
+  struct Case: CustomStringConvertible, Sendable {
+    let name: String
+    let change: @Sendable (inout Configuration) -> Void
+    var description: String { name }
+  }
+
+  static let cases = [
+    Case(name: "expectation") { $0.temperature = 1.5 },
+    Case(name: "top-2, renormalised, two layers, importance") {
+      $0.layers = 2
+      $0.combine = .topK
+      $0.topK = 2
+      $0.topKWeights = .renormalised
+      $0.importance = 0.3
+    },
+    Case(name: "top-1, full, three layers") {
+      $0.layers = 3
+      $0.combine = .topK
+      $0.topK = 1
+      $0.importance = 0.1
+    },
+    Case(name: "one expert") { $0.gate = .none },
+  ]
+
+  static let rows = 37
+
+  static func configuration(_ test: Case) -> Configuration {
+    var configuration = Configuration()
+    configuration.model = "mlp"
+    configuration.experts = 3
+    // Five blocks.
+    configuration.blockRows = 8
+    configuration.batchSize = rows
+    test.change(&configuration)
+    return configuration
+  }
+
+  static func data() -> DataSet {
+    var values = KernelTests.Values(state: 41)
+    let shape = ImageShape(channels: 1, height: 6, width: 5)
+    let bytes = (0..<rows * shape.pixels).map { _ in UInt8(128 + 120 * Double(values.next())) }
+    let labels = (0..<rows).map { UInt8($0 * 7 % 10) }
+    let images = ImageSet(shape: shape, images: bytes, labels: labels)
+    return DataSet(
+      name: "noise", classes: 10, classNames: (0..<10).map(String.init), train: images, test: images,
+      mean: [0.5], standardDeviation: [0.25], fingerprints: [:], location: "", notes: [])
+  }
+
+  struct Findings: Sendable, Equatable {
+    var start: [String: [Float]] = [:]
+    var gradients: [String: [Float]] = [:]
+    var loss: Float = 0
+  }
+
+  static func run(_ test: Case, ranks: Int, place: GatePlacement) throws -> Findings {
+    let all: [Findings] = try onRanks(ranks) { communicator in
+      var configuration = configuration(test)
+      configuration.gatePlacement = place
+      let data = data()
+      let session = try ModelSession(
+        configuration, data: data, communicator: communicator, training: true,
+        clock: PhaseClock(communicator) { _, _ in })
+      session.parts.initialise(seed: 3)
+      var findings = Findings()
+      for parameters in session.parts.parameters {
+        for place in parameters.places {
+          findings.start[place.spec.name] = (0..<place.spec.count).map {
+            parameters.values[place.offset + $0]
+          }
+        }
+      }
+      let order = (0..<Int32(rows)).map { $0 }
+      let outcome = try session.trainingStep?.run(
+        order[...], of: ImageView(data.train),
+        mode: .training(UpdatePoint(step: 1, learningRate: 0, weightDecay: 0)), word: 0)
+      if let report = outcome?.report {
+        findings.loss = (0..<rows).reduce(0) { $0 + report[RowReport.loss.rawValue][$1] } / Float(rows)
+      }
+      // A replicated module's gradients are complete on no rank, until they are gathered.
+      for parameters in (session.parts.trunk?.parameters ?? []) + (session.parts.head?.parameters ?? []) {
+        try session.parts.base.completeGradients(parameters)
+      }
+      for layer in session.parts.layers {
+        for parameters in layer.gate?.parameters ?? [] { try layer.place.completeGradients(parameters) }
+      }
+      for parameters in session.parts.parameters {
+        guard let training = parameters.training else { continue }
+        for place in parameters.places
+        where communicator.rank == 0 || place.spec.name.contains("experts.") {
+          findings.gradients[place.spec.name] = (0..<place.spec.count).map {
+            training.gradients[place.offset + $0]
+          }
+        }
+      }
+      return findings
+    }
+    var whole = all[0]
+    for other in all.dropFirst() {
+      whole.start.merge(other.start) { a, _ in a }
+      whole.gradients.merge(other.gradients) { a, _ in a }
+    }
+    return whole
+  }
+
+  /// At steps of 1e-7 the error of the differences is of the order 1e-9, and of single precision 1e-5 of a tensor's
+  /// largest gradient.
+  @Test(arguments: cases)
+  func gradientsAreDerivatives(_ test: Case) throws {
+    let found = try Self.run(test, ranks: 1, place: .replicated)
+    let data = Self.data()
+    let configuration = Self.configuration(test)
+    let model = PlainDeepModel(
+      outline: try ModelOutline(configuration, size: DataSetSize(data)), configuration: configuration,
+      tensors: found.start.mapValues { $0.map(Double.init) })
+    let images = (0..<Self.rows).map { row in
+      (0..<30).map { (Double(data.train.images[row * 30 + $0]) / 255 - 0.5) / 0.25 }
+    }
+    let labels = data.train.labels.map(Int.init)
+    let (loss, chosen) = model.loss(images, labels, chosen: nil)
+    if configuration.importance == 0 { #expect(abs(Double(found.loss) - loss) < 1e-5) }
+    let step = 1e-7
+    for (name, gradient) in found.gradients.sorted(by: { $0.key < $1.key }) {
+      let scale = Double(gradient.map(abs).max() ?? 0)
+      // Where the gradient is largest, in the middle, and at the end.
+      let largest = gradient.indices.max { abs(gradient[$0]) < abs(gradient[$1]) } ?? 0
+      for i in Set([largest, gradient.count / 2, gradient.count - 1]) {
+        var moved = model
+        moved.tensors[name]![i] += step
+        let above = moved.loss(images, labels, chosen: chosen).value
+        moved.tensors[name]![i] -= 2 * step
+        let below = moved.loss(images, labels, chosen: chosen).value
+        let expected = (above - below) / (2 * step)
+        #expect(
+          abs(Double(gradient[i]) - expected) < 1e-4 * scale + 1e-8,
+          "\(name)[\(i)]: \(gradient[i]), not \(expected)")
+      }
+    }
+    #expect(found.gradients.count == model.tensors.count)
+  }
+
+  @Test(arguments: cases)
+  func ranksAndPlacesChangeNothing(_ test: Case) throws {
+    let one = try Self.run(test, ranks: 1, place: .replicated)
+    for ranks in [2, 3, 5] {
+      #expect(try Self.run(test, ranks: ranks, place: .replicated) == one, "N = \(ranks), replicated")
+    }
+    for ranks in [1, 3] {
+      #expect(try Self.run(test, ranks: ranks, place: .root) == one, "N = \(ranks), root")
+    }
+  }
+}
