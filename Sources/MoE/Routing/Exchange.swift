@@ -127,6 +127,7 @@ package final class Exchange {
   // MARK: Answers
 
   /// Brings the answers of all experts, [features][rows of the expert], into the shard's slots, [slots · features][rows].
+  /// Empty slots get zeros.
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
@@ -141,6 +142,7 @@ package final class Exchange {
       eachLine(plan, slots, place) { line, buffer in line.update(from: buffer, count: plan.rows) }
       return
     }
+    if plan.hasEmptySlots { slots.clear() }
     eachPair(plan, slots, place) { slot, buffer in slot.pointee = buffer.pointee }
   }
 

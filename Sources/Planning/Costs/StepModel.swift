@@ -75,11 +75,11 @@ package struct StepModel: StepForecast {
     let gateRows = Double(rank.gateRows)
     let parameters = Double(rank.experts * outline.expertSpec.parameterCount)
     let isRoot = rank.isRoot
-    if outline.gateComputes || (isRoot && outline.isRegularised) {
+    if outline.gateComputes || (isRoot && outline.lossesNeedRows) {
       set(
         .input,
         costs.input.seconds(
-          calls: 0, units: isRoot && outline.isRegularised ? Double(outline.batchRows) : gateRows))
+          calls: 0, units: isRoot && outline.lossesNeedRows ? Double(outline.batchRows) : gateRows))
     }
     if outline.gateComputes {
       set(.gate, costs.gateForward.seconds(calls: gateCalls, units: gateRows))

@@ -200,7 +200,8 @@ public final class Trainer {
     let begin = PhaseClock.now()
     let images = ImageView(
       data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
-    let outcome = try step.run(batch, of: images, mode: .training(adam), word: word)
+    let outcome = try step.run(
+      batch, of: images, epoch: position.epoch, mode: .training(adam), word: word)
     let duration = PhaseClock.now() - begin
     try session.add(outcome, batch, of: data.train, to: &sums)
     position.step += 1
@@ -300,6 +301,7 @@ public final class Trainer {
     let experts = session.parts.placement.experts
     let rule = trains ? session.trainingRule : session.evaluationRule
     var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
+    line.lossNames = configuration.trainsGate ? configuration.routingLosses.map(\.name) : []
     line.seconds = seconds
     line.samplesPerSecond = rate
     line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow

@@ -137,10 +137,9 @@ extension Configuration {
   }
 
   /// What acts on the loss of a gate that is trained through the mixture.
-  private static let ofGateLoss = [
-    "expert-temperature", "importance", "similarity", "dissimilarity", "similarity-scaling",
-    "similarity-distance", "similarity-scale",
-  ]
+  private static let ofGateLoss = ["expert-temperature"] + routingLossKeys
+  /// What acts on the choice of experts alone.
+  private static let ofTopK = ["top-k", "top-k-weights", "noise", "capacity"]
 
   /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
   private func withoutEffect() -> [(key: String, reason: String)] {
@@ -150,12 +149,12 @@ extension Configuration {
     }
     if gate == .none {
       explain(
-        ["experts", "combine", "top-k", "top-k-weights", "temperature", "freeze"] + Self.ofGateLoss,
+        ["experts", "combine", "temperature", "freeze"] + Self.ofTopK + Self.ofGateLoss,
         "with --gate none, the single model")
     }
     if gate != .none, gate.design.choosesOne {
       explain(
-        ["combine", "top-k", "top-k-weights"] + Self.ofGateLoss,
+        ["combine"] + Self.ofTopK + Self.ofGateLoss,
         "with --gate \(gate.rawValue), whose arg-max expert answers alone")
       if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
     }
@@ -167,10 +166,8 @@ extension Configuration {
     } else {
       explain(["distill-loss"], "without --distill-from")
     }
-    if similarity == 0, dissimilarity == 0 {
-      explain(
-        ["similarity-scaling", "similarity-distance", "similarity-scale"],
-        "without --similarity or --dissimilarity")
+    for loss in RoutingLossSetting.all where !loss.isTaken(self) {
+      explain(loss.details, "without \(loss.options)")
     }
     if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
     if freeze == .gate {
@@ -181,7 +178,12 @@ extension Configuration {
     if let expertTemperature, expertTemperature == temperature {
       explain(["expert-temperature"], "where it is that of the gate")
     }
-    if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if combine != .topK { explain(Self.ofTopK, "with --combine \(combine.rawValue)") }
+    if combine != .topK || topK >= experts {
+      for loss in RoutingLossSetting.all where loss.needsChoice {
+        explain(loss.weights.map(\.key), "where every expert takes every sample")
+      }
+    }
     if dataset != "idx" {
       explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
     }
@@ -205,9 +207,8 @@ extension Configuration {
     case "expert-temperature": expertTemperature = nil
     case "expert-classes": expertClasses = nil
     case "freeze": freeze = .none
-    case "importance": importance = 0
-    case "similarity": similarity = 0
-    case "dissimilarity": dissimilarity = 0
+    case "noise": noise = 0
+    case "capacity": capacity = nil
     case "similarity-scaling": similarityScaling = .perPair
     case "similarity-distance": similarityDistance = .euclidean
     case "similarity-scale": similarityScale = "dataset"
@@ -222,7 +223,11 @@ extension Configuration {
     case "test-images": testImages = nil
     case "test-labels": testLabels = nil
     case "init-partial": initPartial = false
-    default: preconditionFailure("'\(key)' always makes a difference")
+    default:
+      guard let weight = RoutingLossSetting.all.lazy.flatMap(\.weights).first(where: { $0.key == key }) else {
+        preconditionFailure("'\(key)' always makes a difference")
+      }
+      self[keyPath: weight.field] = 0
     }
   }
 }

@@ -18,8 +18,8 @@ package final class Step {
     package let scores: FeatureMap?
     /// [RowReport][B], nil on other ranks.
     package let report: FeatureMap?
-    /// What the regularisers said, on rank 0 in training.
-    package let regularisers: RegulariserLosses?
+    /// What the losses of the gate's choice said, on rank 0 in training.
+    package let losses: [NamedValue]
     /// Rank 0's word of this step, on every rank.
     package let word: Float
     /// The largest word of all ranks, on rank 0.
@@ -34,6 +34,7 @@ package final class Step {
   private let parts: ModelParts
   private let layer: MixtureLayer
   private let rule: StepRule
+  private let seed: UInt64
   private let blockRows: Int
   private let payload: Payload
   private let normalisation: Normalisation
@@ -48,28 +49,28 @@ package final class Step {
   ) {
     self.parts = parts
     self.rule = rule
+    seed = configuration.seed
     blockRows = configuration.blockRows
     payload = configuration.payload
     self.normalisation = normalisation
     rank = communicator.rank
     self.clock = clock
-    let hasLosses = training && configuration.isRegularised
+    let list = training ? configuration.routingLosses : []
     let losses =
-      hasLosses && rank == 0
-      ? Regularisers(configuration.regularisers, temperature: Float(configuration.temperature)) : nil
+      list.isEmpty ? nil : RoutingLosses(list, temperature: Float(configuration.temperature))
     layer = MixtureLayer(
       rule.layer, gate: parts.gate, trainsGate: parts.trainsGate, place: parts.place,
       experts: ExpertExchange(
         communicator, placement: parts.placement, bank: parts.bank, layout: rule.mixture.layout, clock: clock),
-      blockRows: blockRows, losses: parts.trainsGate ? losses : nil, hasLosses: hasLosses,
-      communicator: communicator, clock: clock)
+      blockRows: blockRows, losses: losses, communicator: communicator, clock: clock)
   }
 
   /// - Parameters:
   ///   - samples: the batch: the sample of every row.
+  ///   - epoch: counted from 0; a key of random draws in training.
   ///   - word: what this rank has to say beside the data: rank 0 to all, every rank to rank 0.
   package func run(
-    _ samples: ArraySlice<Int32>, of images: ImageView, mode: Mode, word: Float
+    _ samples: ArraySlice<Int32>, of images: ImageView, epoch: Int = 0, mode: Mode, word: Float
   ) throws -> Outcome {
     let batch = layer.batch(rows: samples.count)
     let shard = batch.shard(of: rank)
@@ -77,7 +78,7 @@ package final class Step {
     let rows = ImageRows(
       images, samples: samples, shard: shard, payload: payload, normalisation: normalisation,
       blockRows: blockRows)
-    var point = StepPoint(mode: .evaluation, samples: samples)
+    var point = StepPoint(mode: .evaluation, seed: seed, epoch: epoch, samples: samples)
     if case .training = mode { point.mode = .training }
     var pass = try layer.forward(rows, batch, at: point, signal: signal(labels), word: word)
 
@@ -99,7 +100,7 @@ package final class Step {
     let collected = try layer.collect(parcel, &pass, word: word)
     let outcome = Outcome(
       scores: pass.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
-      regularisers: pass.losses, word: pass.word, raised: collected.word)
+      losses: pass.losses, word: pass.word, raised: collected.word)
     guard case .training(let adam) = mode else { return outcome }
 
     try layer.backward(pass, slots: gradients?.answers, collected)
