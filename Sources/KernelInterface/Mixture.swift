@@ -1,9 +1,9 @@
 /// How a row's experts become the model's output and loss.
 public struct MixtureRule: Equatable, Sendable {
   public enum Weights: Equatable, Sendable {
-    /// p of the full softmax; the mass of experts that did not run predicts nothing (1/C per class).
+    /// p of the full softmax; the mass of experts that are in no slot predicts nothing (1/C per class).
     case full
-    /// A softmax over the selected logits.
+    /// A softmax over the logits of the slots that are filled.
     case renormalised
   }
 
@@ -49,7 +49,7 @@ public enum RowReport: Int, CaseIterable {
   case prediction
   /// The model's probability of that class.
   case confidence
-  /// The class that the arg-max expert itself predicts.
+  /// The class that the arg-max expert of the slots itself predicts; the lowest where all slots are empty.
   case chosenClass
   /// How many classes come before the label.
   case labelRank
@@ -73,7 +73,8 @@ public struct MixtureInput {
   public let scores: FeatureMap
   /// [slots · width][rows], see ``AnswerLayout``.
   public let answers: FeatureMap
-  /// The experts of the slots, [rows][slots]; nil where slot = expert.
+  /// The experts of the slots, [rows][slots], negative where a slot is empty; nil where slot = expert. The answers of an empty
+  /// slot are finite, and nobody's. A row without any expert predicts 1/C per class.
   public let table: UnsafePointer<Int32>?
   /// Experts that answer a row.
   public let slots: Int

@@ -18,8 +18,10 @@ struct MixtureLanes {
   private let joint: Floats
   /// Per class: the model's probability.
   private let classes: Floats
-  /// ln of the probability of each class that the experts that did not run contribute; −∞ without.
+  /// ln of the probability of each class that the experts that are in no slot contribute; −∞ without.
   private var remainder: SIMD16<Float>
+  /// A bit per lane whose row has no expert.
+  private var abandoned: UInt32 = 0
 
   /// - Parameter memory: ``MixtureRule/laneFloats(slots:)`` floats.
   init(_ rule: MixtureRule, slots: Int, memory: Floats) {
@@ -33,11 +35,15 @@ struct MixtureLanes {
     remainder = lanes_splat(-.infinity)
   }
 
-  /// The slot of the answers that holds a slot's expert, in one row.
+  @inline(__always)
+  private func isAbandoned(_ lane: Int) -> Bool { abandoned >> UInt32(lane) & 1 == 1 }
+
+  /// The slot of the answers that holds a slot's expert, in one row; negative where the slot is empty.
   @inline(__always)
   private func answerSlot(_ input: MixtureInput, _ slot: Int, row: Int) -> Int {
-    guard rule.everyExpertAnswers, let table = input.table else { return slot }
-    return Int(table[row &* slots &+ slot])
+    guard let table = input.table else { return slot }
+    let expert = Int(table[row &* slots &+ slot])
+    return rule.everyExpertAnswers || expert < 0 ? expert : slot
   }
 
   /// ln y of a class in a slot, of sixteen rows.
@@ -49,6 +55,7 @@ struct MixtureLanes {
     var values = lanes_splat(0)
     for lane in 0..<count {
       let expert = Int(table[(column &+ lane) &* slots &+ slot])
+      guard expert >= 0 else { continue }
       values[lane] = input.answers[rule.layout.feature(slot: expert, class: c)][column + lane]
     }
     return values
@@ -67,6 +74,7 @@ struct MixtureLanes {
       lanes_store(logP + e * laneCount, lanes_load(logP + e * laneCount) - normaliser)
     }
     remainder = lanes_splat(-.infinity)
+    abandoned = 0
     if let table = input.table {
       select(table)
     } else {
@@ -79,8 +87,12 @@ struct MixtureLanes {
           joint[slot * laneCount + lane] = 0
           continue
         }
-        let feature = rule.layout.feature(
-          slot: answerSlot(input, slot, row: column + lane), class: Int(input.labels[column + lane]))
+        let place = answerSlot(input, slot, row: column + lane)
+        guard place >= 0 else {
+          joint[slot * laneCount + lane] = -.infinity
+          continue
+        }
+        let feature = rule.layout.feature(slot: place, class: Int(input.labels[column + lane]))
         joint[slot * laneCount + lane] =
           slotWeight[slot * laneCount + lane] + half
           * input.answers.base[feature * input.answers.stride + column + lane]
@@ -90,24 +102,37 @@ struct MixtureLanes {
 
   private mutating func select(_ table: UnsafePointer<Int32>) {
     for i in 0..<rule.experts &* laneCount { unselected[i] = logP[i] }
+    var filled = SIMD16<Int32>(repeating: 0)
     for slot in 0..<slots {
       for lane in 0..<laneCount {
         let expert = lane < count ? Int(table[(column &+ lane) &* slots &+ slot]) : slot
+        guard expert >= 0 else {
+          slotWeight[slot * laneCount + lane] = -.infinity
+          continue
+        }
+        filled[lane] &+= 1
         slotWeight[slot * laneCount + lane] = logP[expert * laneCount + lane]
         unselected[expert * laneCount + lane] = -.infinity
       }
     }
     switch rule.weights {
     case .renormalised:
-      let normaliser = logSumExp(slotWeight, slots)
+      var normaliser = logSumExp(slotWeight, slots)
+      // Of nothing: no number, and not needed.
+      for lane in 0..<laneCount where filled[lane] == 0 { normaliser[lane] = 0 }
       for slot in 0..<slots {
         let place = slotWeight + slot * laneCount
         lanes_store(place, lanes_load(place) - normaliser)
       }
     case .full where slots < rule.experts:
-      remainder = logSumExp(unselected, rule.experts) - lanes_log(lanes_splat(Float(rule.classes)))
+      remainder = logSumExp(unselected, rule.experts) - logClasses
     case .full:
-      break
+      let rest = logSumExp(unselected, rule.experts) - logClasses
+      for lane in 0..<laneCount where Int(filled[lane]) < slots { remainder[lane] = rest[lane] }
+    }
+    for lane in 0..<laneCount where filled[lane] == 0 {
+      remainder[lane] = -logClasses[lane]
+      abandoned |= 1 << UInt32(lane)
     }
   }
 
@@ -127,7 +152,7 @@ struct MixtureLanes {
     let gateShare = lanes_splat(rowShare / rule.temperature)
     let answerShare = rule.jacobs ? rowShare * 0.5 : rowShare
     let dense = input.table == nil
-    let remainderOfExpert = lanes_log(lanes_splat(Float(rule.classes))) + likelihood
+    let remainderOfExpert = logClasses + likelihood
     for e in 0..<rule.experts {
       let p = lanes_exp(lanes_load(logP + e * laneCount))
       let responsibility: SIMD16<Float>
@@ -140,14 +165,19 @@ struct MixtureLanes {
       }
       lanes_store(scores[e] + column, (p - responsibility) * gateShare)
     }
+    // Whatever the gate says of such a row, it predicts the same.
+    for lane in 0..<count where isAbandoned(lane) {
+      for e in 0..<rule.experts { scores[e][column + lane] = 0 }
+    }
     for slot in 0..<slots {
       let responsibility = lanes_exp(lanes_load(joint + slot * laneCount) - likelihood)
       let weight = lanes_exp(lanes_load(slotWeight + slot * laneCount))
       for lane in 0..<count {
         let row = column + lane
+        let answerSlot = answerSlot(input, slot, row: row)
+        guard answerSlot >= 0 else { continue }
         if let answers {
-          let feature = rule.layout.feature(
-            slot: answerSlot(input, slot, row: row), class: Int(input.labels[row]))
+          let feature = rule.layout.feature(slot: answerSlot, class: Int(input.labels[row]))
           answers.base[feature * answers.stride + row] = -responsibility[lane] * answerShare
         }
         guard let table = input.table else { continue }
@@ -186,7 +216,7 @@ struct MixtureLanes {
       var chosen = 0
       for c in 1..<max(rule.classes, 1) {
         if classes[c * laneCount + lane] > classes[best * laneCount + lane] { best = c }
-        if chosenAnswer(c) > chosenAnswer(chosen) { chosen = c }
+        if chosenSlot >= 0, chosenAnswer(c) > chosenAnswer(chosen) { chosen = c }
       }
       let label = Int(input.labels[row])
       let labelProbability = classes[label * laneCount + lane]
@@ -204,15 +234,19 @@ struct MixtureLanes {
     }
   }
 
-  /// The slot of the expert with the largest score; ties to the lowest expert.
+  /// The slot of the expert with the largest score; ties to the lowest expert. An empty one where all are.
   private func chosenSlot(_ input: MixtureInput, row: Int) -> Int {
     var best = 0
     func value(_ slot: Int) -> Float {
-      input.scores[input.table.map { Int($0[row &* slots &+ slot]) } ?? slot][row]
+      let expert = input.table.map { Int($0[row &* slots &+ slot]) } ?? slot
+      return expert < 0 ? -.infinity : input.scores[expert][row]
     }
     for slot in 1..<max(slots, 1) where value(slot) > value(best) { best = slot }
     return best
   }
+
+  /// ln C
+  private var logClasses: SIMD16<Float> { lanes_log(lanes_splat(Float(rule.classes))) }
 
   private func logSumExp(_ values: Floats, _ count: Int) -> SIMD16<Float> {
     var largest = lanes_load(values)

@@ -16,6 +16,8 @@ public struct RandomStream: Sendable {
     case synthetic = 4
     /// Changes to training images; counters (epoch, sample).
     case augmentation = 5
+    /// Noise on the scores of experts; counters (epoch·2³² + sample, layer·2³² + expert / 4).
+    case routing = 6
   }
 
   /// Philox's key.

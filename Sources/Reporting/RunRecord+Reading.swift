@@ -214,8 +214,11 @@ extension MetricsRecord {
     guard epoch <= 1 << 40, step <= 1 << 40 else { throw reader.wrong("a line of a run: too many steps") }
     loss = try reader["loss"]?.number
     crossEntropy = try reader["cross_entropy"]?.number
-    importanceLoss = try reader["importance_loss"]?.number
-    similarityLoss = try reader["similarity_loss"]?.number
+    if case .object(let members) = reader.json {
+      for key in members.map(\.key) where key.hasSuffix(Self.lossSuffix) {
+        if let value = try reader[key]?.number { routingLosses.append(NamedFigure(key, value)) }
+      }
+    }
     error = try reader["error"]?.number
     topFiveError = try reader["top5_error"]?.number
     mutualInformation = try reader["mutual_information"]?.number

@@ -107,9 +107,12 @@ struct RunRecord {
     case "top-k": name += ", top-\(setting("top-k") ?? "1")"
     default: break
     }
-    if let weight = number("importance") { name += " + importance \(coordinateOrShort(weight))" }
-    if let weight = number("similarity") { name += " + similarity \(coordinateOrShort(weight))" }
-    if let weight = number("dissimilarity") { name += " + dissimilarity \(coordinateOrShort(weight))" }
+    if let noise = number("noise") { name += ", noise \(coordinateOrShort(noise))" }
+    if let capacity = number("capacity") { name += ", capacity \(coordinateOrShort(capacity))" }
+    for key in Configuration.routingLossWeights {
+      guard let weight = number(key) else { continue }
+      name += " + \(key) \(coordinateOrShort(weight))"
+    }
     if let temperature = number("temperature"), temperature != 1 {
       name += ", T = \(coordinateOrShort(temperature))"
     }

@@ -113,23 +113,24 @@ struct RunSection {
   }
 
   private var splits: String {
+    let lines = ["train", "validation", "test"].compactMap { run.lines($0).last }
+    let losses = [NamedFigure].names(of: lines.map(\.routingLosses))
     var table = HTMLTable(
       caption: "The newest figures of every split; losses in nats, entropies and information in bits",
-      heading: [
-        "split", "epoch", "error", "top-5 error", "loss", "cross-entropy", "importance", "similarity",
-        "I(E;Y)",
-        "I, true class", "H_s", "H_u", "per class", "samples/s",
-      ])
+      heading: ["split", "epoch", "error", "top-5 error", "loss", "cross-entropy"]
+        + losses.map { MetricsRecord.words(ofLoss: $0) }
+        + ["I(E;Y)", "I, true class", "H_s", "H_u", "per class", "samples/s"])
     func figure(_ value: Double?, _ digits: Int) -> String { value.map { fixed($0, digits) } ?? "–" }
-    for split in ["train", "validation", "test"] {
-      guard let line = run.lines(split).last else { continue }
-      table.rows.append([
-        split, String(line.epoch), figure(line.error, 4), figure(line.topFiveError, 4), figure(line.loss, 4),
-        figure(line.crossEntropy, 4), figure(line.importanceLoss, 4), figure(line.similarityLoss, 4),
-        figure(line.mutualInformation, 3), figure(line.mutualInformationTrue, 3),
-        figure(line.sampleEntropy, 3), figure(line.usageEntropy, 3), figure(line.taskEntropy, 3),
-        line.samplesPerSecond.map { countText(Int(min(max($0, 0), 1e15))) } ?? "–",
-      ])
+    for line in lines {
+      table.rows.append(
+        [
+          line.split, String(line.epoch), figure(line.error, 4), figure(line.topFiveError, 4),
+          figure(line.loss, 4), figure(line.crossEntropy, 4),
+        ] + losses.map { figure(line.routingLosses[$0], 4) } + [
+          figure(line.mutualInformation, 3), figure(line.mutualInformationTrue, 3),
+          figure(line.sampleEntropy, 3), figure(line.usageEntropy, 3), figure(line.taskEntropy, 3),
+          line.samplesPerSecond.map { countText(Int(min(max($0, 0), 1e15))) } ?? "–",
+        ])
     }
     // A column without a figure says nothing.
     let used = table.heading.indices.filter { column in

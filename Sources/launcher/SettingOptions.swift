@@ -73,6 +73,12 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
   @Option(name: .customLong("top-k-weights"), help: Help<Defaults>.of("top-k-weights"))
   var topKWeights: String?
 
+  @Option(name: .customLong("noise"), help: Help<Defaults>.of("noise"))
+  var noise: String?
+
+  @Option(name: .customLong("capacity"), help: Help<Defaults>.of("capacity"))
+  var capacity: String?
+
   @Option(name: .customLong("temperature"), help: Help<Defaults>.of("temperature"))
   var temperature: String?
 
@@ -102,6 +108,12 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
 
   @Option(name: .customLong("similarity-scale"), help: Help<Defaults>.of("similarity-scale"))
   var similarityScale: String?
+
+  @Option(name: .customLong("z-loss"), help: Help<Defaults>.of("z-loss"))
+  var zLoss: String?
+
+  @Option(name: .customLong("load-balance"), help: Help<Defaults>.of("load-balance"))
+  var loadBalance: String?
 
   @Option(name: .customLong("epochs"), help: Help<Defaults>.of("epochs"))
   var epochs: String?
@@ -224,6 +236,8 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
       ("combine", combine),
       ("top-k", topK),
       ("top-k-weights", topKWeights),
+      ("noise", noise),
+      ("capacity", capacity),
       ("temperature", temperature),
       ("expert-temperature", expertTemperature),
       ("expert-classes", expertClasses),
@@ -234,6 +248,8 @@ struct SettingOptions<Defaults: SettingDefaults>: ParsableArguments {
       ("similarity-scaling", similarityScaling),
       ("similarity-distance", similarityDistance),
       ("similarity-scale", similarityScale),
+      ("z-loss", zLoss),
+      ("load-balance", loadBalance),
       ("epochs", epochs),
       ("batch-size", batchSize),
       ("learning-rate", learningRate),

@@ -111,6 +111,10 @@ struct ConfigurationTests {
     configuration.augment = false
     configuration.runDirectory = "r"
     configuration.expertTemperature = 2
+    configuration.noise = 1.5
+    configuration.capacity = 1.25
+    configuration.zLoss = 1e-3
+    configuration.loadBalance = 0.01
     configuration.importance = 0.4
     configuration.similarity = 1e-6
     configuration.dissimilarity = 0.5
@@ -153,7 +157,8 @@ struct ConfigurationTests {
     ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
     ("train-samples", "0"), ("test-samples", "ten"), ("augment", "yes"),
-    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("similarity", "-1"),
+    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("z-loss", "-1"),
+    ("load-balance", "nan"), ("noise", "-1"), ("capacity", "0"), ("capacity", "inf"), ("similarity", "-1"),
     ("dissimilarity", "nan"), ("similarity-scale", "0"), ("similarity-scale", "mean"),
     ("expert-temperature", "0"), ("expert-classes", "0,1/1,2"), ("expert-classes", "0,/1"),
     ("expert-classes", "a/b"), ("freeze", "all"), ("init-only", "some"), ("distill-loss", "mse"),

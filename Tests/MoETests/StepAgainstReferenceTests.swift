@@ -34,6 +34,11 @@ struct StepAgainstReferenceTests {
     var expertTemperature: Double?
     var importance = 0.0
     var similarity: ReferenceSimilarity?
+    var zLoss = 0.0
+    var loadBalance = 0.0
+    var capacity: Double?
+    /// Factor of the noise.
+    var noise = 0.0
     var freeze = ReferenceFreeze.none
     /// The gate learns an attentive teacher's probabilities.
     var hasTeacher = false
@@ -46,13 +51,32 @@ struct StepAgainstReferenceTests {
     var method: ReferenceMethod {
       ReferenceMethod(
         gate: gate, rule: rule, temperature: temperature, expertTemperature: expertTemperature,
-        importance: importance, similarity: similarity, freeze: freeze, hasTeacher: hasTeacher)
+        importance: importance, similarity: similarity, zLoss: zLoss, loadBalance: loadBalance,
+        capacity: capacity, noise: noise > 0 ? drawn : nil, freeze: freeze, hasTeacher: hasTeacher)
+    }
+
+    /// The noise itself, of the keys that ``run(_:ranks:)`` has; see ScoreNoiseTests for what it is.
+    private var drawn: [[Double]] {
+      let workspace = Workspace()
+      let zero = workspace.map(features: experts, rows: rows)
+      zero.clear()
+      let noisy = workspace.map(features: experts, rows: rows)
+      let point = StepPoint(mode: .training, samples: (0..<Int32(rows)).map { $0 }[...])
+      ScoreNoise(factor: noise).add(to: zero, rows: 0..<rows, at: point, into: noisy)
+      return (0..<rows).map { row in (0..<experts).map { Double(noisy[$0][row]) } }
     }
 
     var testDescription: String {
       let edges = "E = \(experts), B = \(rows), idle \(idle.map(String.init) ?? "none"), frame \(frame)"
       return
-        "\(family.rawValue), \(method), decay \(weightDecay), \(products.rawValue), \(payload.rawValue), \(gatePlacement.rawValue), \(edges)"
+        "\(family.rawValue), \(methodText), decay \(weightDecay), \(products.rawValue), \(payload.rawValue), \(gatePlacement.rawValue), \(edges)"
+    }
+
+    /// The method without the numbers of its noise.
+    private var methodText: String {
+      var plain = self
+      plain.noise = 0
+      return "\(plain.method), noise \(noise)"
     }
 
     var configuration: Configuration {
@@ -63,6 +87,10 @@ struct StepAgainstReferenceTests {
       if case .classes(let experts) = gate { configuration.expertClasses = Case.lists(experts) }
       configuration.expertTemperature = expertTemperature
       configuration.importance = importance
+      configuration.zLoss = zLoss
+      configuration.loadBalance = loadBalance
+      configuration.capacity = capacity
+      configuration.noise = noise
       configuration.products = products
       if let similarity {
         configuration.similarity = similarity.similarity
@@ -214,12 +242,12 @@ struct StepAgainstReferenceTests {
       for number in 1...steps {
         let point = UpdatePoint(
           step: number, learningRate: test.configuration.learningRate, weightDecay: test.weightDecay)
-        let outcome = try step.run(order[...], of: ImageView(images), mode: .training(point), word: 0)
+        let outcome = try step.run(order[...], of: ImageView(images), epoch: 0, mode: .training(point), word: 0)
         guard number == 1 else { continue }
         if let report = outcome.report {
           findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
         }
-        findings.regularisers = outcome.regularisers?.total ?? 0
+        findings.regularisers = outcome.losses.total
         // A replicated gate's gradients are complete on no rank, until they are gathered.
         for parameters in session.parts.gate?.parameters ?? [] {
           try session.parts.place.completeGradients(parameters)
@@ -236,7 +264,7 @@ struct StepAgainstReferenceTests {
         findings.final[place.spec.name] = (0..<place.spec.count).map { Double(values[$0]) }
       }
       let outcome = try session.evaluationStep.run(
-        order[...], of: ImageView(images), mode: .evaluation, word: 0)
+        order[...], of: ImageView(images), epoch: 0, mode: .evaluation, word: 0)
       if let report = outcome.report {
         findings.evaluated = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }
         findings.predictions = (0..<rows).map { Int(report[RowReport.prediction.rawValue][$0]) }

@@ -6,7 +6,7 @@ internal import Numerics
 /// The exchange as linear maps, on small whole numbers, so that every equation is exact.
 ///
 /// Dispatch D takes rows to (expert, row) copies, combine C takes (expert, row) answers to slots, and what is returned
-/// goes by C's adjoint. The adjoint of D sums a row's copies over its experts.
+/// goes by C's adjoint. Some slots may be empty: they are in no expert's lists, and C fills them with zeros. The adjoint of D sums a row's copies over its experts, which is the sum of C's slots.
 public enum ExchangeLaws {
   static let experts = 5
   /// Values of an answer.
@@ -20,7 +20,11 @@ public enum ExchangeLaws {
   public static func problems(_ comm: any Communicator) throws -> [String] {
     try placements.flatMap { placement in
       try slots.flatMap { slots in
-        try check(comm, placement: placement, slots: slots).map { "\($0) (\(placement), \(slots) slots)" }
+        try [false, true].filter { slots > 0 || !$0 }.flatMap { isSparse in
+          try check(comm, placement: placement, slots: slots, isSparse: isSparse).map {
+            "\($0) (\(placement), \(slots) slots\(isSparse ? ", some empty" : ""))"
+          }
+        }
       }
     }
   }
@@ -46,7 +50,12 @@ public enum ExchangeLaws {
     }
   }
 
-  private static func check(_ comm: any Communicator, placement text: String, slots: Int) throws -> [String] {
+  /// Whether a slot is empty: a third of them, and both of some rows' two.
+  private static func isEmpty(_ row: Int, _ slot: Int) -> Bool { number(row, slot, 5) % 3 == 0 }
+
+  private static func check(
+    _ comm: any Communicator, placement text: String, slots: Int, isSparse: Bool
+  ) throws -> [String] {
     let placement = placement(text, ranks: comm.size)
     let exchange = Exchange(comm, placement: placement)
     // Ragged shards; every fourth rank has none.
@@ -61,7 +70,13 @@ public enum ExchangeLaws {
     } else {
       let scores = workspace.map(features: experts, rows: rows)
       for e in 0..<experts { for row in 0..<rows { scores[e][row] = Float(number(first + row, e, 1)) } }
-      let chosen = SlotTable(topOf: scores, slots: slots)
+      var chosen = SlotTable(slots: slots, rows: rows)
+      TopK(slots).select(scores, into: &chosen)
+      for row in 0..<rows {
+        for slot in 0..<slots where isSparse && isEmpty(first + row, slot) {
+          chosen[row, slot] = SlotTable.empty
+        }
+      }
       table = chosen
       plan = RoutingPlan(chosen, placement: placement)
     }
@@ -79,7 +94,7 @@ public enum ExchangeLaws {
     }
     var problems: [String] = []
     for (local, e) in mine.enumerated() {
-      let all = expected(comm, e, slots: slots)
+      let all = expected(comm, e, slots: slots, isSparse: isSparse)
       if copies[local] != all { problems.append("expert \(e) got rows \(copies[local]), not \(all)") }
     }
 
@@ -107,9 +122,12 @@ public enum ExchangeLaws {
     // C is a permutation: every slot holds the answer of its own expert for its own row.
     for row in 0..<rows {
       for slot in 0..<taken {
-        for f in 0..<features
-        where Int(combined[slot * features + f][row]) != number(first + row, expert(row, slot), f + 2) {
-          problems.append("slot \(slot) of row \(row) holds another answer")
+        let expert = expert(row, slot)
+        for f in 0..<features {
+          let answer = expert < 0 ? 0 : number(first + row, expert, f + 2)
+          if combined[slot * features + f][row] != Float(answer) {
+            problems.append("slot \(slot) of row \(row) holds another answer")
+          }
         }
       }
     }
@@ -121,18 +139,21 @@ public enum ExchangeLaws {
   }
 
   /// The rows that an expert should get, of all shards, ascending.
-  private static func expected(_ comm: any Communicator, _ e: Int, slots: Int) -> [Int] {
+  private static func expected(_ comm: any Communicator, _ e: Int, slots: Int, isSparse: Bool) -> [Int] {
     (0..<comm.size).flatMap { rank -> [Int] in
       let rows = rank % 4 == 3 ? 0 : 5 + 12 * (rank % 3)
       return (0..<rows).map { 1000 * rank + $0 }.filter { row in
         guard slots > 0 else { return true }
         // Chosen unless that many others come first: a larger score, or an equal one of a lower number.
-        let own = number(row, e, 1)
-        let before = (0..<experts).count { other in
-          let score = number(row, other, 1)
-          return score > own || (score == own && other < e)
+        func isChosen(_ e: Int) -> Bool {
+          let own = number(row, e, 1)
+          return (0..<experts).count { other in
+            let score = number(row, other, 1)
+            return score > own || (score == own && other < e)
+          } < slots
         }
-        return before < slots
+        let slot = (0..<e).count { isChosen($0) }
+        return isChosen(e) && !(isSparse && isEmpty(row, slot))
       }
     }
   }

@@ -325,6 +325,88 @@ for recipe in "${recipes[@]}"; do
   check "$recipe: a crash of one of 3 ranks and a resume on 2" recipe_survives "$recipe" 3 2
 done
 check "optimisers and the limit of the norm give bytes of their own" recipes_differ
+# ---- Noise, capacity, and losses of the choice ---------------------------------------------------------------
+
+# Each with two experts per sample, in nine blocks.
+choice_options() {
+  case $1 in
+    plain) ;;
+    noise) printf '%s\n' --noise 1.5 ;;
+    capacity) printf '%s\n' --capacity 0.4 ;;
+    z-loss) printf '%s\n' --z-loss 0.05 ;;
+    load-balance) printf '%s\n' --load-balance 0.2 ;;
+    all) printf '%s\n' --noise 1 --capacity 0.5 --z-loss 0.02 --load-balance 0.1 --importance 0.2 ;;
+    attentive) printf '%s\n' --gate attentive --noise 1 --capacity 0.5 --z-loss 0.02 --load-balance 0.1 ;;
+  esac
+}
+
+# chosen NAME N WHAT OPTION...
+chosen() {
+  local name=$1 ranks=$2 what=$3 options
+  shift 3
+  mapfile -t options < <(choice_options "$what")
+  trained "$name" "$ranks" top-2 --block-rows 16 "${options[@]}" "$@"
+}
+# choice WHAT: the run on one rank, unless an earlier check has made it.
+choice() { [[ -e $scratch/choice-$1/latest ]] || chosen "choice-$1" 1 "$1"; }
+choice_holds() {
+  local what=$1 ranks
+  choice plain
+  choice "$what"
+  chosen "choice-$what-r" 1 "$what" --gate-placement replicated
+  equal_bytes "choice-$what-r" "choice-$what"
+  for ranks in ${rank_counts[@]+"${rank_counts[@]}"}; do
+    $long || [[ $ranks == [35] ]] || continue
+    chosen "choice-$what-$ranks" "$ranks" "$what"
+    equal_bytes "choice-$what-$ranks" "choice-$what"
+    chosen "choice-$what-$ranks-r" "$ranks" "$what" --gate-placement replicated --placement round-robin
+    equal_bytes "choice-$what-$ranks-r" "choice-$what"
+  done
+  chosen "choice-$what-half" "$other" "$what" --max-steps 11 --gate-placement replicated
+  chosen "choice-$what-half" 1 "$what" --resume auto
+  equal "steps executed after the resume" "$(steps_executed "choice-$what-half")" 19
+  equal_bytes "choice-$what-half" "choice-$what"
+  [[ $what == plain ]] || different_bytes "choice-$what" choice-plain
+}
+for what in plain noise capacity z-loss load-balance all attentive; do
+  check "top-2, $what: ranks, places and a stop change nothing" choice_holds "$what"
+done
+
+# Training dropped rows, evaluation none: rows selected in 30 steps of 130, and of the test set.
+capacity_drops_in_training_alone() {
+  local selected rows
+  choice plain
+  choice capacity
+  selected='import json, sys; print(sum(e["rows_selected"] for e in json.load(sys.stdin)))'
+  json_field "$scratch/choice-plain/summary.json" account.experts | python3 -c "$selected" >"$scratch/free"
+  json_field "$scratch/choice-capacity/summary.json" account.experts | python3 -c "$selected" >"$scratch/limited"
+  equal "pairs without a limit" "$(cat "$scratch/free")" $((2 * 30 * 130))
+  # At most 5 · ⌈0.4·2·130/5⌉ of 260 in every step.
+  (($(cat "$scratch/limited") <= 30 * 5 * 21)) || { echo "$(cat "$scratch/limited") pairs"; return 1; }
+  on 1 "$moe_dist" evaluate "$scratch/choice-capacity" >"$scratch/evaluation"
+  rows=$(sed -n 's/^conditional computation, \([0-9]*\) rows$/\1/p' "$scratch/evaluation")
+  equal "pairs of the evaluation" "$(awk '$1 == "all" { print $2 }' "$scratch/evaluation")" $((2 * rows))
+}
+check "capacity drops rows in training alone" capacity_drops_in_training_alone
+
+# Every line of a run has the keys of its losses; those of evaluation are null.
+losses_are_recorded() {
+  for what in plain all; do chosen "recorded-$what" 1 "$what" --max-steps 10 --log-every 5; done
+  python3 - "$scratch/recorded-all/metrics.jsonl" "$scratch/recorded-plain/metrics.jsonl" <<'PYTHON'
+import json, sys
+with_losses, without = ([json.loads(line) for line in open(name)] for name in sys.argv[1:])
+names = {"importance_loss", "similarity_loss", "z_loss", "load_balance_loss"}
+assert {record["split"] for record in with_losses} >= {"step", "test"}
+for record in with_losses:
+    assert {key for key in record if key.endswith("_loss")} == names, record
+    for name in names:
+        known = record["split"] != "test" and name != "similarity_loss"
+        assert (record[name] is not None) == known, (record["split"], name, record[name])
+for record in without:
+    assert {key for key in record if key.endswith("_loss")} == {"importance_loss", "similarity_loss"}, record
+PYTHON
+}
+check "metrics.jsonl has the losses by name" losses_are_recorded
 
 # ---- Sizes ---------------------------------------------------------------------------------------------------
 

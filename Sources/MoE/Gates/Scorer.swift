@@ -28,7 +28,6 @@ extension Scorer {
   package var gradientFeatures: Int { messageFeatures }
   package var hiddenFeatures: Int { 0 }
   package var reasonForAll: String? { nil }
-  package var needsAnswers: Bool { reasonForAll != nil }
   package var scoresAreMessage: Bool { false }
   package func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {}
 }
@@ -38,7 +37,7 @@ package struct ShardRows {
   /// [message features][rows]
   package let message: FeatureMap
   /// [slots · width][rows]: per slot ln y of every class, then the hidden values. One slot per expert where the scorer
-  /// needs answers.
+  /// has a reason for all.
   package let answers: FeatureMap
   package let layout: AnswerLayout
   /// [values][rows]: what the caller says of a row beside all this; of images their class, which oracles look at.

@@ -88,7 +88,9 @@ package final class ExpertBank {
       return
     }
     for row in 0..<rows {
-      for slot in 0..<table.slots { rowsSelected[table[row, slot]] += 1 }
+      for slot in 0..<table.slots where table[row, slot] != SlotTable.empty {
+        rowsSelected[table[row, slot]] += 1
+      }
     }
   }
 

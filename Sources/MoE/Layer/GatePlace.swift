@@ -97,7 +97,7 @@ package final class RootPlace: GatePlace {
   package func blocks(of batch: BatchBlocks) -> Range<Int> { isHere ? 0..<batch.count : 0..<0 }
 
   package func begin(_ batch: BatchBlocks, message: FeatureMap, in workspace: Workspace) -> FeatureMap? {
-    isHere ? workspace.map(features: message.features, rows: batch.rows) : nil
+    channel.wholeMap(features: message.features, batch, in: workspace)
   }
 
   package func deliver(
@@ -116,7 +116,7 @@ package final class RootPlace: GatePlace {
   package func collect(
     _ parcel: LayerParcel, _ batch: BatchBlocks, word: Float, in workspace: Workspace
   ) throws -> CollectedParcels {
-    let whole = isHere ? workspace.map(features: parcel.sent.features, rows: batch.rows) : nil
+    let whole = channel.wholeMap(features: parcel.sent.features, batch, in: workspace)
     let raised = try channel.gather(parcel.sent, into: whole, batch, word: word)
     let gradient = parcel.gradient.features
     return CollectedParcels(
@@ -156,7 +156,7 @@ package final class ReplicatedPlace: GatePlace {
     _ written: FeatureMap?, into message: FeatureMap, _ batch: BatchBlocks, word: Float,
     in workspace: Workspace
   ) throws -> Float {
-    let whole = rank == 0 ? workspace.map(features: 0, rows: batch.rows) : nil
+    let whole = channel.wholeMap(features: 0, batch, in: workspace)
     return try channel.scatter(
       whole, into: workspace.map(features: 0, rows: message.rows), batch, word: word)
   }
@@ -170,7 +170,7 @@ package final class ReplicatedPlace: GatePlace {
   package func collect(
     _ parcel: LayerParcel, _ batch: BatchBlocks, word: Float, in workspace: Workspace
   ) throws -> CollectedParcels {
-    let whole = rank == 0 ? workspace.map(features: parcel.sent.features, rows: batch.rows) : nil
+    let whole = channel.wholeMap(features: parcel.sent.features, batch, in: workspace)
     let raised = try channel.gather(parcel.sent, into: whole, batch, word: word)
     return CollectedParcels(gradient: parcel.gradient, riders: whole, word: raised)
   }

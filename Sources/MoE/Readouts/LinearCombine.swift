@@ -65,7 +65,7 @@ package struct LinearCombine: Readout {
     workspace.release(to: mark)
   }
 
-  /// [experts][rows]: the experts' weights; with renormalised weights 0 where an expert was not chosen.
+  /// [experts][rows]: the experts' weights, of which those of empty slots are lost; with renormalised weights 0 where an expert was not chosen.
   private func probabilities(_ slots: SlotView, in workspace: Workspace) -> FeatureMap {
     let p = workspace.map(features: slots.scores.features, rows: slots.scores.rows)
     guard weights == .renormalised, let table = slots.table else {
@@ -75,7 +75,7 @@ package struct LinearCombine: Readout {
     // Far below any score, so that nothing is left of it.
     p.base.update(repeating: -.greatestFiniteMagnitude / 4, count: p.features * p.stride)
     for row in 0..<p.rows {
-      for slot in 0..<table.slots {
+      for slot in 0..<table.slots where table[row, slot] != SlotTable.empty {
         let expert = table[row, slot]
         p[expert][row] = slots.scores[expert][row]
       }
@@ -90,7 +90,10 @@ package struct LinearCombine: Readout {
   /// The weights of the experts in a slot, one per row.
   private func line(_ p: FeatureMap, _ slot: Int, _ slots: SlotView, into line: Floats) -> Floats {
     guard let table = slots.table else { return p[slot] }
-    for row in 0..<p.rows { line[row] = p[table[row, slot]][row] }
+    for row in 0..<p.rows {
+      let expert = table[row, slot]
+      line[row] = expert == SlotTable.empty ? 0 : p[expert][row]
+    }
     for column in p.rows..<p.columns { line[column] = 0 }
     return line
   }
@@ -100,6 +103,8 @@ package struct LinearCombine: Readout {
       map[slot].update(from: values, count: map.columns)
       return
     }
-    for row in 0..<map.rows { map[table[row, slot]][row] = values[row] }
+    for row in 0..<map.rows where table[row, slot] != SlotTable.empty {
+      map[table[row, slot]][row] = values[row]
+    }
   }
 }

@@ -114,6 +114,7 @@ package final class Exchange {
   // MARK: Answers
 
   /// Brings the answers of all experts, [features][rows of the expert], into the shard's slots, [slots · features][rows].
+  /// Empty slots get zeros.
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
@@ -129,6 +130,7 @@ package final class Exchange {
       eachLine(plan, slots, features, place) { line, buffer in line.update(from: buffer, count: plan.rows) }
       return
     }
+    if plan.hasEmptySlots { slots.clear() }
     eachPair(plan, slots, features, place) { slot, buffer in slot.pointee = buffer.pointee }
   }
 
@@ -145,7 +147,6 @@ package final class Exchange {
   ) throws {
     let mark = workspace.mark
     let slots = workspace.map(features: plan.slots * rows.features, rows: rows.rows)
-    slots.clear()
     try combine(copies, from: arrival, plan, into: slots)
     rows.copy(slots.part(0..<rows.features))
     for slot in 1..<max(plan.slots, 1) {

@@ -1,5 +1,6 @@
 package import Dist
 package import KernelInterface
+package import Numerics
 
 /// Columns of a map of the whole batch on rank 0, to and from the shards that they belong to.
 ///
@@ -10,6 +11,11 @@ package final class RootChannel {
   private var shard = ByteBuffer()
 
   package init(_ communicator: any Communicator) { self.communicator = communicator }
+
+  /// A map of the whole batch on the root; nil elsewhere.
+  package func wholeMap(features: Int, _ batch: BatchBlocks, in workspace: Workspace) -> FeatureMap? {
+    communicator.rank == 0 ? workspace.map(features: features, rows: batch.rows) : nil
+  }
 
   /// Hands every shard its columns of the root's map; returns the root's word.
   package func scatter(

@@ -10,6 +10,8 @@ package struct RoutingPlan {
   package let slotsOfExpert: [[Int32]]?
   /// Per expert and pair: the row's position among the rows sent to the expert's owner.
   package let positionsOfExpert: [[Int32]]?
+  /// Whether a slot of a row is empty.
+  package let hasEmptySlots: Bool
   /// Per rank: the rows sent to it, ascending; nil where it gets every row or, without an expert, none.
   package let rowsOfRank: [[Int32]]?
   private let placement: ExpertPlacement
@@ -23,9 +25,10 @@ package struct RoutingPlan {
     slotsOfExpert = nil
     positionsOfExpert = nil
     rowsOfRank = nil
+    hasEmptySlots = false
   }
 
-  /// The experts of the table take their rows.
+  /// The experts of the table take their rows; empty slots are in nobody's lists.
   package init(_ table: SlotTable, placement: ExpertPlacement) {
     rows = table.rows
     slots = table.slots
@@ -34,9 +37,14 @@ package struct RoutingPlan {
     var slotsOfExpert = rowsOfExpert
     var positionsOfExpert = rowsOfExpert
     var rowsOfRank = [[Int32]](repeating: [], count: placement.ranks)
+    var hasEmptySlots = false
     for row in 0..<table.rows {
       for slot in 0..<table.slots {
         let expert = table[row, slot]
+        guard expert != SlotTable.empty else {
+          hasEmptySlots = true
+          continue
+        }
         let owner = placement.owners[expert]
         if rowsOfRank[owner].last != Int32(row) { rowsOfRank[owner].append(Int32(row)) }
         rowsOfExpert[expert].append(Int32(row))
@@ -48,6 +56,7 @@ package struct RoutingPlan {
     self.slotsOfExpert = slotsOfExpert
     self.positionsOfExpert = positionsOfExpert
     self.rowsOfRank = rowsOfRank
+    self.hasEmptySlots = hasEmptySlots
   }
 
   /// Pairs of an expert.

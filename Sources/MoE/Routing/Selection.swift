@@ -1,61 +1,61 @@
 package import KernelInterface
 
 /// Which experts run for a row.
-package enum Selection: Equatable, Sendable {
-  case all
-  /// The k experts with the largest logits; ties go to the lowest expert.
-  case top(Int)
+///
+/// Adding one: a file with a conformance, and its line where settings become selections (`Configuration.selection`).
+package protocol Selection: Sendable {
+  var scope: SelectionScope { get }
+  /// Whether every expert takes every row, so that no table is needed.
+  var takesAll: Bool { get }
+  /// What it adds to the scores in training, before it selects by them and they weigh the answers; nil: nothing.
+  var noise: ScoreNoise? { get }
+  /// The same choice without a limit per expert: that of evaluation, and the one that losses are about.
+  var dropless: any Selection { get }
 
-  /// Experts per row.
-  package func slots(experts: Int) -> Int {
-    switch self {
-    case .all: experts
-    case .top(let k): k
-    }
+  /// Experts per row at most.
+  func slots(experts: Int) -> Int
+
+  /// Selects for every row of the scores, [experts][rows]: of a shard, or for the scope ``SelectionScope/batch`` of the whole
+  /// batch on rank 0.
+  ///
+  /// - Parameter table: empty; gets the experts of a row in ascending order, so that sums over slots are sums by ascending
+  ///   expert. A row's slots may stay empty, all of them, too.
+  func select(_ scores: FeatureMap, into table: inout SlotTable)
+}
+
+extension Selection {
+  package var scope: SelectionScope { .row }
+  package var takesAll: Bool { false }
+  package var noise: ScoreNoise? { nil }
+  package var dropless: any Selection { self }
+
+  /// The table of some scores; nil where every expert takes every row.
+  package func table(of scores: FeatureMap) -> SlotTable? {
+    guard !takesAll else { return nil }
+    var table = SlotTable(slots: slots(experts: scores.features), rows: scores.rows)
+    select(scores, into: &table)
+    return table
   }
 }
 
-/// The experts selected for every row, ascending by expert, so that sums over slots are sums by ascending expert.
-package struct SlotTable {
-  package let slots: Int
-  package let rows: Int
-  /// [rows][slots]
-  package private(set) var experts: [Int32]
-
-  package init(topOf logits: FeatureMap, slots: Int) {
-    self.slots = slots
-    rows = logits.rows
-    experts = Array(repeating: 0, count: logits.rows * slots)
-    experts.withUnsafeMutableBufferPointer { table in
-      for row in 0..<logits.rows {
-        selectTop(slots, of: logits, row: row, into: table.baseAddress! + row * slots)
-      }
-    }
-  }
-
-  package subscript(row: Int, slot: Int) -> Int { Int(experts[row &* slots &+ slot]) }
+/// What a selection has to see at once.
+package enum SelectionScope: Sendable {
+  /// A row's scores: it is made on the row's shard.
+  case row
+  /// The scores of the whole batch: it is made on rank 0.
+  case batch
 }
 
-/// The `count` experts with the largest logits of a row, written in ascending order.
-private func selectTop(
-  _ count: Int, of logits: FeatureMap, row: Int, into chosen: UnsafeMutablePointer<Int32>
-) {
-  for slot in 0..<count {
-    var best = -1
-    var bestValue = -Float.infinity
-    for expert in 0..<logits.features {
-      let value = logits.base[expert &* logits.stride &+ row]
-      if best < 0 || value > bestValue {
-        var taken = false
-        for earlier in 0..<slot where chosen[earlier] == Int32(expert) { taken = true }
-        if !taken {
-          best = expert
-          bestValue = value
-        }
-      }
+/// Every expert.
+package struct AllExperts: Selection {
+  package init() {}
+
+  package var takesAll: Bool { true }
+  package func slots(experts: Int) -> Int { experts }
+
+  package func select(_ scores: FeatureMap, into table: inout SlotTable) {
+    for row in 0..<table.rows {
+      for slot in 0..<table.slots { table[row, slot] = slot }
     }
-    chosen[slot] = Int32(best)
   }
-  var ascending = UnsafeMutableBufferPointer(start: chosen, count: count)
-  ascending.sort()
 }

@@ -177,19 +177,18 @@ package struct ExchangeBenchmark {
 
 /// Row r takes the experts r, r + 1, …, modulo E.
 func evenTable(rows: Range<Int>, experts: Int, slots: Int) -> SlotTable {
-  forcedTable(rows: rows.count, experts: experts, slots: slots) { row, slot in
+  forcedTable(rows: rows.count, slots: slots) { row, slot in
     (rows.lowerBound + row + slot) % experts
   }
 }
 
-/// The table of given experts, by way of the logits that choose them.
-func forcedTable(rows: Int, experts: Int, slots: Int, _ expert: (Int, Int) -> Int) -> SlotTable {
-  let workspace = Workspace(
-    capacity: Workspace.bytes(floats: FeatureMap.count(features: experts, rows: rows)))
-  let logits = workspace.map(features: experts, rows: rows)
-  logits.clear()
+/// The table of given experts.
+func forcedTable(rows: Int, slots: Int, _ expert: (Int, Int) -> Int) -> SlotTable {
+  var table = SlotTable(slots: slots, rows: rows)
   for row in 0..<rows {
-    for slot in 0..<slots { logits[expert(row, slot)][row] = 1 }
+    for (slot, expert) in (0..<slots).map({ expert(row, $0) }).sorted().enumerated() {
+      table[row, slot] = expert
+    }
   }
-  return SlotTable(topOf: logits, slots: slots)
+  return table
 }

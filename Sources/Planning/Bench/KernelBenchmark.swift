@@ -154,7 +154,7 @@ package struct KernelBenchmark {
     fillWithNoise(values.base, values.features * values.stride)
     let shard = ShardMixture(
       scores: scores, answers: values,
-      table: slots < outline.experts ? SlotTable(topOf: scores, slots: slots) : nil,
+      table: outline.rule.selection.dropless.table(of: scores),
       labels: (0..<rows).map { UInt8($0 % rule.classes) }, batchRows: rows)
     let report = memory.map(features: RowReport.allCases.count, rows: rows)
     let gate = memory.map(features: outline.experts, rows: rows)

@@ -50,7 +50,7 @@ package final class StepTimer {
     let images = ImageView(data.train, augmentation: data.augmentation, seed: 0, epoch: steps)
     let batch = (0..<(count ?? rows)).map { Int32($0) }
     let begin = PhaseClock.now()
-    let outcome = try training.run(batch[...], of: images, mode: .training(point), word: 0)
+    let outcome = try training.run(batch[...], of: images, epoch: steps, mode: .training(point), word: 0)
     let duration = PhaseClock.now() - begin
     let measured = zip(clock.seconds, before).map { $0 - $1 }
     try session.add(outcome, batch[...], of: data.train, to: &sums)

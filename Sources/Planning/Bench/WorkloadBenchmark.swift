@@ -42,9 +42,9 @@ package struct WorkloadBenchmark {
     forced.topKWeights = .full
     forced.placement = "block"
     forced.payload = .uint8
-    forced.similarity = 0
-    forced.dissimilarity = 0
-    forced.importance = 0
+    forced.noise = 0
+    forced.capacity = nil
+    forced.dropRoutingLosses()
     self.communicator = communicator
     rows = forced.batchSize
     data = randomImages(size, samples: rows, augmentation: nil)
@@ -84,7 +84,7 @@ package struct WorkloadBenchmark {
   /// One step; seconds per phase and of the whole.
   private func run(_ workload: Workload, _ step: Int, _ experts: ExpertExchange) throws -> [Double] {
     let shard = workload.shard(of: communicator.rank, ranks: communicator.size, rows: rows)
-    let table = forcedTable(rows: shard.count, experts: placement.experts, slots: 1) { row, _ in
+    let table = forcedTable(rows: shard.count, slots: 1) { row, _ in
       workload.expert(row: shard.lowerBound + row, step: step, placement: placement)
     }
     let width = session.trainingRule.layout.width

@@ -57,9 +57,7 @@ package struct Calibration {
   package func measure() throws -> StepCosts {
     var plain = reduced()
     let regularised = plain
-    plain.importance = 0
-    plain.similarity = 0
-    plain.dissimilarity = 0
+    plain.dropRoutingLosses()
     var costs = try costs(of: plain)
     if outline.isRegularised {
       costs.subject = StepCosts.Subject(try ModelOutline(regularised, size: size))

@@ -82,11 +82,11 @@ package struct StepModel: StepForecast {
       set(.input, costs.input.seconds(calls: 0, units: rows))
       set(.trunk, costs.trunkForward.seconds(calls: calls, units: rows))
       set(.trunkBackward, costs.trunkBackward.seconds(calls: calls, units: rows))
-    } else if outline.gateComputes || (isRoot && outline.isRegularised) {
+    } else if outline.gateComputes || (isRoot && outline.lossesNeedRows) {
       set(
         .input,
         costs.input.seconds(
-          calls: 0, units: isRoot && outline.isRegularised ? Double(outline.batchRows) : gateRows))
+          calls: 0, units: isRoot && outline.lossesNeedRows ? Double(outline.batchRows) : gateRows))
     }
     if outline.gateComputes {
       set(.gate, costs.gateForward.seconds(calls: gateCalls, units: gateRows))

@@ -11,9 +11,9 @@ public struct Metrics: Equatable, Sendable {
   public let loss: Double
   /// Mean of −ln m_label, in nats.
   public let crossEntropy: Double
-  /// Means over the training batches of (std(I)/mean(I))² and of L_s; nil without the regulariser, and in evaluation.
-  public let importanceLoss: Double?
-  public let similarityLoss: Double?
+  /// Means over the training batches of the losses of the gate's choice, without their weights, by the keys of
+  /// `metrics.jsonl`; none in evaluation.
+  public let routingLosses: [NamedFigure]
   /// Share of samples whose predicted class is wrong.
   public let error: Double
   /// Share of samples whose label is not among the five likeliest classes; nil for ten classes and fewer.
@@ -38,16 +38,15 @@ public struct Metrics: Equatable, Sendable {
   public let softTable: [[Double]]?
 
   package init(
-    rows: Int, loss: Double, crossEntropy: Double, importanceLoss: Double?, similarityLoss: Double?,
-    error: Double, topFiveError: Double?, mutualInformation: Double?, mutualInformationTrue: Double?,
+    rows: Int, loss: Double, crossEntropy: Double, routingLosses: [NamedFigure], error: Double,
+    topFiveError: Double?, mutualInformation: Double?, mutualInformationTrue: Double?,
     sampleEntropy: Double?, usageEntropy: Double?, taskEntropy: Double?, expertShare: [Double]?,
     deadExperts: Int?, hardTable: [[Int]]?, softTable: [[Double]]?
   ) {
     self.rows = rows
     self.loss = loss
     self.crossEntropy = crossEntropy
-    self.importanceLoss = importanceLoss
-    self.similarityLoss = similarityLoss
+    self.routingLosses = routingLosses
     self.error = error
     self.topFiveError = topFiveError
     self.mutualInformation = mutualInformation
@@ -59,6 +58,30 @@ public struct Metrics: Equatable, Sendable {
     self.deadExperts = deadExperts
     self.hardTable = hardTable
     self.softTable = softTable
+  }
+}
+
+/// A figure that is known by its name.
+public struct NamedFigure: Equatable, Sendable, Codable {
+  /// Snake case, as in `metrics.jsonl`.
+  public let name: String
+  public var value: Double
+
+  public init(_ name: String, _ value: Double) {
+    self.name = name
+    self.value = value
+  }
+}
+
+extension [NamedFigure] {
+  /// The value of a name.
+  public subscript(name: String) -> Double? { first { $0.name == name }?.value }
+
+  /// The names that lists have, each once, in the order in which they come.
+  package static func names(of lists: [[NamedFigure]]) -> [String] {
+    var names: [String] = []
+    for figure in lists.joined() where !names.contains(figure.name) { names.append(figure.name) }
+    return names
   }
 }
 

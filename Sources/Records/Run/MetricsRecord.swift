@@ -10,10 +10,10 @@ public struct MetricsRecord: Equatable, Sendable {
   public var split: String
   public var loss: Double?
   public var crossEntropy: Double?
-  /// Nil without the regulariser.
-  public var importanceLoss: Double?
-  /// Nil without the regulariser.
-  public var similarityLoss: Double?
+  /// Of the gate's choice, by their keys, which end in ``lossSuffix``.
+  public var routingLosses: [NamedFigure] = []
+  /// The keys of all such losses of the run, which every line of it has.
+  public var lossNames: [String] = []
   public var error: Double?
   public var topFiveError: Double?
   public var mutualInformation: Double?
@@ -33,6 +33,17 @@ public struct MetricsRecord: Equatable, Sendable {
   /// Bytes that samples took to reach the experts of other ranks.
   public var bytesDispatched: Int?
 
+  /// How the key of a loss of the gate's choice ends.
+  public static let lossSuffix = "_loss"
+  /// A loss in words: `importance`, `load balance`.
+  package static func words(ofLoss name: String) -> String {
+    String(name.dropLast(name.hasSuffix(lossSuffix) ? lossSuffix.count : 0)).split(separator: "_")
+      .joined(separator: " ")
+  }
+
+  /// The losses whose keys every line has.
+  private static let constantLosses = ["importance_loss", "similarity_loss"]
+
   public init(epoch: Int, step: Int, split: String) {
     self.epoch = epoch
     self.step = step
@@ -44,8 +55,7 @@ public struct MetricsRecord: Equatable, Sendable {
     self.init(epoch: epoch, step: step, split: split)
     loss = metrics.loss
     crossEntropy = metrics.crossEntropy
-    importanceLoss = metrics.importanceLoss
-    similarityLoss = metrics.similarityLoss
+    routingLosses = metrics.routingLosses
     error = metrics.error
     topFiveError = metrics.topFiveError
     mutualInformation = metrics.mutualInformation
@@ -59,14 +69,25 @@ public struct MetricsRecord: Equatable, Sendable {
 
   /// Every key of the line; what is not known, and what is no number, is null.
   public var json: JSONValue {
+    var names = Self.constantLosses
+    for name in lossNames + routingLosses.map(\.name) where !names.contains(name) { names.append(name) }
+    let losses = names.map { JSONValue.Member(key: $0, value: JSONValue(routingLosses[$0])) }
+    guard case .object(let before) = placeAndLoss, case .object(let after) = figures else { return .null }
+    return .object(before + losses + after)
+  }
+
+  private var placeAndLoss: JSONValue {
     [
       "epoch": .integer(epoch),
       "step": .integer(step),
       "split": .string(split),
       "loss": JSONValue(loss),
       "cross_entropy": JSONValue(crossEntropy),
-      "importance_loss": JSONValue(importanceLoss),
-      "similarity_loss": JSONValue(similarityLoss),
+    ]
+  }
+
+  private var figures: JSONValue {
+    [
       "error": JSONValue(error),
       "top5_error": JSONValue(topFiveError),
       "mutual_information": JSONValue(mutualInformation),
@@ -92,10 +113,10 @@ extension Metrics {
   /// The figures without the tables, under the keys of `metrics.jsonl`.
   public var json: JSONValue {
     let record = MetricsRecord(epoch: 0, step: 0, split: "", metrics: self)
-    let about: Set = [
+    let about = Set(routingLosses.map(\.name)).union([
       "loss", "cross_entropy", "error", "top5_error", "mutual_information", "mutual_information_true",
       "sample_entropy", "usage_entropy", "task_entropy", "expert_share", "dead_experts",
-    ]
+    ])
     guard case .object(let members) = record.json else { return .null }
     return .object(members.filter { about.contains($0.key) } + [.init(key: "rows", value: .integer(rows))])
   }

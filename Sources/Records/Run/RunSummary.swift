@@ -112,17 +112,21 @@ public struct RunSummary: Equatable, Sendable {
     var text = ""
     if !metrics.isEmpty {
       let hasTopFive = metrics.contains { $0.metrics.topFiveError != nil }
+      let losses = [NamedFigure].names(of: metrics.map(\.metrics.routingLosses))
       var table = TextTable(
         heading: ["", "error"] + (hasTopFive ? ["top-5 error"] : [])
-          + ["loss", "I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
+          + ["loss"] + losses.map { MetricsRecord.words(ofLoss: $0) }
+          + ["I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
       for item in metrics {
         let figures = item.metrics
         func bits(_ value: Double?) -> String { value.map { fixed($0, 3) } ?? "-" }
         let topFive = figures.topFiveError.map { fixed($0, 4) } ?? "-"
         table.add(
           [item.split, fixed(figures.error, 4)] + (hasTopFive ? [topFive] : [])
+            + [fixed(figures.loss, 4)]
+            + losses.map { figures.routingLosses[$0].map { fixed($0, 4) } ?? "-" }
             + [
-              fixed(figures.loss, 4), bits(figures.mutualInformation), bits(figures.sampleEntropy),
+              bits(figures.mutualInformation), bits(figures.sampleEntropy),
               bits(figures.usageEntropy), figures.deadExperts.map { String($0) } ?? "-",
             ])
       }

@@ -18,9 +18,8 @@ package struct MetricsAccumulator: Equatable {
   private var crossEntropySum = 0.0
   private var wrong = 0
   private var outsideTopFive = 0
-  /// Of the regularisers, weighted by rows; nil without.
-  private var importanceSum: Double?
-  private var similaritySum: Double?
+  /// Of the losses of the gate's choice, weighted by rows, in the order in which they came.
+  private var routingSums: [NamedFigure] = []
   /// In nats.
   private var entropySum = 0.0
   /// Arg-max expert × true class.
@@ -96,14 +95,16 @@ package struct MetricsAccumulator: Equatable {
     }
   }
 
-  /// Adds what the regularisers said of a batch of so many rows.
-  package mutating func add(_ losses: RegulariserLosses, rows: Int) {
+  /// Adds what losses of the gate's choice said of a batch of so many rows.
+  package mutating func add(_ losses: [NamedValue], rows: Int) {
     lossSum += losses.total * Double(rows)
-    if let importance = losses.importance {
-      importanceSum = (importanceSum ?? 0) + importance * Double(rows)
-    }
-    if let similarity = losses.similarity {
-      similaritySum = (similaritySum ?? 0) + similarity * Double(rows)
+    for loss in losses {
+      let added = loss.reported * Double(rows)
+      if let place = routingSums.firstIndex(where: { $0.name == loss.name }) {
+        routingSums[place].value += added
+      } else {
+        routingSums.append(NamedFigure(loss.name, added))
+      }
     }
   }
 
@@ -114,7 +115,7 @@ package struct MetricsAccumulator: Equatable {
     let gate = experts > 0 ? gateFigures() : nil
     return Metrics(
       rows: rows, loss: lossSum / count, crossEntropy: crossEntropySum / count,
-      importanceLoss: importanceSum.map { $0 / count }, similarityLoss: similaritySum.map { $0 / count },
+      routingLosses: routingSums.map { NamedFigure($0.name, $0.value / count) },
       error: Double(wrong) / count,
       topFiveError: classes > 10 ? Double(outsideTopFive) / count : nil,
       mutualInformation: gate.map { _ in mutualInformationInBits(counts: ownTable, columns: classes) },
@@ -150,9 +151,38 @@ package struct MetricsAccumulator: Equatable {
 
 extension MetricsAccumulator: Codable {
   private enum CodingKeys: String, CodingKey {
-    case experts, classes, rows, lossSum, crossEntropySum, importanceSum, similaritySum, wrong,
+    case experts, classes, rows, lossSum, crossEntropySum, importanceSum, similaritySum, routingSums, wrong,
       outsideTopFive, entropySum
     case hardTable, ownTable, softTable
+  }
+
+  /// The losses of the first version, which have keys of their own; they come first in the list of losses.
+  private static let firstLosses: [(name: String, key: CodingKeys)] = [
+    ("importance_loss", .importanceSum), ("similarity_loss", .similaritySum),
+  ]
+
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(experts, forKey: .experts)
+    try values.encode(classes, forKey: .classes)
+    try values.encode(rows, forKey: .rows)
+    try values.encode(lossSum, forKey: .lossSum)
+    try values.encode(crossEntropySum, forKey: .crossEntropySum)
+    var others: [NamedFigure] = []
+    for sum in routingSums {
+      if let first = Self.firstLosses.first(where: { $0.name == sum.name }) {
+        try values.encode(sum.value, forKey: first.key)
+      } else {
+        others.append(sum)
+      }
+    }
+    if !others.isEmpty { try values.encode(others, forKey: .routingSums) }
+    try values.encode(wrong, forKey: .wrong)
+    try values.encode(outsideTopFive, forKey: .outsideTopFive)
+    try values.encode(entropySum, forKey: .entropySum)
+    try values.encode(hardTable, forKey: .hardTable)
+    try values.encode(ownTable, forKey: .ownTable)
+    try values.encode(softTable, forKey: .softTable)
   }
 
   /// Reads sums back; throws a DecodingError where they cannot be those of any set of samples.
@@ -163,8 +193,11 @@ extension MetricsAccumulator: Codable {
     rows = try values.decode(Int.self, forKey: .rows)
     lossSum = try values.decode(Double.self, forKey: .lossSum)
     crossEntropySum = try values.decode(Double.self, forKey: .crossEntropySum)
-    importanceSum = try values.decodeIfPresent(Double.self, forKey: .importanceSum)
-    similaritySum = try values.decodeIfPresent(Double.self, forKey: .similaritySum)
+    for (name, key) in Self.firstLosses {
+      guard let sum = try values.decodeIfPresent(Double.self, forKey: key) else { continue }
+      routingSums.append(NamedFigure(name, sum))
+    }
+    routingSums += try values.decodeIfPresent([NamedFigure].self, forKey: .routingSums) ?? []
     wrong = try values.decode(Int.self, forKey: .wrong)
     outsideTopFive = try values.decode(Int.self, forKey: .outsideTopFive)
     entropySum = try values.decode(Double.self, forKey: .entropySum)

@@ -60,11 +60,10 @@ package struct OutcomeReader {
         "the loss of row \(row) of step \(step) is not finite; start again with a smaller --learning-rate, if need be "
           + "with the weights of an earlier checkpoint by --init-from")
     }
-    if let total = outcome.regularisers?.total, !total.isFinite {
+    if let loss = outcome.losses.first(where: { !$0.weighted.isFinite }) {
       throw Failure(
         .diverged,
-        "the regularisers of step \(step) are not finite; lower --importance, --similarity or --learning-rate"
-      )
+        "the \(loss.name) of step \(step) is not finite; lower its weight or --learning-rate")
     }
     let view = hasGate ? gateView(scores) : nil
     accumulator.add(
@@ -73,7 +72,7 @@ package struct OutcomeReader {
       labels: labels, losses: line(.crossEntropy), predictions: integers(.prediction),
       chosenExperts: view?.chosen, chosenClasses: view == nil ? nil : integers(.chosenClass),
       labelRanks: integers(.labelRank), objectives: losses)
-    if let regularisers = outcome.regularisers { accumulator.add(regularisers, rows: rows) }
+    if !outcome.losses.isEmpty { accumulator.add(outcome.losses, rows: rows) }
   }
 
   /// What the model says of every sample of a batch.

@@ -215,7 +215,8 @@ public final class Trainer {
     let begin = PhaseClock.now()
     let images = ImageView(
       data.train, augmentation: data.augmentation, seed: configuration.seed, epoch: position.epoch)
-    let outcome = try step.run(batch, of: images, mode: .training(point), word: word)
+    let outcome = try step.run(
+      batch, of: images, epoch: position.epoch, mode: .training(point), word: word)
     let duration = PhaseClock.now() - begin
     try session.add(outcome, batch, of: data.train, to: &sums)
     position.step += 1

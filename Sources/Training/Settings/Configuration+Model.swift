@@ -29,23 +29,13 @@ extension Configuration {
   package var trainsGate: Bool { freeze != .gate }
   package var trainsExperts: Bool { freeze != .experts }
 
-  // MARK: - Distances of the similarity regulariser
-
-  package var isRegularised: Bool { importance > 0 || similarity > 0 || dissimilarity > 0 }
-
-  /// The regularisers of the gate's probabilities that have a weight.
-  package var regularisers: [any Regulariser] {
-    var list: [any Regulariser] = []
-    if importance > 0 { list.append(ImportanceRegulariser(weight: importance)) }
-    if similarity != 0 || dissimilarity != 0 {
-      list.append(
-        SimilarityRegulariser(
-          similarity: similarity, dissimilarity: dissimilarity, scaling: similarityScaling,
-          distances: SampleDistances(
-            squared: similarityDistance == .squaredEuclidean, scale: resolvedSimilarityScale)))
-    }
-    return list
+  /// Which experts a row's mixture takes under ``CombineRule/topK``.
+  package var topSelection: any Selection {
+    let top = TopK(topK, noise: noise > 0 ? ScoreNoise(factor: noise) : nil)
+    return capacity.map { Capacity(top, factor: $0) } ?? top
   }
+
+  // MARK: - Distances of the similarity loss
 
   @Sendable static func isSimilarityScale(_ text: String) -> Bool {
     if ["dataset", "batch-max", "none"].contains(text) { return true }
@@ -94,7 +84,7 @@ extension Configuration {
 
 extension SampleDistances {
   /// The mean distance between the first samples of a data set, in file order: a unit in which weights of the
-  /// regulariser mean the same on every data set.
+  /// loss mean the same on every data set.
   package static func mean(of images: ImageSet, first count: Int, normalisation: Normalisation) -> Double {
     let rows = min(count, images.count)
     guard rows > 1 else { return 1 }

@@ -81,6 +81,10 @@ public struct Configuration: Equatable, Sendable {
   public var combine = CombineRule.expectation
   public var topK = 1
   public var topKWeights = TopKWeights.full
+  /// Standard deviation of the noise on the scores in training under ``CombineRule/topK``, times the number of experts.
+  public var noise = 0.0
+  /// c of ⌈c·k·B/E⌉, the rows of a batch that an expert takes at most in training under ``CombineRule/topK``; nil: no limit.
+  public var capacity: Double?
   /// T of softmax(g/T).
   public var temperature = 1.0
   /// T of the gate's softmax in the loss that the experts are trained with; nil: `temperature`, one loss for both.
@@ -89,13 +93,17 @@ public struct Configuration: Equatable, Sendable {
   public var expertClasses: String?
   /// w of w·(std(I)/mean(I))².
   public var importance = 0.0
-  /// β_s and β_d of the sample-similarity regulariser β_s·S − β_d·D.
+  /// β_s and β_d of the sample-similarity loss β_s·S − β_d·D.
   public var similarity = 0.0
   public var dissimilarity = 0.0
   public var similarityScaling = SimilarityScaling.perPair
   public var similarityDistance = SimilarityDistance.euclidean
   /// What distances are divided by: `dataset`, `batch-max`, `none` or a number.
   public var similarityScale = "dataset"
+  /// w of w·mean_x (ln Σ_e exp s_e)².
+  public var zLoss = 0.0
+  /// w of w·E·Σ_e f_e P_e.
+  public var loadBalance = 0.0
   public var freeze = Freeze.none
   public var distillLoss = DistillationLoss.kl
   public var batchSize = 512

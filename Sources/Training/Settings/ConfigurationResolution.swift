@@ -158,6 +158,12 @@ extension Configuration {
         "--combine \(combine.rawValue) saves nothing with --gate attentive, whose keys need every expert; leave it out, or "
           + "take --gate softmax")
     }
+    guard freeze == .none else {
+      throw Failure(
+        .usage,
+        "--freeze \(freeze.rawValue) would leave the trunk of --model \(model) without their part of its gradient; leave it "
+          + "out")
+    }
     guard combine != .stochastic else {
       throw Failure(
         .usage,
@@ -183,10 +189,9 @@ extension Configuration {
   }
 
   /// What acts on the loss of a gate that is trained through the mixture.
-  private static let ofGateLoss = [
-    "expert-temperature", "importance", "similarity", "dissimilarity", "similarity-scaling",
-    "similarity-distance", "similarity-scale",
-  ]
+  private static let ofGateLoss = ["expert-temperature"] + routingLossKeys
+  /// What acts on the choice of experts alone.
+  private static let ofTopK = ["top-k", "top-k-weights", "noise", "capacity"]
 
   /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
   private func withoutEffect() -> [(key: String, reason: String)] {
@@ -196,12 +201,12 @@ extension Configuration {
     }
     if gate == .none {
       explain(
-        ["experts", "combine", "top-k", "top-k-weights", "temperature", "freeze"] + Self.ofGateLoss,
+        ["experts", "combine", "temperature", "freeze"] + Self.ofTopK + Self.ofGateLoss,
         "with --gate none, the single model")
     }
     if gate != .none, gate.design.choosesOne {
       explain(
-        ["combine", "top-k", "top-k-weights"] + Self.ofGateLoss,
+        ["combine"] + Self.ofTopK + Self.ofGateLoss,
         "with --gate \(gate.rawValue), whose arg-max expert answers alone")
       if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
     }
@@ -213,10 +218,8 @@ extension Configuration {
     } else {
       explain(["distill-loss"], "without --distill-from")
     }
-    if similarity == 0, dissimilarity == 0 {
-      explain(
-        ["similarity-scaling", "similarity-distance", "similarity-scale"],
-        "without --similarity or --dissimilarity")
+    for loss in RoutingLossSetting.all where !loss.isTaken(self) {
+      explain(loss.details, "without \(loss.options)")
     }
     if isDeep {
       explain(["expert-temperature"], "with --model \(model), whose gate and experts have one loss")
@@ -233,7 +236,12 @@ extension Configuration {
     if let expertTemperature, expertTemperature == temperature {
       explain(["expert-temperature"], "where it is that of the gate")
     }
-    if combine != .topK { explain(["top-k", "top-k-weights"], "with --combine \(combine.rawValue)") }
+    if combine != .topK { explain(Self.ofTopK, "with --combine \(combine.rawValue)") }
+    if combine != .topK || topK >= experts {
+      for loss in RoutingLossSetting.all where loss.needsChoice {
+        explain(loss.weights.map(\.key), "where every expert takes every sample")
+      }
+    }
     if optimiser != .sgd { explain(["momentum"], "with --optimiser \(optimiser.rawValue)") }
     if schedule != .step { explain(["step-epochs", "step-factor"], "with --schedule \(schedule.rawValue)") }
     if schedule != .cosine { explain(["schedule-epochs"], "with --schedule \(schedule.rawValue)") }

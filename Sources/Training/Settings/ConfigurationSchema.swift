@@ -53,6 +53,15 @@ public enum ConfigurationSchema {
       "top-k-weights", \.topKWeights, .values, default: "full for --top-k 1, otherwise renormalised",
       "Weights of the experts that run, for --combine top-k."),
     .real(
+      "noise", \.noise, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Noise on the gate's scores in training, for --combine top-k: normal, of standard deviation noise/E."
+    ).addedLater(),
+    .optionalReal(
+      "capacity", \.capacity, .values, "X", default: "no limit", where: { $0 > 0 },
+      expected: "a positive number",
+      "An expert takes at most capacity·k·B/E rows of a training batch, for --combine top-k; later rows are dropped."
+    ).addedLater(),
+    .real(
       "temperature", \.temperature, .values, where: { $0 > 0 }, expected: "a positive number",
       "T of the gate's softmax(g/T)."),
     .optionalReal(
@@ -89,6 +98,15 @@ public enum ConfigurationSchema {
       where: { Configuration.isSimilarityScale($0) },
       expected: "dataset, batch-max, none or a positive number",
       "What distances are divided by; dataset: the mean distance of the first 1000 training samples."),
+    .real(
+      "z-loss", \.zLoss, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Weight of the router z-loss, the mean of (ln Σ exp s)² of the gate's scores s: small scores."
+    ).addedLater(),
+    .real(
+      "load-balance", \.loadBalance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+      "Weight of the load-balancing loss E·Σ f·P of the experts' shares f of the choices and means P of p, for --combine "
+        + "top-k."
+    ).addedLater(),
 
     // MARK: Training
     .whole(

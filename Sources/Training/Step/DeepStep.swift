@@ -16,6 +16,7 @@ final class DeepStep: Step {
   private let head: any Module
   private let layers: [MixtureLayer]
   private let rule: StepRule
+  private let seed: UInt64
   private let payload: Payload
   private let normalisation: Normalisation
   private let rank: Int
@@ -33,6 +34,7 @@ final class DeepStep: Step {
     self.trunk = trunk
     self.head = head
     self.rule = rule
+    seed = configuration.seed
     payload = configuration.payload
     self.normalisation = normalisation
     rank = communicator.rank
@@ -57,13 +59,13 @@ final class DeepStep: Step {
   }
 
   func run(
-    _ samples: ArraySlice<Int32>, of images: ImageView, mode: StepMode, word: Float
+    _ samples: ArraySlice<Int32>, of images: ImageView, epoch: Int, mode: StepMode, word: Float
   ) throws -> StepOutcome {
     workspace.reset()
     let batch = layers[0].batch(rows: samples.count)
     let shard = batch.shard(of: rank)
     let labels = shard.map { images.labels[Int(samples[samples.startIndex + $0])] }
-    var point = StepPoint(mode: .evaluation, samples: samples)
+    var point = StepPoint(mode: .evaluation, seed: seed, epoch: epoch, samples: samples)
     if case .training = mode { point.mode = .training }
     let rows = ImageRows(
       images, samples: samples, shard: shard, payload: payload, normalisation: normalisation)
@@ -110,6 +112,8 @@ final class DeepStep: Step {
     for (index, layer) in layers.enumerated() {
       let inputs = pass.rows[index]
       let rows = HiddenRows(inputs, first: numbers.lowerBound, features: trunk.outputs, in: workspace)
+      var point = point
+      point.layer = ModelOutline.scope(layer: index)
       let mixed = try layer.forward(rows, batch, at: point, signal: signal, word: word)
       pass.layers.append(mixed)
       try clock.measure(.combine) {
@@ -213,7 +217,7 @@ final class DeepStep: Step {
   private func outcome(_ layers: [LayerPass], _ collected: CollectedParcels) -> StepOutcome {
     StepOutcome(
       scores: layers[0].wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
-      regularisers: layers[0].losses, word: layers[0].word, raised: collected.word)
+      losses: [NamedValue](sums: layers.map(\.losses)), word: layers[0].word, raised: collected.word)
   }
 
   // MARK: Blocks and shards

@@ -5,14 +5,14 @@ internal import MoE
 /// section 4.2).
 public enum Distillation {
   /// What belongs to the attentive gate's training alone, and what the plain gate's run says itself.
-  private static let dropped: Set = [
-    "gate", "combine", "top-k", "top-k-weights", "expert-temperature", "expert-classes", "freeze",
-    "importance",
-    "similarity", "dissimilarity", "similarity-scaling", "similarity-distance", "similarity-scale",
-    "distill-loss",
-    // That of its own epochs.
-    "schedule-epochs",
-  ]
+  private static let dropped = Set(
+    [
+      "gate", "combine", "top-k", "top-k-weights", "noise", "capacity", "expert-temperature",
+      "expert-classes",
+      "freeze", "distill-loss",
+      // That of its own epochs.
+      "schedule-epochs",
+    ] + Configuration.routingLossKeys)
   /// What changes no value but belongs to the source run all the same.
   private static let inherited: Set = [
     "epochs", "data-dir", "train-images", "train-labels", "test-images", "test-labels",

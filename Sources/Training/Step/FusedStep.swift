@@ -12,6 +12,7 @@ final class FusedStep: Step {
   private let parts: ModelParts
   private let layer: MixtureLayer
   private let rule: StepRule
+  private let seed: UInt64
   private let payload: Payload
   private let normalisation: Normalisation
   private let rank: Int
@@ -25,6 +26,7 @@ final class FusedStep: Step {
   ) {
     self.parts = parts
     self.rule = rule
+    seed = configuration.seed
     payload = configuration.payload
     self.normalisation = normalisation
     rank = communicator.rank
@@ -34,14 +36,14 @@ final class FusedStep: Step {
   }
 
   func run(
-    _ samples: ArraySlice<Int32>, of images: ImageView, mode: StepMode, word: Float
+    _ samples: ArraySlice<Int32>, of images: ImageView, epoch: Int, mode: StepMode, word: Float
   ) throws -> StepOutcome {
     let batch = layer.batch(rows: samples.count)
     let shard = batch.shard(of: rank)
     let labels = shard.map { images.labels[Int(samples[samples.startIndex + $0])] }
     let rows = ImageRows(
       images, samples: samples, shard: shard, payload: payload, normalisation: normalisation)
-    var point = StepPoint(mode: .evaluation, samples: samples)
+    var point = StepPoint(mode: .evaluation, seed: seed, epoch: epoch, samples: samples)
     if case .training = mode { point.mode = .training }
     var pass = try layer.forward(rows, batch, at: point, signal: signal(labels), word: word)
 
@@ -63,7 +65,7 @@ final class FusedStep: Step {
     let collected = try layer.collect(parcel, &pass, word: word)
     let outcome = StepOutcome(
       scores: pass.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
-      regularisers: pass.losses, word: pass.word, raised: collected.word)
+      losses: pass.losses, word: pass.word, raised: collected.word)
     guard case .training(let adam) = mode else { return outcome }
 
     try layer.backward(pass, slots: gradients?.answers, collected)

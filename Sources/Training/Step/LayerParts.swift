@@ -74,16 +74,13 @@ package final class LayerParts {
     _ rule: StepRule, _ configuration: Configuration, training: Bool, communicator: any Communicator,
     clock: PhaseClock
   ) -> MixtureLayer {
-    let hasLosses = training && configuration.isRegularised
-    let losses =
-      hasLosses && communicator.rank == 0 && trainsGate
-      ? Regularisers(configuration.regularisers, temperature: Float(configuration.temperature)) : nil
+    let list = training ? configuration.routingLosses : []
+    let losses = list.isEmpty ? nil : RoutingLosses(list, temperature: Float(configuration.temperature))
     return MixtureLayer(
       rule.layer, gate: gate, trainsGate: trainsGate, place: place,
       experts: ExpertExchange(
         communicator, placement: placement, bank: bank, layout: rule.layout, clock: clock),
-      blockRows: configuration.blockRows, losses: losses, hasLosses: hasLosses, communicator: communicator,
-      clock: clock)
+      blockRows: configuration.blockRows, losses: losses, communicator: communicator, clock: clock)
   }
 
   /// Updates everything that this rank trains. Collective where the gate is replicated.

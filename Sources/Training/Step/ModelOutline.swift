@@ -27,9 +27,11 @@ public struct ModelOutline {
   package let rule: StepRule
   package let trainsGate: Bool
   package let trainsExperts: Bool
+  /// Whether losses of the gate's choice see the whole batch on rank 0, and whether they see its images.
   package let isRegularised: Bool
   /// Vectors that the optimiser keeps of what is trained.
   package let optimiserState: Int
+  package let lossesNeedRows: Bool
   package let dataBytes: Int
   public let gatePlacement: GatePlacement
   /// Of every rank.
@@ -63,7 +65,9 @@ public struct ModelOutline {
     threads = configuration.threads
     trainsGate = configuration.trainsGate
     trainsExperts = configuration.trainsExperts
-    isRegularised = configuration.isRegularised && configuration.trainsGate
+    let losses = RoutingLosses(configuration.trainsGate ? configuration.routingLosses : [], temperature: 1)
+    isRegularised = losses.haveBatchScope
+    lossesNeedRows = losses.needRows
     optimiserState = configuration.optimiserRule.state.count
     dataBytes = (size.trainingSamples + size.testSamples) * size.shape.pixels
     let lists = configuration.gate == .classes ? configuration.expertClasses.flatMap { ClassLists($0) } : nil
@@ -109,7 +113,7 @@ public struct ModelOutline {
   /// Blocks of a batch, K.
   public var blocks: Int { (batchRows + blockRows - 1) / blockRows }
   /// Whether every expert takes every row.
-  public var isDense: Bool { rule.routing == .all }
+  public var isDense: Bool { rule.routing.takesAll }
   /// Experts that a row is sent to.
   package var slots: Int { rule.routing.slots(experts: experts) }
   /// Values of one answer.

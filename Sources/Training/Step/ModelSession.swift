@@ -92,7 +92,7 @@ package final class ModelSession {
     var sums = emptyAccumulator()
     for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
       let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
-      let outcome = try evaluationStep.run(batch, of: view, mode: .evaluation, word: 0)
+      let outcome = try evaluationStep.run(batch, of: view, epoch: 0, mode: .evaluation, word: 0)
       try add(outcome, batch, of: images, to: &sums)
       if let each, communicator.rank == 0 {
         try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))

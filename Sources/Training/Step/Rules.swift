@@ -6,7 +6,7 @@ internal import Numerics
 /// Which experts run and how their answers are combined, in training or in evaluation.
 package struct StepRule: Sendable {
   /// The experts that a row's mixture takes.
-  package let selection: Selection
+  package let selection: any Selection
   package let mixture: MixtureRule
   /// What an expert answers.
   package let layout: AnswerLayout
@@ -19,18 +19,18 @@ package struct StepRule: Sendable {
   /// What of it the layer needs.
   package var layer: LayerRule { LayerRule(selection: selection, scorer: scorer, layout: layout) }
   /// The experts that a row is sent to.
-  package var routing: Selection { layer.routing }
+  package var routing: any Selection { layer.routing }
 
   /// - Parameters:
   ///   - training: stochastic trains every expert with the loss of Jacobs et al. and evaluates the arg-max expert alone.
   package init(_ configuration: Configuration, gate: GateRequest, training: Bool) {
     let experts = gate.experts
-    var selection = Selection.all
+    var selection: any Selection = AllExperts()
     var weights = MixtureRule.Weights.full
     var jacobs = false
     func chooseOne() {
       guard experts > 1 else { return }
-      selection = .top(1)
+      selection = TopK(1)
       weights = .renormalised
     }
     let design = configuration.gateDesign
@@ -43,8 +43,9 @@ package struct StepRule: Sendable {
       case .stochastic:
         jacobs = training
         if !training { chooseOne() }
-      case .topK where configuration.topK < experts:
-        selection = .top(configuration.topK)
+      case .topK
+      where configuration.topK < experts || configuration.noise > 0 || configuration.capacity != nil:
+        selection = configuration.topSelection
         weights = configuration.topKWeights == .full ? .full : .renormalised
       case .topK:
         // All experts selected: the softmax over the selected logits is the full one.
@@ -71,6 +72,6 @@ package struct StepRule: Sendable {
       experts: experts, layout: answers,
       temperature: Float(configuration.temperature),
       expertTemperature: training ? configuration.expertTemperature.map { Float($0) } : nil,
-      weights: weights, jacobs: jacobs, everyExpertAnswers: scorer.needsAnswers)
+      weights: weights, jacobs: jacobs, everyExpertAnswers: scorer.reasonForAll != nil)
   }
 }

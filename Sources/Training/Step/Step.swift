@@ -10,9 +10,11 @@ package import Networks
 package protocol Step: AnyObject {
   /// - Parameters:
   ///   - samples: the batch: the sample of every row.
+  ///   - epoch: counted from 0; a key of random draws in training.
   ///   - word: what this rank has to say beside the data: rank 0 to all, every rank to rank 0.
-  func run(_ samples: ArraySlice<Int32>, of images: ImageView, mode: StepMode, word: Float) throws
-    -> StepOutcome
+  func run(
+    _ samples: ArraySlice<Int32>, of images: ImageView, epoch: Int, mode: StepMode, word: Float
+  ) throws -> StepOutcome
 }
 
 package enum StepMode {
@@ -26,8 +28,8 @@ package struct StepOutcome {
   package let scores: FeatureMap?
   /// [RowReport][B], nil on other ranks.
   package let report: FeatureMap?
-  /// What the losses of the gates' probabilities said, on rank 0 in training.
-  package let regularisers: RegulariserLosses?
+  /// What the losses of the gates' choices said, of all layers together, on rank 0 in training.
+  package let losses: [NamedValue]
   /// Rank 0's word of this step, on every rank.
   package let word: Float
   /// The largest word of all ranks, on rank 0.

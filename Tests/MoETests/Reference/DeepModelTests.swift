@@ -164,7 +164,7 @@ struct DeepModelTests {
       }
       let order = (0..<Int32(rows)).map { $0 }
       let outcome = try session.trainingStep?.run(
-        order[...], of: ImageView(data.train),
+        order[...], of: ImageView(data.train), epoch: 0,
         mode: .training(UpdatePoint(step: 1, learningRate: 0, weightDecay: 0)), word: 0)
       if let report = outcome?.report {
         findings.loss = (0..<rows).reduce(0) { $0 + report[RowReport.loss.rawValue][$1] } / Float(rows)

@@ -73,6 +73,11 @@ struct ReferenceGradientTests {
     }
   }
 
+  /// Of five rows and three experts.
+  static let noise = [
+    [0.5, -0.25, 0], [0.1, 0.7, -0.6], [-0.3, 0.2, 0.9], [0, -0.8, 0.4], [-0.5, 0.3, 0.2],
+  ]
+
   static let others: [Case] =
     [ReferenceGate.peeking, .loudest, .classes([0, 2, 1, 0])].map { Case(method: ReferenceMethod(gate: $0)) }
     + [
@@ -89,6 +94,19 @@ struct ReferenceGradientTests {
         expertBatchNorm: true,
         isDeep: true),
       Case(method: ReferenceMethod(rule: .single), isDeep: true),
+      Case(method: ReferenceMethod(zLoss: 0.7), gateBatchNorm: true),
+      Case(method: ReferenceMethod(gate: .attentive, temperature: 2, expertTemperature: 3, zLoss: 0.7)),
+      Case(method: ReferenceMethod(rule: .topK(1, full: true), temperature: 2, loadBalance: 0.7)),
+      Case(method: ReferenceMethod(gate: .attentive, rule: .topK(2, full: false), loadBalance: 0.7)),
+      Case(method: ReferenceMethod(rule: .topK(1, full: true), capacity: 0.5), gateBatchNorm: true),
+      Case(method: ReferenceMethod(rule: .topK(2, full: true), temperature: 2, capacity: 0.5)),
+      Case(method: ReferenceMethod(rule: .topK(2, full: false), capacity: 0.4), expertBatchNorm: true),
+      Case(method: ReferenceMethod(rule: .topK(3, full: true), capacity: 0.5)),
+      Case(method: ReferenceMethod(gate: .attentive, rule: .topK(2, full: false), capacity: 0.4)),
+      Case(
+        method: ReferenceMethod(
+          gate: .softmax, rule: .topK(2, full: false), expertTemperature: 2, importance: 0.3, zLoss: 0.5,
+          loadBalance: 0.4, capacity: 0.6, noise: noise)),
     ]
 
   @Test(arguments: mixtures + others)

@@ -40,12 +40,32 @@ struct ReferenceMethod: Equatable {
   /// w of w·L_imp.
   var importance = 0.0
   var similarity: ReferenceSimilarity?
+  /// w of w·mean (ln Σ exp s)², and of w·E·Σ f P.
+  var zLoss = 0.0
+  var loadBalance = 0.0
+  /// c: an expert takes at most ⌈c·k·B/E⌉ rows in training, the first ones.
+  var capacity: Double?
+  /// Added to the scores in training, [row][E].
+  var noise: [[Double]]?
   var freeze = ReferenceFreeze.none
   /// The gate learns the teacher's probabilities instead of a loss of its own.
   var hasTeacher = false
 
   /// The rule that the gate allows.
   var appliedRule: ReferenceRule { gate.choosesOne ? .topK(1, full: false) : rule }
+
+  /// What is left of the experts of each row where none may have more rows than its capacity.
+  func limited(_ chosen: [[Int]], experts: Int) -> [[Int]] {
+    guard let capacity, case .topK(let k, _) = rule else { return chosen }
+    let limit = Int((capacity * Double(k * chosen.count) / Double(experts)).rounded(.up))
+    var taken = [Int](repeating: 0, count: experts)
+    return chosen.map { row in
+      row.filter { e in
+        taken[e] += 1
+        return taken[e] <= limit
+      }
+    }
+  }
 }
 
 /// A loss that only the gate has: its value by row, and its gradient by the scores, before the mean over rows.

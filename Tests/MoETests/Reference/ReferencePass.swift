@@ -16,6 +16,10 @@ struct ReferencePass {
   /// ln y, [row][expert that ran][class].
   let answers: [[Int: [Double]]]
   private(set) var scores: [[Double]]
+  /// Without noise.
+  let cleanScores: [[Double]]
+  /// The experts that a row chooses, before capacity.
+  let chosen: [[Int]]
   /// The experts of each row's mixture, ascending.
   let selected: [[Int]]
 
@@ -38,9 +42,19 @@ struct ReferencePass {
       scores = labels.map { label in everyone.map { $0 == expertOfClass[label] ? 1 : 0 } }
     }
     let single = method.rule == .single
+    func noisy(_ scores: [[Double]]) -> [[Double]] {
+      guard training, let noise = method.noise else { return scores }
+      return zip(scores, noise).map { zip($0, $1).map { $0 + $1 } }
+    }
+    func choose(_ scores: [[Double]]) -> [[Int]] {
+      scores.map { single ? [0] : method.appliedRule.selected($0) }
+    }
+    func limited(_ chosen: [[Int]]) -> [[Int]] {
+      training ? method.limited(chosen, experts: everyone.count) : chosen
+    }
     let running =
       method.gate.needsAnswers
-      ? images.map { _ in everyone } : scores.map { single ? [0] : method.appliedRule.selected($0) }
+      ? images.map { _ in everyone } : limited(choose(noisy(scores)))
     let rowsOfExpert = everyone.map { e in images.indices.filter { running[$0].contains(e) } }
     self.rowsOfExpert = rowsOfExpert
     let traces = zip(model.experts, rowsOfExpert).map { expert, rows in
@@ -76,8 +90,10 @@ struct ReferencePass {
         everyone.map { answers[row][$0]!.reduce(0) { $0 + exp($1) * $1 } / log(2) }
       }
     }
-    self.scores = scores
-    selected = scores.map { single ? [0] : method.appliedRule.selected($0) }
+    cleanScores = scores
+    self.scores = noisy(scores)
+    chosen = choose(self.scores)
+    selected = limited(chosen)
     if method.hasTeacher, training, let teacher = model.teacher, var trunk = model.gate {
       trunk.headless = true
       teacherScores = attend(trunk.forward(images, teacher, training: false).hidden, teacher)

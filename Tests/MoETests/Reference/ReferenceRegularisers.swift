@@ -1,3 +1,5 @@
+import Glibc
+
 /// L_imp = (std(I)/mean(I))² of I_e = Σ_x p_e(x), with the unbiased std (Shazeer et al. 2017), and its gradient by p.
 ///
 /// - Parameter p: [row][E].
@@ -12,6 +14,34 @@ func referenceImportance(_ p: [[Double]]) -> (loss: Double, gradient: [[Double]]
     2 * ($0 - mean) / Double(experts - 1) / (mean * mean) - 2 * loss / mean / Double(experts)
   }
   return (loss, p.map { _ in ofImportance })
+}
+
+/// The mean over rows of (ln Σ_e exp s_e)² (Zoph et al. 2022, equation 5), and its gradient by s.
+///
+/// - Parameter scores: [row][E].
+func referenceZLoss(_ scores: [[Double]]) -> (loss: Double, gradient: [[Double]]) {
+  let rows = Double(scores.count)
+  let logs = scores.map(logSumExp)
+  return (
+    logs.reduce(0) { $0 + $1 * $1 } / rows,
+    zip(scores, logs).map { s, l in s.map { 2 * l * exp($0 - l) / rows } }
+  )
+}
+
+/// E·Σ_e f_e P_e (Fedus et al. 2021, equations 4 to 6): f the experts' shares of all choices, a constant; P the means of p.
+///
+/// - Parameters:
+///   - p: [row][E].
+///   - chosen: the experts of each row.
+func referenceLoadBalance(_ p: [[Double]], chosen: [[Int]]) -> (loss: Double, gradient: [[Double]]) {
+  let experts = p[0].count
+  let choices = chosen.joined()
+  let f = (0..<experts).map { e in Double(choices.count { $0 == e }) / Double(choices.count) }
+  let means = (0..<experts).map { e in p.reduce(0) { $0 + $1[e] } / Double(p.count) }
+  return (
+    Double(experts) * zip(f, means).reduce(0) { $0 + $1.0 * $1.1 },
+    p.map { _ in f.map { Double(experts) * $0 / Double(p.count) } }
+  )
 }
 
 /// The sample-similarity regulariser L_s = β_s·S − β_d·D of arXiv 2302.14703, section 5, pair by pair.

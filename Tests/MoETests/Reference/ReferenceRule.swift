@@ -32,16 +32,24 @@ struct ReferenceRowLoss {
   ///   - gateLogits: [E]; empty without a gate.
   ///   - selected: the experts that ran.
   ///   - answers: ln y of each of them, [selected][class].
+  ///   - classes: C. Without an expert a row predicts 1/C, whatever its gate says.
   init(
     rule: ReferenceRule, temperature: Double, gateLogits: [Double], selected: [Int], answers: [[Double]],
-    label: Int
+    label: Int, classes: Int
   ) {
-    let classes = answers[0].count
     guard rule != .single else {
       logMixture = answers[0]
       loss = -answers[0][label]
       gateGradient = []
       expertGradients = [(0..<classes).map { exp(answers[0][$0]) - ($0 == label ? 1 : 0) }]
+      return
+    }
+
+    guard !selected.isEmpty else {
+      logMixture = Array(repeating: -log(Double(classes)), count: classes)
+      loss = log(Double(classes))
+      gateGradient = gateLogits.map { _ in 0 }
+      expertGradients = []
       return
     }
 

@@ -8,7 +8,7 @@ struct ReferenceStep {
   /// number where one loss trains both, which then holds the regularisers too.
   var gateLoss: Double
   var expertLoss: Double
-  /// w·L_imp + L_s.
+  /// What the losses of the gate's choice add.
   var regularisers: Double
   /// Of those losses, for every tensor that is trained; zero for an expert without rows.
   var gradients: Tensors = [:]
@@ -50,7 +50,8 @@ extension ReferenceModel {
       images.indices.map { row in
         ReferenceRowLoss(
           rule: rule, temperature: temperature, gateLogits: pass.scores[row], selected: pass.selected[row],
-          answers: pass.selected[row].map { pass.answers[row][$0]! }, label: labels[row])
+          answers: pass.selected[row].map { pass.answers[row][$0]! }, label: labels[row],
+          classes: experts[0].outputs)
       }
     }
     let rows = rowLosses(method.temperature)
@@ -59,7 +60,7 @@ extension ReferenceModel {
     // The gate's own loss where it has one, otherwise the mixture's at the gate's temperature.
     let own = pass.ownGateLoss(labels)
     let p = pass.scores.map { logSoftmax($0.map { $0 / method.temperature }).map { exp($0) } }
-    let regularised = regularisers(p, images, method)
+    let regularised = regularisers(p, images, pass, method)
     var ofGate = (own?.gradients ?? rows.map(\.gateGradient)).map { $0.map { $0 / count } }
     for row in ofGate.indices where !ofGate[row].isEmpty {
       ofGate[row] = zip(ofGate[row], regularised.gradient[row]).map { $0 + $1 }
@@ -85,9 +86,9 @@ extension ReferenceModel {
     return result
   }
 
-  /// w·L_imp + L_s and its gradient by the scores, ∂L/∂s = p∘(∂L/∂p − ⟨p, ∂L/∂p⟩)/T.
+  /// The losses of the gate's choice and their gradient by the scores, ∂L/∂s = p∘(∂L/∂p − ⟨p, ∂L/∂p⟩)/T of those by p.
   private func regularisers(
-    _ p: [[Double]], _ images: [[Double]], _ method: ReferenceMethod
+    _ p: [[Double]], _ images: [[Double]], _ pass: ReferencePass, _ method: ReferenceMethod
   ) -> (loss: Double, gradient: [[Double]]) {
     var loss = 0.0
     var ofP = p.map { $0.map { _ in 0.0 } }
@@ -100,9 +101,19 @@ extension ReferenceModel {
       loss += found.loss
       ofP = zip(ofP, found.gradient).map { zip($0, $1).map { $0 + $1 } }
     }
-    let gradient = zip(p, ofP).map { p, g in
+    if method.loadBalance != 0 {
+      let found = referenceLoadBalance(p, chosen: pass.chosen)
+      loss += method.loadBalance * found.loss
+      ofP = zip(ofP, found.gradient).map { zip($0, $1).map { $0 + method.loadBalance * $1 } }
+    }
+    var gradient = zip(p, ofP).map { p, g in
       let mean = dot(p, g)
       return zip(p, g).map { $0 * ($1 - mean) / method.temperature }
+    }
+    if method.zLoss != 0 {
+      let found = referenceZLoss(pass.cleanScores)
+      loss += method.zLoss * found.loss
+      gradient = zip(gradient, found.gradient).map { zip($0, $1).map { $0 + method.zLoss * $1 } }
     }
     return (loss, gradient)
   }

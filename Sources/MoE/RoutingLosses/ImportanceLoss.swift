@@ -3,19 +3,20 @@ package import Networks
 
 /// L_imp = (std(I)/mean(I))² of the importances I_e = Σ_x p_e(x), with the unbiased std (Shazeer et al. 2017): equal use of
 /// all experts. Zero for one expert.
-package final class ImportanceRegulariser: Regulariser {
-  package let kind = RegulariserKind.importance
+package final class ImportanceLoss: RoutingLoss {
+  package let name = "importance_loss"
+  package let scope = LossScope.batch(needsRows: false)
+  package let variable = LossVariable.probabilities
   private let weight: Double
 
   package init(weight: Double) { self.weight = weight }
 
   /// With V the variance and m the mean of I over E experts: ∂(V/m²)/∂I_e = 2 (I_e − m)/((E−1) m²) − 2 V/(E m³), the same
   /// for every row.
-  package func add(_ p: FeatureMap, of rows: [RowBlock], to gradient: FeatureMap) -> (
-    reported: Double, weighted: Double
-  ) {
+  package func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
+    let p = view.probabilities
     let experts = p.features
-    guard experts > 1 else { return (0, 0) }
+    guard experts > 1 else { return LossValue(reported: 0, weighted: 0) }
     let importances = (0..<experts).map { expert in
       (0..<p.rows).reduce(0.0) { $0 + Double(p[expert][$1]) }
     }
@@ -27,7 +28,7 @@ package final class ImportanceRegulariser: Regulariser {
       add(Float(weight * (own - common)), to: gradient[expert], count: gradient.rows)
     }
     let loss = variance / (mean * mean)
-    return (loss, weight * loss)
+    return LossValue(reported: loss, weighted: weight * loss)
   }
 
   private func add(_ value: Float, to line: Floats, count: Int) {

@@ -1,0 +1,43 @@
+package import KernelInterface
+
+/// A limit on the rows of an expert: ⌈c·k·B/E⌉ of the global batch, as GShard (Lepikhin et al. 2020, arXiv 2006.16668) and the
+/// Switch Transformer (Fedus et al. 2021, section 2.2) have it. What comes after, by ascending row, is dropped: the slot stays
+/// empty, and a row may be left without any expert.
+///
+/// It is a limit of the whole batch, counted on rank 0, because a limit per rank would show how many ranks there are. Evaluation
+/// takes ``dropless``.
+package struct Capacity: Selection {
+  /// What selects before the limit.
+  package let base: any Selection
+  /// c
+  package let factor: Double
+
+  package init(_ base: any Selection, factor: Double) {
+    self.base = base
+    self.factor = factor
+  }
+
+  package var scope: SelectionScope { .batch }
+  package var noise: ScoreNoise? { base.noise }
+  package var dropless: any Selection { base }
+  package func slots(experts: Int) -> Int { base.slots(experts: experts) }
+
+  /// Rows that an expert takes at most.
+  package func limit(rows: Int, experts: Int) -> Int {
+    let share = factor * Double(slots(experts: experts) * rows) / Double(experts)
+    return Int(min(share.rounded(.up), Double(rows)))
+  }
+
+  package func select(_ scores: FeatureMap, into table: inout SlotTable) {
+    base.select(scores, into: &table)
+    let limit = limit(rows: scores.rows, experts: scores.features)
+    var taken = [Int](repeating: 0, count: scores.features)
+    for row in 0..<table.rows {
+      for slot in 0..<table.slots {
+        let expert = table[row, slot]
+        guard expert != SlotTable.empty else { continue }
+        if taken[expert] < limit { taken[expert] += 1 } else { table[row, slot] = SlotTable.empty }
+      }
+    }
+  }
+}

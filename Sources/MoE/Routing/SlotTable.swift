@@ -1,0 +1,29 @@
+/// The experts selected for every row, ascending by expert; a slot may be empty.
+package struct SlotTable {
+  /// The expert of an empty slot.
+  package static let empty = -1
+
+  package let slots: Int
+  package let rows: Int
+  /// [rows][slots], ``empty`` where no expert is.
+  package private(set) var experts: [Int32]
+
+  /// A table of empty slots.
+  package init(slots: Int, rows: Int) {
+    self.slots = slots
+    self.rows = rows
+    experts = Array(repeating: Int32(SlotTable.empty), count: rows * slots)
+  }
+
+  package subscript(row: Int, slot: Int) -> Int {
+    get { Int(experts[row &* slots &+ slot]) }
+    set { experts[row &* slots &+ slot] = Int32(newValue) }
+  }
+
+  /// Gives the body the places of all slots, [rows][slots].
+  package mutating func fill(_ body: (UnsafeMutablePointer<Int32>) -> Void) {
+    experts.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { body(base) }
+    }
+  }
+}
