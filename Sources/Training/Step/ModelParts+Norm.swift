@@ -7,7 +7,7 @@ extension ModelParts {
   ///
   /// Squares are summed in double precision: a network's by its owner, chunk by chunk, then the gate's sum and those of
   /// the experts in ascending order. Neither who owns what nor where the gate works changes an addition.
-  func gradientNorm() throws -> Double {
+  package func gradientNorm() throws -> Double {
     var ofGate = 0.0
     for parameters in trainedOfGate { ofGate += try place.squareSum(parameters) }
     let own = experts.map { $0.parameters.training == nil ? 0 : $0.parameters.squareSum() }
