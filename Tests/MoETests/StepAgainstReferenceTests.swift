@@ -242,7 +242,8 @@ struct StepAgainstReferenceTests {
       for number in 1...steps {
         let point = UpdatePoint(
           step: number, learningRate: test.configuration.learningRate, weightDecay: test.weightDecay)
-        let outcome = try step.run(order[...], of: ImageView(images), epoch: 0, mode: .training(point), word: 0)
+        let outcome = try step.run(
+          order[...], of: ImageView(images), epoch: 0, mode: .training(point), word: 0)
         guard number == 1 else { continue }
         if let report = outcome.report {
           findings.losses = (0..<rows).map { Double(report[RowReport.loss.rawValue][$0]) }

@@ -8,7 +8,7 @@ extension ModelParts {
   /// Squares are summed in double precision: a module's by its owner, chunk by chunk, then those of trunk and head, and
   /// layer by layer the gate's sum and those of the experts in ascending order. Neither who owns what nor where the gate
   /// works changes an addition.
-  func gradientNorm() throws -> Double {
+  package func gradientNorm() throws -> Double {
     var sum = 0.0
     if trainsTrunk { for parameters in shared { sum += try base.squareSum(parameters) } }
     for layer in layers { sum = try layer.squareSum(startingAt: sum, over: communicator) }

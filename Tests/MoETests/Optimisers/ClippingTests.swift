@@ -1,3 +1,6 @@
+import DataSets
+import Dist
+import MoE
 import Networks
 import Testing
 import Training
@@ -30,6 +33,54 @@ struct ClippingTests {
     let middle = parameters.squareSums(Parameters.chunk..<3 * Parameters.chunk)
     #expect(middle == Array(sums[1...2]))
     #expect(parameters.squareSum() == ((sums[0] + sums[1]) + sums[2]) + sums[3])
+  }
+
+  /// Neither ranks, nor the gate's place, nor who owns an expert changes a bit of the norm and of the gate's sum in it: the
+  /// scale, a Float, and the root and the experts' larger sums would hide most of them.
+  @Test(arguments: [GateKind.softmax, .attentive])
+  func theNormHasTheSameBitsEverywhere(gate: GateKind) throws {
+    var options = DataOptions(environment: [:])
+    options.trainSamples = 200
+    options.testSamples = 10
+    let data = try DataSetRegistry.source(named: "synthetic").load(options)
+    var seen: Set<[UInt64]> = []
+    for ranks in [1, 2, 3, 5] {
+      for place in GatePlacement.allCases {
+        for placement in ["block", "round-robin"] {
+          var configuration = Configuration()
+          configuration.dataset = "synthetic"
+          configuration.model = "mnist"
+          configuration.gate = gate
+          configuration.batchSize = 150
+          configuration.blockRows = 32
+          configuration.gatePlacement = place
+          configuration.placement = placement
+          let settings = configuration
+          let norms = try LocalGroup.run(ranks: ranks) { communicator in
+            let session = try ModelSession(
+              settings, data: data, communicator: communicator, training: true,
+              clock: PhaseClock(communicator) { _, _ in })
+            session.parts.initialise(seed: 3)
+            let batch = (0..<Int32(150)).map { $0 }
+            _ = try session.trainingStep?.run(
+              batch[...], of: ImageView(data.train), epoch: 0,
+              mode: .training(UpdatePoint(step: 1, learningRate: 0)),
+              word: 0)
+            let ofGate = try (session.parts.gate?.parameters ?? []).map {
+              try session.parts.place.squareSum($0)
+            }
+            return (norm: try session.parts.gradientNorm(), ofGate: ofGate)
+          }
+          #expect(
+            norms.allSatisfy {
+              $0.norm == norms[0].norm && ($0.ofGate == norms[0].ofGate || $0.ofGate.isEmpty)
+            })
+          seen.insert(([norms[0].norm] + norms[0].ofGate).map(\.bitPattern))
+        }
+      }
+    }
+    #expect(seen.count == 1)
+    #expect(seen.allSatisfy { sums in sums.count > 1 && sums.allSatisfy { Double(bitPattern: $0) > 0 } })
   }
 
   static let cases = [

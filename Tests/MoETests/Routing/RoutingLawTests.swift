@@ -101,7 +101,7 @@ struct RoutingLawTests {
         report.map { report in (0..<rows).map { report[RowReport.loss.rawValue][$0] } } ?? []
       }
       for number in 1...steps {
-        let adam = AdamStep(step: number, learningRate: 1e-2, weightDecay: 0)
+        let adam = UpdatePoint(step: number, learningRate: 1e-2, weightDecay: 0)
         let outcome = try session.trainingStep!.run(
           order[...], of: ImageView(images), epoch: number, mode: .training(adam), word: 0)
         findings.losses.append(outcome.losses)
@@ -109,7 +109,7 @@ struct RoutingLawTests {
         findings.scores.append(values(outcome.scores))
       }
       findings.selected = session.parts.bank.rowsSelected
-      try session.parts.gatherMoments()
+      try session.parts.gatherState()
       for parameters in session.parts.parameters {
         for place in parameters.places
         where communicator.rank == 0 || place.spec.name.hasPrefix("experts.") {
