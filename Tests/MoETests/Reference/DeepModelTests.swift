@@ -1,5 +1,6 @@
 import DataSets
 import Dist
+import Foundation
 import KernelInterface
 import MoE
 import Networks
@@ -23,18 +24,6 @@ private struct PlainDeepModel {
     let largest = x.max() ?? 0
     let powers = x.map { exp($0 - largest) }
     return powers.map { $0 / powers.reduce(0, +) }
-  }
-
-  private func exp(_ x: Double) -> Double {
-    // Σ xⁿ/n! of a small part, squared back.
-    var small = 1.0
-    var term = 1.0
-    for n in 1...20 {
-      term *= x / 1024 / Double(n)
-      small += term
-    }
-    for _ in 0..<10 { small *= small }
-    return small
   }
 
   /// Mean cross-entropy, and w·(std(I)/mean(I))² of every layer. Experts are those that were chosen before.
@@ -75,16 +64,9 @@ private struct PlainDeepModel {
     var entropy = 0.0
     for (row, label) in zip(logits, labels) {
       let largest = row.max() ?? 0
-      entropy -= row[label] - largest - ln(row.reduce(0) { $0 + exp($1 - largest) })
+      entropy -= row[label] - largest - log(row.reduce(0) { $0 + exp($1 - largest) })
     }
     return (entropy / Double(labels.count) + extra, selections)
-  }
-
-  /// Newton's method on e^y = x.
-  private func ln(_ x: Double) -> Double {
-    var y = 0.0
-    for _ in 0..<60 { y += 2 * (x - exp(y)) / (x + exp(y)) }
-    return y
   }
 }
 
