@@ -18,7 +18,7 @@ public struct TrunkNetworks: NetworkFamily {
     // The paper's pattern for CIFAR: every second convolution with BatchNorm and without bias.
     NetworkSpec(
       input: images,
-      convolutions: [32, 64, 128, 256].enumerated().map { index, filters in
+      convolutions: [16, 32, 64, 128].enumerated().map { index, filters in
         ConvolutionLayer(filters: filters, padding: 1, batchNorm: index % 2 == 1, bias: index % 2 == 0)
       }, hidden: [], outputs: features, headless: true)
   }
