@@ -54,7 +54,8 @@ struct ChoiceSettingsTests {
     var configuration = Configuration()
     configuration.combine = .topK
     let later: Set = [
-      "products", "layers", "noise", "capacity", "z-loss", "load-balance", "optimiser", "momentum", "schedule",
+      "products", "layers", "noise", "capacity", "z-loss", "load-balance", "optimiser", "momentum",
+      "schedule",
       "schedule-epochs", "step-epochs", "step-factor", "warm-up", "clip-norm",
     ]
     #expect(Set(ConfigurationSchema.settings.filter { !$0.isInEveryCheckpoint }.map(\.key)) == later)
