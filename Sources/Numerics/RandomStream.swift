@@ -30,7 +30,7 @@ public struct RandomStream: Sendable {
 
   /// The four words at counters (a, b): the Philox counter is a's low and high word, then b's.
   @inline(__always)
-  package func words(_ a: UInt64, _ b: UInt64) -> SIMD4<UInt32> {
+  public func words(_ a: UInt64, _ b: UInt64) -> SIMD4<UInt32> {
     philox4x32(
       counter: SIMD4(
         UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: a >> 32),
@@ -40,17 +40,17 @@ public struct RandomStream: Sendable {
 
   /// The upper 24 bits of a word times 2⁻²⁴: uniform on the multiples of 2⁻²⁴ in [0, 1), exact.
   @inline(__always)
-  package static func uniform01(_ word: UInt32) -> Float { Float(word >> 8) * 0x1p-24 }
+  public static func uniform01(_ word: UInt32) -> Float { Float(word >> 8) * 0x1p-24 }
 
   /// The upper 53 bits of two words (`high` leading) times 2⁻⁵³: uniform on the multiples of 2⁻⁵³ in [0, 1), exact.
   @inline(__always)
-  package static func uniform01(high: UInt32, low: UInt32) -> Double {
+  public static func uniform01(high: UInt32, low: UInt32) -> Double {
     Double((UInt64(high) << 32 | UInt64(low)) >> 11) * 0x1p-53
   }
 
   /// The upper 24 bits of a word as an odd multiple of 2⁻²⁴ in (−1, 1): exact, symmetric about zero, never ±1 nor 0.
   @inline(__always)
-  package static func symmetric(_ word: UInt32) -> Float {
+  public static func symmetric(_ word: UInt32) -> Float {
     Float(((Int32(bitPattern: word) >> 8) << 1) | 1) * 0x1p-24
   }
 

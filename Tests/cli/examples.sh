@@ -40,4 +40,39 @@ else
     check "Examples/dist refuses what is no number on $ranks ranks" refuses_on "$ranks"
   done
 fi
+
+# An expert, a gate and a loss of the client's own, in a mixture layer over ranks.
+own_build=$root/.build/examples/own-expert
+own=$own_build/release/OwnExpert
+
+builds_own() { swift build -c release --package-path "$root/Examples/own-expert" --scratch-path "$own_build"; }
+check "Examples/own-expert builds on the product MoE" builds_own
+
+trains() {
+  run_alone "$own" >"$scratch/own-1"
+  cat "$scratch/own-1"
+  # Trunk 8·12 + 12, gate 12·4 + 4, four experts of 12·16 + 16 + 16·12 + 12, head 12·3 + 3: all of them are trained.
+  equal "parameters" "$(awk '/^parameters/ { print $2, $4 }' "$scratch/own-1")" "1847 1847"
+  # Who knows nothing of three classes has a loss of ln 3; the example's is far below in the end.
+  awk '/^step/ { last = $4; n++ } END { exit !(n == 6 && last < 0.5 * log(3)) }' "$scratch/own-1"
+}
+check "Examples/own-expert trains" trains
+
+# same_own NAME N OPTION...: the output, and so loss and checksum of all parameters, is that of one rank.
+same_own() {
+  local name=$1 ranks=$2
+  shift 2
+  on "$ranks" "$own" "$@" >"$scratch/own-$name"
+  same "output of 1 rank and of $name" "$scratch/own-1" "$scratch/own-$name"
+}
+check "Examples/own-expert gives the same with a replicated gate on 1 rank" same_own replicated-1 1 replicated
+if $local_only; then
+  skip "Examples/own-expert on 2 and 3 ranks" "needs mpirun"
+else
+  for ranks in 2 3; do
+    check "Examples/own-expert gives the same on $ranks ranks" same_own "$ranks" "$ranks"
+    check "Examples/own-expert gives the same with a replicated gate on $ranks ranks" \
+      same_own "replicated-$ranks" "$ranks" replicated
+  done
+fi
 finish

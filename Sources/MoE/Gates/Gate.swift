@@ -1,11 +1,11 @@
-package import KernelInterface
-package import Networks
+public import KernelInterface
+public import Networks
 package import Numerics
 
 /// The part of a gate that turns rows into a *message* per row, from which the row's shard scores the experts
-/// (``Scorer``): on rank 0 for the whole batch, or on every rank for its own shard (``GatePlacement``). It works on the
+/// (``Scorer``): on rank 0 for the whole batch, or on every rank for its own shard (``MixtureLayer``). It works on the
 /// blocks of the batch, so that its bits do not depend on the number of ranks.
-package protocol Gate: AnyObject {
+public protocol Gate: AnyObject {
   /// The gate's tensors, for checkpoint and update.
   var parameters: [Parameters] { get }
   /// FLOPs done so far.

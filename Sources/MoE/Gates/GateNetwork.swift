@@ -10,12 +10,16 @@ final class GateNetwork {
   private var pass: (any ModulePass)?
   private var outputs: [FeatureMap] = []
 
-  init(_ spec: any ModuleSpec, _ request: GateRequest) {
-    module = spec.makeModule(
-      prefix: request.scope + "gate", isTapped: false,
+  init(_ spec: any ModuleSpec, prefix: String, _ context: ModuleContext) {
+    module = spec.makeModule(prefix: prefix, isTapped: false, context)
+    threads = context.team.threads
+  }
+
+  convenience init(_ spec: any ModuleSpec, _ request: GateRequest) {
+    self.init(
+      spec, prefix: request.scope + "gate",
       ModuleContext(
         isTrained: request.training, sums: request.sums, team: request.team, products: request.products))
-    threads = request.team.threads
   }
 
   /// Runs the module; the body gets every block's number, output and first row.

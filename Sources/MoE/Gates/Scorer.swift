@@ -1,10 +1,10 @@
-package import KernelInterface
+public import KernelInterface
 
 /// How a shard turns the gate's message and the experts' answers into a score per expert, and how gradients go back.
 ///
 /// Scores are what p = softmax(score/T) is taken of. Only per-row arithmetic is allowed here: a row's bits must not
 /// depend on the rows beside it, because the number of ranks decides which those are.
-package protocol Scorer: Sendable {
+public protocol Scorer: Sendable {
   /// Values that the gate sends per row.
   var messageFeatures: Int { get }
   /// Values of the message that get a gradient; they come first.
@@ -24,29 +24,29 @@ package protocol Scorer: Sendable {
 }
 
 extension Scorer {
-  package var messageFeatures: Int { 0 }
-  package var gradientFeatures: Int { messageFeatures }
-  package var hiddenFeatures: Int { 0 }
-  package var reasonForAll: String? { nil }
-  package var scoresAreMessage: Bool { false }
-  package func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {}
+  public var messageFeatures: Int { 0 }
+  public var gradientFeatures: Int { messageFeatures }
+  public var hiddenFeatures: Int { 0 }
+  public var reasonForAll: String? { nil }
+  public var scoresAreMessage: Bool { false }
+  public func backward(_ rows: ShardRows, _ gradients: ScoreGradients, into result: ScorerGradients) {}
 }
 
 /// What a shard knows of its rows when they are scored.
-package struct ShardRows {
+public struct ShardRows {
   /// [message features][rows]
-  package let message: FeatureMap
+  public let message: FeatureMap
   /// [slots · width][rows]: per slot ln y of every class, then the hidden values. One slot per expert where the scorer
   /// has a reason for all.
-  package let answers: FeatureMap
-  package let layout: AnswerLayout
+  public let answers: FeatureMap
+  public let layout: AnswerLayout
   /// [values][rows]: what the caller says of a row beside all this; of images their class, which oracles look at.
-  package let signal: FeatureMap
+  public let signal: FeatureMap
 
   /// The class of a row, where the signal is that.
   func label(_ row: Int) -> Int { Int(signal[0][row]) }
 
-  package init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, signal: FeatureMap) {
+  public init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, signal: FeatureMap) {
     self.message = message
     self.answers = answers
     self.layout = layout
@@ -56,15 +56,15 @@ package struct ShardRows {
 
 /// The gradients of the scores, [experts][rows] each, of the loss that the gate is trained with and of the one that the
 /// experts are; the same map unless they see the gate at different temperatures.
-package struct ScoreGradients {
-  package let gate: FeatureMap
-  package let experts: FeatureMap
+public struct ScoreGradients {
+  public let gate: FeatureMap
+  public let experts: FeatureMap
   /// T of softmax(score/T) of the gate's loss.
-  package let temperature: Float
+  public let temperature: Float
   /// B, the global number of rows.
-  package let batchRows: Int
+  public let batchRows: Int
 
-  package init(gate: FeatureMap, experts: FeatureMap, temperature: Float, batchRows: Int) {
+  public init(gate: FeatureMap, experts: FeatureMap, temperature: Float, batchRows: Int) {
     self.gate = gate
     self.experts = experts
     self.temperature = temperature
@@ -73,15 +73,15 @@ package struct ScoreGradients {
 }
 
 /// Where a scorer's gradients go.
-package struct ScorerGradients {
+public struct ScorerGradients {
   /// [gradient features][rows]
-  package let message: FeatureMap
+  public let message: FeatureMap
   /// Like ``ShardRows/answers``; nil where the experts are frozen.
-  package let answers: FeatureMap?
+  public let answers: FeatureMap?
   /// [rows]: the row's loss, to which a gate with a loss of its own adds it or which it replaces.
-  package let losses: Floats
+  public let losses: Floats
 
-  package init(message: FeatureMap, answers: FeatureMap?, losses: Floats) {
+  public init(message: FeatureMap, answers: FeatureMap?, losses: Floats) {
     self.message = message
     self.answers = answers
     self.losses = losses

@@ -22,7 +22,8 @@ package struct LayerRule: Sendable {
 
 /// A mixture-of-experts layer over ranks: rows in, scores and answers in slots out, and gradients back.
 ///
-/// The layer ends at slots: what a model makes of them, and their gradients, is the caller's. Letters: B rows in the batch,
+/// The layer ends at slots: what a model makes of them, and their gradients, is the caller's. A caller that has a
+/// ``Readout`` for it calls ``forward(_:features:_:through:at:signal:)`` and ``backward(_:gradients:through:into:)``. Letters: B rows in the batch,
 /// E experts, N ranks. Every rank calls every method for the same batch, so that all make the same collectives.
 ///
 /// 1. A rank's shard is a run of whole blocks of the batch. 2. The gate turns rows into a message per row, where its
@@ -30,7 +31,7 @@ package struct LayerRule: Sendable {
 /// 4. The plan says who gets which rows. 5. Rows are dispatched. 6. Experts answer. 7. Answers come back into slots.
 /// 8. Losses of the gate's probabilities over the whole batch are taken on rank 0. 9. Gradients travel by the same plan.
 /// 10. Everything has one owner, which updates it.
-package final class MixtureLayer {
+public final class MixtureLayer {
   package let rule: LayerRule
   package let gate: (any Gate)?
   package let trainsGate: Bool
@@ -42,14 +43,19 @@ package final class MixtureLayer {
   private let blockRows: Int
   /// In training, where the layer has some.
   let losses: RoutingLosses?
+  /// T of p = softmax(score/T), where the layer knows it.
+  let temperature: Float
   package let workspace = Workspace()
+  /// Rows as they travel, which are there before a pass takes its workspace back.
+  let rowMemory = Workspace()
 
   /// - Parameters:
   ///   - gate: on the ranks where its place says; nil for one without parameters, too.
   ///   - losses: of what the gate chooses, on every rank; nil without.
   package init(
     _ rule: LayerRule, gate: (any Gate)?, trainsGate: Bool, place: any GatePlace, experts: ExpertExchange,
-    blockRows: Int, losses: RoutingLosses?, communicator: any Communicator, clock: any LayerClock
+    blockRows: Int, losses: RoutingLosses?, temperature: Float = 1, communicator: any Communicator,
+    clock: any LayerClock
   ) {
     self.rule = rule
     self.gate = gate
@@ -59,6 +65,7 @@ package final class MixtureLayer {
     self.blockRows = blockRows
     self.losses = trainsGate ? losses : nil
     self.communicator = communicator
+    self.temperature = temperature
     self.clock = clock
     channel = RootChannel(communicator)
   }
@@ -68,7 +75,7 @@ package final class MixtureLayer {
   var rootHasScores: Bool { rule.scorer.scoresAreMessage && !place.isReplicated }
 
   /// How a batch of so many rows is cut.
-  package func batch(rows: Int) -> BatchBlocks {
+  public func batch(rows: Int) -> BatchBlocks {
     BatchBlocks(rows: rows, blockRows: blockRows, ranks: communicator.size)
   }
 

@@ -1,16 +1,16 @@
-package import Networks
+public import Networks
 
 /// Where a run stands when a layer is asked for something: whether it learns, and the keys of counted draws (``ScoreNoise``).
-package struct StepPoint: Sendable {
-  package var mode: NetworkMode
-  package var seed: UInt64
-  package var epoch: Int
+public struct StepPoint: Sendable {
+  public var mode: NetworkMode
+  public var seed: UInt64
+  public var epoch: Int
   /// The sample of every row of the batch: what a random key is made of, because rows change with the order.
-  package var samples: ArraySlice<Int32>
+  public var samples: ArraySlice<Int32>
   /// The layer's name, so that layers draw apart.
-  package var layer: String
+  public var layer: String
 
-  package init(
+  public init(
     mode: NetworkMode, seed: UInt64 = 0, epoch: Int = 0, samples: ArraySlice<Int32> = [],
     layer: String = ""
   ) {
@@ -21,5 +21,5 @@ package struct StepPoint: Sendable {
     self.layer = layer
   }
 
-  package var isTraining: Bool { mode == .training }
+  public var isTraining: Bool { mode == .training }
 }

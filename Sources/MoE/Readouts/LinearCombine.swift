@@ -1,10 +1,11 @@
-package import KernelInterface
-package import Numerics
+public import KernelInterface
+public import Numerics
 
 /// y = Σ_e p_e·o_e over the chosen experts, ascending, with p = softmax(score/T): the sparsely gated mixture of Shazeer et
 /// al. 2017 (arXiv 1701.06538), equation 1.
-package struct LinearCombine: Readout {
-  package enum Weights: Equatable, Sendable {
+public struct LinearCombine: Readout, Sendable {
+  /// What the answers are weighed by.
+  public enum Weights: Equatable, Sendable {
     /// p of the softmax over all experts, as in Switch (Fedus et al. 2021, arXiv 2101.03961).
     case full
     /// A softmax over the chosen experts.
@@ -15,12 +16,12 @@ package struct LinearCombine: Readout {
   private let scale: Float
 
   /// - Parameter temperature: T.
-  package init(_ weights: Weights, temperature: Float) {
+  public init(_ weights: Weights, temperature: Float) {
     self.weights = weights
     scale = 1 / temperature
   }
 
-  package func forward(_ slots: SlotView, into outputs: FeatureMap, in workspace: Workspace) {
+  public func forward(_ slots: SlotView, into outputs: FeatureMap, in workspace: Workspace) {
     let mark = workspace.mark
     let p = probabilities(slots, in: workspace)
     let line = workspace.floats(slots.scores.columns)
@@ -36,7 +37,7 @@ package struct LinearCombine: Readout {
   }
 
   /// With g_e = ⟨∂y, o_e⟩ of the chosen experts and 0 of the others: ∂o_e = p_e ∂y, ∂s_e = p_e (g_e − Σ p g)/T.
-  package func backward(
+  public func backward(
     _ slots: SlotView, outputs: FeatureMap, into gradients: MixtureGradients, in workspace: Workspace
   ) {
     let mark = workspace.mark

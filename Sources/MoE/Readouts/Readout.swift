@@ -1,11 +1,16 @@
-package import KernelInterface
-package import Numerics
+public import KernelInterface
+public import Numerics
 
 /// What a model makes of a layer's slots, row by row: outputs, and gradients of slots and scores.
 ///
 /// Only arithmetic of a row by itself is allowed, because the rows beside it depend on the number of ranks. Adding a
 /// readout: one file with a conformance.
-package protocol Readout {
+public protocol Readout {
+  /// Values of a row that it makes; unless it says otherwise, as many as an expert gives.
+  ///
+  /// - Parameter layout: of an expert's answer.
+  func features(_ layout: AnswerLayout) -> Int
+
   /// Writes the outputs, [features][rows].
   func forward(_ slots: SlotView, into outputs: FeatureMap, in workspace: Workspace)
 
@@ -18,17 +23,21 @@ package protocol Readout {
     _ slots: SlotView, outputs: FeatureMap, into gradients: MixtureGradients, in workspace: Workspace)
 }
 
-/// The scores and answers of a shard's rows.
-package struct SlotView {
-  /// [experts][rows]: of every expert, whether it was chosen or not.
-  package let scores: FeatureMap
-  /// [slots · width][rows], see ``AnswerLayout``.
-  package let answers: FeatureMap
-  package let layout: AnswerLayout
-  /// The experts of the slots; nil where slot = expert.
-  package let table: SlotTable?
+extension Readout {
+  public func features(_ layout: AnswerLayout) -> Int { layout.classes }
+}
 
-  package init(scores: FeatureMap, answers: FeatureMap, layout: AnswerLayout, table: SlotTable?) {
+/// The scores and answers of a shard's rows.
+public struct SlotView {
+  /// [experts][rows]: of every expert, whether it was chosen or not.
+  public let scores: FeatureMap
+  /// [slots · width][rows], see ``AnswerLayout``.
+  public let answers: FeatureMap
+  public let layout: AnswerLayout
+  /// The experts of the slots; nil where slot = expert.
+  public let table: SlotTable?
+
+  public init(scores: FeatureMap, answers: FeatureMap, layout: AnswerLayout, table: SlotTable?) {
     self.scores = scores
     self.answers = answers
     self.layout = layout
@@ -36,10 +45,15 @@ package struct SlotView {
   }
 
   /// Slots that hold answers.
-  package var slots: Int { layout.width == 0 ? 0 : answers.features / layout.width }
+  public var slots: Int { layout.width == 0 ? 0 : answers.features / layout.width }
 
-  /// What an expert gave, without its hidden values.
-  func outputs(_ slot: Int, of map: FeatureMap) -> FeatureMap {
+  /// The part of a map like the answers that belongs to a slot, [outputs of an expert][rows]: what the expert gave, or the
+  /// gradient of it, without its hidden values. In an empty slot there are zeros.
+  ///
+  /// - Parameters:
+  ///   - slot: from 0.
+  ///   - map: ``answers``, or their gradients.
+  public func outputs(_ slot: Int, of map: FeatureMap) -> FeatureMap {
     map.part(slot * layout.width..<slot * layout.width + layout.classes)
   }
 }

@@ -1,4 +1,4 @@
-package import KernelInterface
+public import KernelInterface
 
 /// A limit on the rows of an expert: ⌈c·k·B/E⌉ of the global batch, as GShard (Lepikhin et al. 2020, arXiv 2006.16668) and the
 /// Switch Transformer (Fedus et al. 2021, section 2.2) have it. What comes after, by ascending row, is dropped: the slot stays
@@ -6,29 +6,29 @@ package import KernelInterface
 ///
 /// It is a limit of the whole batch, counted on rank 0, because a limit per rank would show how many ranks there are. Evaluation
 /// takes ``dropless``.
-package struct Capacity: Selection {
+public struct Capacity: Selection {
   /// What selects before the limit.
-  package let base: any Selection
+  public let base: any Selection
   /// c
-  package let factor: Double
+  public let factor: Double
 
-  package init(_ base: any Selection, factor: Double) {
+  public init(_ base: any Selection, factor: Double) {
     self.base = base
     self.factor = factor
   }
 
-  package var scope: SelectionScope { .batch }
-  package var noise: ScoreNoise? { base.noise }
-  package var dropless: any Selection { base }
-  package func slots(experts: Int) -> Int { base.slots(experts: experts) }
+  public var scope: SelectionScope { .batch }
+  public var noise: ScoreNoise? { base.noise }
+  public var dropless: any Selection { base }
+  public func slots(experts: Int) -> Int { base.slots(experts: experts) }
 
   /// Rows that an expert takes at most.
-  package func limit(rows: Int, experts: Int) -> Int {
+  public func limit(rows: Int, experts: Int) -> Int {
     let share = factor * Double(slots(experts: experts) * rows) / Double(experts)
     return Int(min(share.rounded(.up), Double(rows)))
   }
 
-  package func select(_ scores: FeatureMap, into table: inout SlotTable) {
+  public func select(_ scores: FeatureMap, into table: inout SlotTable) {
     base.select(scores, into: &table)
     let limit = limit(rows: scores.rows, experts: scores.features)
     var taken = [Int](repeating: 0, count: scores.features)

@@ -1,6 +1,6 @@
-package import Dist
-package import KernelInterface
-package import Networks
+public import Dist
+public import KernelInterface
+public import Networks
 internal import Numerics
 
 /// The blocks of a batch spread over all ranks, each of which works on those of its shard with a copy of the gate.
@@ -9,32 +9,35 @@ internal import Numerics
 /// its share of every node of the tree that it has not, updates its share of the parameters, and hands the new values
 /// to all others (a reduce-scatter and an all-gather, as in stage 1 of ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054).
 /// The optimiser's state is up to date on its share's rank alone until ``gatherState(of:)``.
-package final class ReplicatedBlocks: BlockSums {
+///
+/// Modules in front of a mixture layer and behind it have it as the ``ModuleContext/sums`` of their context, together; call
+/// ``begin(_:)`` before their forward pass.
+public final class ReplicatedBlocks: BlockSums {
   private let communicator: any Communicator
   private var blocks = 0..<0
   private var count = 0
   private var received = ByteBuffer()
 
-  package init(_ communicator: any Communicator) { self.communicator = communicator }
+  public init(_ communicator: any Communicator) { self.communicator = communicator }
 
   /// Every rank calls this with the same batch before its gate works on it.
-  package func begin(_ batch: BatchBlocks) {
+  public func begin(_ batch: BatchBlocks) {
     blocks = batch.blocks(of: communicator.rank)
     count = batch.count
   }
 
-  package func nodes(ofBlocks blocks: Int) -> [BlockNode] {
+  public func nodes(ofBlocks blocks: Int) -> [BlockNode] {
     precondition(blocks == self.blocks.count, "a rank works on the blocks of its shard")
     return BlockNode.nodes(within: self.blocks, count: count)
   }
 
-  package func combine(_ perBlock: [[Double]], length: Int) throws -> [Double] {
+  public func combine(_ perBlock: [[Double]], length: Int) throws -> [Double] {
     return try communicator.reduceBlocks(perBlock, count: count, length: length)
   }
 
   // MARK: Gradients
 
-  package func total(_ nodes: [NodeSum], count floats: Int, into gradients: Floats) throws {
+  public func total(_ nodes: [NodeSum], count floats: Int, into gradients: Floats) throws {
     let shares = shares(floats)
     let me = communicator.rank
     let mine = shares[me]
@@ -99,15 +102,15 @@ package final class ReplicatedBlocks: BlockSums {
     return try communicator.allGather(mine, Partition(counts: counts)).reduce(0, +)
   }
 
-  /// Updates every rank's share, then hands the new values to all.
-  package func update(_ parameters: Parameters, _ point: UpdatePoint) throws {
+  /// Updates every rank's share, then hands the new values to all. Collective.
+  public func update(_ parameters: Parameters, _ point: UpdatePoint) throws {
     let shares = shares(parameters.trainedCount)
     parameters.update(point, shares[communicator.rank])
     try gather(parameters.values, of: parameters)
   }
 
-  /// Makes the optimiser's state complete on every rank.
-  package func gatherState(of parameters: Parameters) throws {
+  /// Makes the optimiser's state complete on every rank. Collective.
+  public func gatherState(of parameters: Parameters) throws {
     for vector in parameters.training?.state ?? [] { try gather(vector, of: parameters) }
   }
 

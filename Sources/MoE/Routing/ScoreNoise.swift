@@ -11,11 +11,11 @@ internal import Numerics
 /// A draw is a function of seed, epoch, sample, layer and expert, so that every rank that needs it makes it itself: Philox's
 /// words at (epoch·2³² + sample, hash of the layer's name·2³² + expert/4), the word e mod 4 as the number of one of 2³² cells
 /// of equal probability, of whose middle ``normalQuantile(_:)`` is taken. So it lies within ±6.4 and is symmetric.
-package struct ScoreNoise: Equatable, Sendable {
+public struct ScoreNoise: Equatable, Sendable {
   /// Of 1/E.
-  package let factor: Double
+  public let factor: Double
 
-  package init(factor: Double) { self.factor = factor }
+  public init(factor: Double) { self.factor = factor }
 
   /// Adds noise to scores.
   ///

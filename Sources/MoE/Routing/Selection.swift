@@ -1,9 +1,9 @@
-package import KernelInterface
+public import KernelInterface
 
 /// Which experts run for a row.
 ///
 /// Adding one: a file with a conformance, and its line where settings become selections (`Configuration.selection`).
-package protocol Selection: Sendable {
+public protocol Selection: Sendable {
   var scope: SelectionScope { get }
   /// Whether every expert takes every row, so that no table is needed.
   var takesAll: Bool { get }
@@ -24,10 +24,10 @@ package protocol Selection: Sendable {
 }
 
 extension Selection {
-  package var scope: SelectionScope { .row }
-  package var takesAll: Bool { false }
-  package var noise: ScoreNoise? { nil }
-  package var dropless: any Selection { self }
+  public var scope: SelectionScope { .row }
+  public var takesAll: Bool { false }
+  public var noise: ScoreNoise? { nil }
+  public var dropless: any Selection { self }
 
   /// The table of some scores; nil where every expert takes every row.
   package func table(of scores: FeatureMap) -> SlotTable? {
@@ -39,7 +39,7 @@ extension Selection {
 }
 
 /// What a selection has to see at once.
-package enum SelectionScope: Sendable {
+public enum SelectionScope: Sendable {
   /// A row's scores: it is made on the row's shard.
   case row
   /// The scores of the whole batch: it is made on rank 0.
@@ -47,13 +47,13 @@ package enum SelectionScope: Sendable {
 }
 
 /// Every expert.
-package struct AllExperts: Selection {
-  package init() {}
+public struct AllExperts: Selection {
+  public init() {}
 
-  package var takesAll: Bool { true }
-  package func slots(experts: Int) -> Int { experts }
+  public var takesAll: Bool { true }
+  public func slots(experts: Int) -> Int { experts }
 
-  package func select(_ scores: FeatureMap, into table: inout SlotTable) {
+  public func select(_ scores: FeatureMap, into table: inout SlotTable) {
     for row in 0..<table.rows {
       for slot in 0..<table.slots { table[row, slot] = slot }
     }

@@ -1,21 +1,21 @@
 /// The experts selected for every row, ascending by expert; a slot may be empty.
-package struct SlotTable {
+public struct SlotTable: Sendable {
   /// The expert of an empty slot.
-  package static let empty = -1
+  public static let empty = -1
 
-  package let slots: Int
-  package let rows: Int
+  public let slots: Int
+  public let rows: Int
   /// [rows][slots], ``empty`` where no expert is.
   package private(set) var experts: [Int32]
 
   /// A table of empty slots.
-  package init(slots: Int, rows: Int) {
+  public init(slots: Int, rows: Int) {
     self.slots = slots
     self.rows = rows
     experts = Array(repeating: Int32(SlotTable.empty), count: rows * slots)
   }
 
-  package subscript(row: Int, slot: Int) -> Int {
+  public subscript(row: Int, slot: Int) -> Int {
     get { Int(experts[row &* slots &+ slot]) }
     set { experts[row &* slots &+ slot] = Int32(newValue) }
   }

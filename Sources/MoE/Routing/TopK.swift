@@ -1,19 +1,19 @@
-package import KernelInterface
+public import KernelInterface
 
 /// The k experts with the largest scores; ties go to the lowest expert. With noise it is that of Shazeer et al. 2017 (arXiv
 /// 1701.06538, equations 3 to 5): the scores that select and weigh are H(x) = s(x) + noise, see ``ScoreNoise``.
-package struct TopK: Selection {
-  package let count: Int
-  package let noise: ScoreNoise?
+public struct TopK: Selection {
+  public let count: Int
+  public let noise: ScoreNoise?
 
-  package init(_ count: Int, noise: ScoreNoise? = nil) {
+  public init(_ count: Int, noise: ScoreNoise? = nil) {
     self.count = count
     self.noise = noise
   }
 
-  package func slots(experts: Int) -> Int { count }
+  public func slots(experts: Int) -> Int { count }
 
-  package func select(_ scores: FeatureMap, into table: inout SlotTable) {
+  public func select(_ scores: FeatureMap, into table: inout SlotTable) {
     table.fill { places in
       for row in 0..<scores.rows { selectTop(of: scores, row: row, into: places + row * count) }
     }

@@ -1,19 +1,18 @@
-package import KernelInterface
-package import Networks
+public import KernelInterface
 
 /// L_imp = (std(I)/mean(I))² of the importances I_e = Σ_x p_e(x), with the unbiased std (Shazeer et al. 2017): equal use of
 /// all experts. Zero for one expert.
-package final class ImportanceLoss: RoutingLoss {
-  package let name = "importance_loss"
-  package let scope = LossScope.batch(needsRows: false)
-  package let variable = LossVariable.probabilities
+public final class ImportanceLoss: RoutingLoss {
+  public let name = "importance_loss"
+  public let scope = LossScope.batch(needsRows: false)
+  public let variable = LossVariable.probabilities
   private let weight: Double
 
-  package init(weight: Double) { self.weight = weight }
+  public init(weight: Double) { self.weight = weight }
 
   /// With V the variance and m the mean of I over E experts: ∂(V/m²)/∂I_e = 2 (I_e − m)/((E−1) m²) − 2 V/(E m³), the same
   /// for every row.
-  package func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
+  public func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let p = view.probabilities
     let experts = p.features
     guard experts > 1 else { return LossValue(reported: 0, weighted: 0) }

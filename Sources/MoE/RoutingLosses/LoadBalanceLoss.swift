@@ -1,18 +1,18 @@
-package import KernelInterface
+public import KernelInterface
 
 /// The load-balancing loss of the Switch Transformer (Fedus et al. 2021, arXiv 2101.03961, equations 4 to 6), after GShard
 /// (Lepikhin et al. 2020): E·Σ_e f_e P_e. f_e is the share of the batch's assignments that select expert e, of which a row has
 /// k, before capacity takes any away and without a gradient; P_e is the mean of p_e over the batch. 1 where both are even.
-package final class LoadBalanceLoss: RoutingLoss {
-  package let name = "load_balance_loss"
-  package let scope = LossScope.batch(needsRows: false)
-  package let variable = LossVariable.probabilities
+public final class LoadBalanceLoss: RoutingLoss {
+  public let name = "load_balance_loss"
+  public let scope = LossScope.batch(needsRows: false)
+  public let variable = LossVariable.probabilities
   private let weight: Double
 
-  package init(weight: Double) { self.weight = weight }
+  public init(weight: Double) { self.weight = weight }
 
   /// ∂/∂p_e(x) = E f_e/B, the same for every row.
-  package func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
+  public func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let p = view.probabilities
     let experts = Double(p.features)
     let batch = Double(view.batchRows)

@@ -1,19 +1,19 @@
-package import KernelInterface
+public import KernelInterface
 internal import Numerics
 
 /// The router z-loss of ST-MoE (Zoph et al. 2022, arXiv 2202.08906, equation 5): the mean over rows of (ln Σ_e exp s_e)² of
 /// the gate's scores s, before temperature and noise. It keeps scores small, where floats are close together.
-package final class RouterZLoss: RoutingLoss {
-  package let name = "z_loss"
-  package let scope = LossScope.row
-  package let variable = LossVariable.scores
+public final class RouterZLoss: RoutingLoss {
+  public let name = "z_loss"
+  public let scope = LossScope.row
+  public let variable = LossVariable.scores
   private let weight: Double
   private let workspace = Workspace()
 
-  package init(weight: Double) { self.weight = weight }
+  public init(weight: Double) { self.weight = weight }
 
   /// With l = ln Σ exp s and q = softmax(s): ∂(l²/B)/∂s_e = 2 l q_e/B.
-  package func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
+  public func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let scores = view.scores.clean
     let batch = Double(view.batchRows)
     workspace.reset()

@@ -1,11 +1,11 @@
-package import KernelInterface
-package import Networks
+public import KernelInterface
+public import Networks
 
 /// A loss of what the gate chooses: of its scores, its probabilities, and the experts that it selects.
 ///
 /// Adding one: a file with a conformance, and one line where settings become losses. Metrics, records and reports have it by
 /// its name.
-package protocol RoutingLoss: AnyObject {
+public protocol RoutingLoss: AnyObject {
   /// Its key in `metrics.jsonl`: snake case, `…_loss`.
   var name: String { get }
   var scope: LossScope { get }
@@ -18,7 +18,7 @@ package protocol RoutingLoss: AnyObject {
 }
 
 /// What a loss has to see at once, and so where it is taken.
-package enum LossScope: Equatable, Sendable {
+public enum LossScope: Equatable, Sendable {
   /// A mean over rows: taken on their shards, block by block, by arithmetic per row alone; what the blocks add is summed
   /// along the tree.
   case row
@@ -28,32 +28,32 @@ package enum LossScope: Equatable, Sendable {
 }
 
 /// What the gradient of a loss is taken by.
-package enum LossVariable: Sendable {
+public enum LossVariable: Sendable {
   /// p = softmax(score/T); goes on to the scores by ∂L/∂s = p∘(∂L/∂p − ⟨p, ∂L/∂p⟩)/T.
   case probabilities
   case scores
 }
 
 /// What some rows add to a loss.
-package struct LossValue: Equatable, Sendable {
+public struct LossValue: Equatable, Sendable {
   /// As it is reported.
-  package var reported: Double
+  public var reported: Double
   /// As it is minimised.
-  package var weighted: Double
+  public var weighted: Double
 
-  package init(reported: Double, weighted: Double) {
+  public init(reported: Double, weighted: Double) {
     self.reported = reported
     self.weighted = weighted
   }
 }
 
 /// What a loss said of a batch.
-package struct NamedValue: Equatable, Sendable {
-  package let name: String
-  package let reported: Double
-  package let weighted: Double
+public struct NamedValue: Equatable, Sendable {
+  public let name: String
+  public let reported: Double
+  public let weighted: Double
 
-  package init(name: String, reported: Double, weighted: Double) {
+  public init(name: String, reported: Double, weighted: Double) {
     self.name = name
     self.reported = reported
     self.weighted = weighted
@@ -71,40 +71,40 @@ extension [NamedValue] {
   }
 
   /// What all of them add to the loss.
-  package var total: Double { reduce(0.0) { $0 + $1.weighted } }
+  public var total: Double { reduce(0.0) { $0 + $1.weighted } }
 }
 
 /// The scores of some rows, [experts][rows] each.
-package struct RoutingScores {
+public struct RoutingScores {
   /// As the gate made them.
-  package let clean: FeatureMap
+  public let clean: FeatureMap
   /// Those that select experts and weigh them: with the selection's noise; the same map where it has none.
-  package let used: FeatureMap
+  public let used: FeatureMap
 
-  package init(clean: FeatureMap, used: FeatureMap) {
+  public init(clean: FeatureMap, used: FeatureMap) {
     self.clean = clean
     self.used = used
   }
 }
 
 /// What a loss sees.
-package struct RoutingView {
-  package let scores: RoutingScores
+public struct RoutingView {
+  public let scores: RoutingScores
   /// [experts][rows] softmax(score/T) of the scores in use.
-  package let probabilities: FeatureMap
+  public let probabilities: FeatureMap
   /// T
-  package let temperature: Float
+  public let temperature: Float
   /// The columns that the call is about: a block of the shard, or the whole batch.
-  package let rows: Range<Int>
+  public let rows: Range<Int>
   /// B, the global number of rows.
-  package let batchRows: Int
+  public let batchRows: Int
   /// Of all columns, block by block; empty unless the loss needs rows.
-  package let inputs: [RowBlock]
+  public let inputs: [RowBlock]
   /// Selects, when it is asked, the experts of all columns before capacity takes any away; nil where every expert takes
   /// every row.
-  package let select: () -> SlotTable?
+  public let select: () -> SlotTable?
 
-  package init(
+  public init(
     scores: RoutingScores, probabilities: FeatureMap, temperature: Float, rows: Range<Int>, batchRows: Int,
     inputs: [RowBlock], select: @escaping () -> SlotTable?
   ) {
@@ -118,5 +118,5 @@ package struct RoutingView {
   }
 
   /// E
-  package var experts: Int { probabilities.features }
+  public var experts: Int { probabilities.features }
 }

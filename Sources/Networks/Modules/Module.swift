@@ -58,6 +58,28 @@ extension Module {
   }
 }
 
+extension Module {
+  /// Runs the module over rows that are no images, without taps.
+  ///
+  /// - Parameters:
+  ///   - x: per block, [inputs][rows].
+  ///   - y: per block, [outputs][rows], to be written.
+  public func forward(
+    _ x: [FeatureMap], into y: [FeatureMap], mode: NetworkMode = .training, in pieces: [Workspace]
+  ) throws -> any ModulePass {
+    try forward(x.map { .features($0) }, into: y, taps: nil, mode: mode, in: pieces)
+  }
+
+  /// Computes the gradients of the parameters, and of the rows where they are wanted, without taps.
+  ///
+  /// - Parameters:
+  ///   - dy: per block, of the outputs, zero behind the last row; used up by the call.
+  ///   - dx: per block, [inputs][rows], to be written; nil: not wanted.
+  public func backward(_ pass: any ModulePass, dy: [FeatureMap], into dx: [FeatureMap]?) throws {
+    try backward(pass, gradients: dy, taps: nil, inputs: dx)
+  }
+}
+
 /// What a module keeps of a forward pass.
 public protocol ModulePass {}
 

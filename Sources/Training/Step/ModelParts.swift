@@ -116,11 +116,7 @@ package final class ModelParts {
 
   /// Starts every tensor of this rank from the seed; independent of ranks, number of experts and gate.
   package func initialise(seed: UInt64) {
-    for parameters in parameters {
-      for place in parameters.places {
-        place.spec.initialise(seed: seed, into: parameters.values + place.offset)
-      }
-    }
+    for parameters in parameters { parameters.initialise(seed: seed) }
   }
 
   /// Trained parameters of the whole model.
