@@ -53,7 +53,11 @@ struct ChoiceSettingsTests {
   @Test func laterSettingsHaveTheirDefaults() throws {
     var configuration = Configuration()
     configuration.combine = .topK
-    let later: Set = ["products", "noise", "capacity", "z-loss", "load-balance"]
+    let later: Set = [
+      "products", "noise", "capacity", "z-loss", "load-balance", "layers", "optimiser", "momentum",
+      "schedule",
+      "schedule-epochs", "step-epochs", "step-factor", "warm-up", "clip-norm",
+    ]
     #expect(Set(ConfigurationSchema.settings.filter { !$0.isInEveryCheckpoint }.map(\.key)) == later)
     guard case .object(let members) = try JSONValue(parsing: configuration.valueKeysJSON()) else { return }
     let old = JSONValue.object(members.filter { !later.contains($0.key) })
