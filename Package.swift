@@ -99,6 +99,11 @@ let package = Package(
       name: "MoETests",
       dependencies: ["Planning", "Reporting", "Studies", "Training", "TestSupport"] + belowTraining,
       exclude: ["Fixtures"]),
+    .testTarget(
+      name: "LauncherTests",
+      dependencies: [
+        "launcher", "Training", "Files", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

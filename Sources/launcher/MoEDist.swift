@@ -1,4 +1,4 @@
-import ArgumentParser
+package import ArgumentParser
 import Dist
 import Files
 import Foundation
@@ -8,8 +8,8 @@ import Training
 
 /// The program. Commands turn words into calls of the library and results into words; they compute nothing.
 @main
-struct MoEDist: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct MoEDist: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "moe-dist",
     abstract: "Trains mixtures of experts whose experts live on different MPI ranks.",
     discussion: """
@@ -27,10 +27,12 @@ struct MoEDist: ParsableCommand {
     ],
     defaultSubcommand: TrainCommand.self)
 
-  static func main() {
+  package init() {}
+
+  package static func main() {
     let environment = ProcessInfo.processInfo.environment
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
       if let objection = ProcessorLevel.objection {
         if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(objection)") }
         Program.end(ExitCode.usage.rawValue, environment)
@@ -57,6 +59,23 @@ struct MoEDist: ParsableCommand {
 }
 
 extension MoEDist {
+  /// The words of the command line with `--experts -1` as `--experts=-1`, so that it is refused as a number and not as an
+  /// option without a value: no option is a number.
+  package static func joiningNegativeNumbers(_ words: [String]) -> [String] {
+    var joined: [String] = []
+    for (index, word) in words.enumerated() {
+      // What follows is no option, whatever it looks like.
+      if word == "--" { return joined + words[index...] }
+      let isNumber = word.first == "-" && word.dropFirst().first.map { $0.isNumber || $0 == "." } == true
+      if isNumber, let option = joined.last, option.hasPrefix("--"), !option.contains("=") {
+        joined[joined.count - 1] = "\(option)=\(word)"
+      } else {
+        joined.append(word)
+      }
+    }
+    return joined
+  }
+
   /// What to say instead of the parser where an unknown option is one that other trainers have; nil where it is none, and
   /// for commands that take no settings.
   ///

@@ -31,11 +31,6 @@ package enum Markup {
     "<\(name)\(text(of: attributes))>\(content)</\(name)>"
   }
 
-  /// An element without content.
-  static func empty(_ name: String, _ attributes: KeyValuePairs<String, String>) -> String {
-    "<\(name)\(text(of: attributes)) />"
-  }
-
   private static func text(of attributes: KeyValuePairs<String, String>) -> String {
     attributes.map { " \($0.key)=\"\(escaped($0.value))\"" }.joined()
   }

@@ -57,14 +57,15 @@ extension Configuration {
     try configuration.checkGate(given)
     try configuration.completeOptimiser(given)
     var notes: [String] = []
-    for (key, reason) in configuration.withoutEffect() {
-      guard let setting = ConfigurationSchema.setting(key) else {
-        preconditionFailure("'\(key)' is no setting")
-      }
+    // All are asked before any is put back.
+    let withoutEffect = ConfigurationSchema.settings.compactMap { setting in
+      setting.objection(configuration).map { (setting: setting, reason: $0) }
+    }
+    for (setting, reason) in withoutEffect {
       let before = setting.text(configuration)
       setting.reset(&configuration)
-      guard let entry = given[key], before != setting.text(configuration) else { continue }
-      notes.append("\(Setting.commandLineText(key, entry.text)) has no effect \(reason)")
+      guard let entry = given[setting.key], before != setting.text(configuration) else { continue }
+      notes.append("\(Setting.commandLineText(setting.key, entry.text)) has no effect \(reason)")
     }
     if configuration.optimiser == .adamw, configuration.weightDecay == 0, let entry = given["optimiser"] {
       notes.append("\(Setting.commandLineText(entry.key, entry.text)) is Adam as long as --weight-decay is 0")
@@ -99,7 +100,7 @@ extension Configuration {
         + names.joined(separator: ", "))
   }
 
-  // MARK: - What cannot be, and what makes no difference
+  // MARK: - What cannot be
 
   /// What a gate needs, and what is no training.
   private mutating func checkGate(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
@@ -185,75 +186,6 @@ extension Configuration {
             + "a number")
       }
       similarityScale = "batch-max"
-    }
-  }
-
-  /// What acts on the loss of a gate that is trained through the mixture.
-  private static let ofGateLoss = ["expert-temperature"] + routingLossKeys
-  /// What acts on the choice of experts alone.
-  private static let ofTopK = ["top-k", "top-k-weights", "noise", "capacity"]
-
-  /// The keys whose values make no difference under the others, each with the reason, in the order of the schema.
-  private func withoutEffect() -> [(key: String, reason: String)] {
-    var reasons: [String: String] = [:]
-    func explain(_ keys: [String], _ reason: String) {
-      for key in keys where reasons[key] == nil { reasons[key] = reason }
-    }
-    if gate == .none {
-      explain(
-        ["experts", "combine", "temperature", "freeze"] + Self.ofTopK + Self.ofGateLoss,
-        "with --gate none, the single model")
-    }
-    if gate != .none, gate.design.choosesOne {
-      explain(
-        ["combine"] + Self.ofTopK + Self.ofGateLoss,
-        "with --gate \(gate.rawValue), whose arg-max expert answers alone")
-      if gate != .loss { explain(["freeze"], "with --gate \(gate.rawValue), which has no tensors") }
-    }
-    if freeze == .gate {
-      explain(Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate")
-    }
-    if distillFrom != nil {
-      explain(Self.ofGateLoss, "with --distill-from")
-    } else {
-      explain(["distill-loss"], "without --distill-from")
-    }
-    for loss in RoutingLossSetting.all where !loss.isTaken(self) {
-      explain(loss.details, "without \(loss.options)")
-    }
-    if isDeep {
-      explain(["expert-temperature"], "with --model \(model), whose gate and experts have one loss")
-      explain(["payload"], "with --model \(model), whose rows travel as float32")
-    } else {
-      explain(["layers"], "with --model \(model), which has one layer")
-    }
-    if gate != .classes { explain(["expert-classes"], "with --gate \(gate.rawValue)") }
-    if freeze == .gate {
-      explain(
-        Self.ofGateLoss.filter { $0 != "expert-temperature" }, "with --freeze gate, which they would train")
-    }
-    if freeze == .experts { explain(["expert-temperature"], "with --freeze experts") }
-    if let expertTemperature, expertTemperature == temperature {
-      explain(["expert-temperature"], "where it is that of the gate")
-    }
-    if combine != .topK { explain(Self.ofTopK, "with --combine \(combine.rawValue)") }
-    if combine != .topK || topK >= experts {
-      for loss in RoutingLossSetting.all where loss.needsChoice {
-        explain(loss.weights.map(\.key), "where every expert takes every sample")
-      }
-    }
-    if optimiser != .sgd { explain(["momentum"], "with --optimiser \(optimiser.rawValue)") }
-    if schedule != .step { explain(["step-epochs", "step-factor"], "with --schedule \(schedule.rawValue)") }
-    if schedule != .cosine { explain(["schedule-epochs"], "with --schedule \(schedule.rawValue)") }
-    if dataset != "idx" {
-      explain(["train-images", "train-labels", "test-images", "test-labels"], "with --dataset \(dataset)")
-    }
-    if let source = DataSetRegistry.all.first(where: { $0.name == dataset }) {
-      if source.isBuiltIn { explain(["data-dir", "mean", "std"], "with --dataset \(dataset)") }
-      if source.augmentation == nil { explain(["augment"], "with --dataset \(dataset)") }
-    }
-    if initFrom == nil { explain(["init-partial", "init-only"], "without --init-from") }
-    return ConfigurationSchema.settings.compactMap { setting in reasons[setting.key].map { (setting.key, $0) }
     }
   }
 }

@@ -5,14 +5,13 @@ internal import MoE
 /// section 4.2).
 public enum Distillation {
   /// What belongs to the attentive gate's training alone, and what the plain gate's run says itself.
-  private static let dropped = Set(
-    [
-      "gate", "combine", "top-k", "top-k-weights", "noise", "capacity", "expert-temperature",
-      "expert-classes",
-      "freeze", "distill-loss",
-      // That of its own epochs.
-      "schedule-epochs",
-    ] + Configuration.routingLossKeys)
+  private static let dropped: Set<String> = {
+    let ofTheGate = ConfigurationSchema.settings.filter {
+      ($0.group == .routing || $0.group == .losses) && $0.key != "temperature"
+    }
+    // A cosine's epochs are those of its own run.
+    return Set(ofTheGate.map(\.key) + ["freeze", "distill-loss", "schedule-epochs"])
+  }()
   /// What changes no value but belongs to the source run all the same.
   private static let inherited: Set = [
     "epochs", "data-dir", "train-images", "train-labels", "test-images", "test-labels",

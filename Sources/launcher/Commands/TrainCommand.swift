@@ -1,4 +1,4 @@
-import ArgumentParser
+package import ArgumentParser
 import DataSets
 import Dist
 import Files
@@ -9,13 +9,19 @@ import Planning
 import Records
 import Training
 
-struct TrainCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Train a model; alone or under mpirun, with the same results.")
+package struct TrainCommand: ParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Train a model; alone or under mpirun, with the same results.",
+    usage: """
+      moe-dist train [<options>]
+      mpirun -np 4 moe-dist train --dataset mnist --experts 8
+      """)
 
   @OptionGroup var options: TrainOptions<TrainingDefaults>
 
-  func run() throws { try options.train { [] } }
+  package init() {}
+
+  package func run() throws { try options.train { [] } }
 }
 
 /// The options of a run of training, and the run itself.
