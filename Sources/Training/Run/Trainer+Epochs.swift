@@ -64,6 +64,7 @@ extension Trainer {
     let experts = session.parts.placement.experts
     let rule = trains ? session.trainingRule : session.evaluationRule
     var line = MetricsRecord(epoch: position.epoch, step: position.step, split: split, metrics: metrics)
+    line.lossNames = configuration.trainsGate ? configuration.routingLosses.map(\.name) : []
     line.seconds = seconds
     line.samplesPerSecond = rate
     line.expertFlops = metrics.rows * rule.routing.slots(experts: experts) * perRow
