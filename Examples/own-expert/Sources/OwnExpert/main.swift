@@ -30,7 +30,9 @@ struct OwnGELU: Layer {
     for (x, y) in zip(x, y) { VectorMap.gelu(x, into: y) }
     return LayerTrace(x: x, y: y)
   }
-  func backward(_ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _: LayerPlace, _: LayerGradients) {
+  func backward(
+    _ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _: LayerPlace, _: LayerGradients
+  ) {
     for (i, dx) in (dx ?? []).enumerated() { VectorMap.geluGradient(dy[i], at: trace.x[i], into: dx) }
   }
 }
@@ -43,7 +45,10 @@ final class LinearGate: Gate {
   private var rows: [Int] = []
   init(_ module: any Module) { self.module = module }
   var parameters: [Parameters] { module.parameters }
-  var work: ModuleWork { get { module.work } set { module.work = newValue } }
+  var work: ModuleWork {
+    get { module.work }
+    set { module.work = newValue }
+  }
   func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws {
     memory.reset()
     rows = blocks.map(\.rows)
@@ -75,18 +80,23 @@ struct BoundedScorer: Scorer {
 
 /// An own loss of the choice, over the whole batch on rank 0: w·E·Σ_e P_e², P_e the mean of p_e; least where all are 1/E.
 final class BalanceLoss: RoutingLoss {
-  let (name, scope, variable) = ("balance_loss", LossScope.batch(needsRows: false), LossVariable.probabilities)
+  let (name, scope, variable) = (
+    "balance_loss", LossScope.batch(needsRows: false), LossVariable.probabilities
+  )
   func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let (p, scale, batch) = (view.probabilities, 0.01 * Double(view.experts), Double(view.batchRows))
     let means = (0..<p.features).map { VectorMap.sum(p[$0], count: p.rows) / batch }
-    for e in means.indices { for row in view.rows { gradient[e][row] += Float(2 * scale * means[e] / batch) } }
+    for e in means.indices {
+      for row in view.rows { gradient[e][row] += Float(2 * scale * means[e] / batch) }
+    }
     let loss = scale * means.reduce(0) { $0 + $1 * $1 }
     return LossValue(reported: loss, weighted: loss)
   }
 }
 
 func module(_ layers: [any Layer], of inputs: Int, _ name: String, _ context: ModuleContext) -> any Module {
-  SequentialSpec(layers, input: ImageShape(features: inputs)).makeModule(prefix: name, isTapped: false, context)
+  SequentialSpec(layers, input: ImageShape(features: inputs)).makeModule(
+    prefix: name, isTapped: false, context)
 }
 
 /// What every rank does. All ranks make the same collectives in the same order.
@@ -123,7 +133,8 @@ func train(_ comm: any Communicator) throws -> Int32 {
     let (x, hidden, logits) = (maps(inputs), maps(width), maps(classes))
     for (map, block) in zip(x, samples) { map.write(block.map(\.x)) }
     let ofTrunk = try trunk.forward(x, into: hidden, in: pieces)
-    let mixed = try layer.forward(hidden, features: width, batch, through: readout, at: StepPoint(mode: .training))
+    let mixed = try layer.forward(
+      hidden, features: width, batch, through: readout, at: StepPoint(mode: .training))
     let ofHead = try head.forward(mixed.outputs, into: logits, in: pieces)
 
     // The loss of every block, added along the tree of blocks; then gradients, back on the same way.
@@ -137,13 +148,19 @@ func train(_ comm: any Communicator) throws -> Int32 {
     let point = UpdatePoint(step: step, learningRate: 0.01)
     for parameters in copied { try shared.update(parameters, point) }
     try layer.update(point)
-    if comm.rank == 0, step % 10 == 0 { print("step \(step) loss \(loss) balance \(mixed.losses[0].reported)") }
+    if comm.rank == 0, step % 10 == 0 {
+      print("step \(step) loss \(loss) balance \(mixed.losses[0].reported)")
+    }
   }
   let end = try gathered()
   // FNV-1a over the bytes of all parameters, least significant byte first.
   let hash = end.flatMap { float in (0..<4).map { UInt64(float.bitPattern >> (8 * $0) & 255) } }
     .reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ $1) &* 0x100_0000_01B3 }
-  if comm.rank == 0 { print("parameters \(end.count) changed \(zip(start, end).count { $0 != $1 }) checksum \(String(hash, radix: 16))") }
+  if comm.rank == 0 {
+    print(
+      "parameters \(end.count) changed \(zip(start, end).count { $0 != $1 }) checksum \(String(hash, radix: 16))"
+    )
+  }
   return 0
 }
 exit(Ranks.run(Program(name: "OwnExpert"), environment: ProcessInfo.processInfo.environment, train))
