@@ -2,14 +2,6 @@
 ///
 /// Counts are multiples of sixteen: lines of a ``FeatureMap`` with their padding.
 public protocol ModuleKernels: SendableMetatype {
-  /// a ∘ b; the result may be one of them.
-  static func multiply(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into product: Floats, count: Int)
-
-  /// sum += a ∘ b, rounded once.
-  static func addProducts(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, to sum: Floats, count: Int)
-
   /// scale · x + shift, rounded once; in place where the result is x.
   static func affine(
     _ x: UnsafePointer<Float>, scale: Float, shift: Float, into result: Floats, count: Int)

@@ -3,28 +3,6 @@ public import KernelInterface
 
 extension Kernels {
   @inline(never)
-  public static func multiply(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into product: Floats, count: Int
-  ) {
-    var i = 0
-    while i < count {
-      lanes_store(product + i, lanes_load(a + i) * lanes_load(b + i))
-      i &+= laneCount
-    }
-  }
-
-  @inline(never)
-  public static func addProducts(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, to sum: Floats, count: Int
-  ) {
-    var i = 0
-    while i < count {
-      lanes_store(sum + i, lanes_fma(lanes_load(a + i), lanes_load(b + i), lanes_load(sum + i)))
-      i &+= laneCount
-    }
-  }
-
-  @inline(never)
   public static func affine(
     _ x: UnsafePointer<Float>, scale: Float, shift: Float, into result: Floats, count: Int
   ) {

@@ -30,7 +30,8 @@ public struct LinearCombine: Readout, Sendable {
       let weight = self.line(p, slot, slots, into: line)
       let answers = slots.outputs(slot, of: slots.answers)
       for feature in 0..<answers.features {
-        kernels.addProducts(weight, answers[feature], to: outputs[feature], count: outputs.columns)
+        VectorMap.multiplyAdd(
+          weight, answers[feature], outputs[feature], into: outputs[feature], count: outputs.columns)
       }
     }
     workspace.release(to: mark)
@@ -49,7 +50,7 @@ public struct LinearCombine: Readout, Sendable {
       let answers = slots.outputs(slot, of: slots.answers)
       inner.update(repeating: 0, count: outputs.columns)
       for feature in 0..<answers.features {
-        kernels.addProducts(outputs[feature], answers[feature], to: inner, count: outputs.columns)
+        VectorMap.multiplyAdd(outputs[feature], answers[feature], inner, into: inner, count: outputs.columns)
       }
       scatter(inner, slot, slots, into: gradients.gateScores)
       guard let ofAnswers = gradients.answers else { continue }
@@ -58,7 +59,7 @@ public struct LinearCombine: Readout, Sendable {
       let weight = self.line(p, slot, slots, into: line)
       let target = slots.outputs(slot, of: ofAnswers)
       for feature in 0..<target.features {
-        kernels.multiply(weight, outputs[feature], into: target[feature], count: outputs.columns)
+        VectorMap.multiply(weight, outputs[feature], into: target[feature], count: outputs.columns)
       }
     }
     kernels.softmaxGradient(gradients.gateScores, probabilities: p, scale: scale)
@@ -73,8 +74,8 @@ public struct LinearCombine: Readout, Sendable {
       kernels.softmax(slots.scores, scale: scale, into: p)
       return p
     }
-    // Far below any score, so that nothing is left of it.
-    p.base.update(repeating: -.greatestFiniteMagnitude / 4, count: p.features * p.stride)
+    // Far below any score, so that nothing is left of it, and finite whatever T is: a row may have no expert at all.
+    p.base.update(repeating: -1e30 * min(1 / scale, 1), count: p.features * p.stride)
     for row in 0..<p.rows {
       for slot in 0..<table.slots where table[row, slot] != SlotTable.empty {
         let expert = table[row, slot]
