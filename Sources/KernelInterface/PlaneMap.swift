@@ -119,8 +119,16 @@ public struct PlaneMap {
     for tile in 0..<tiles {
       for channel in 0..<channels {
         for y in 0..<height {
-          (self[tile, channel] + y * rowStride).update(
-            from: source[tile, channel] + y * source.rowStride, count: width * laneCount)
+          let (line, from) = (
+            self[tile, channel] + y * rowStride, source[tile, channel] + y * source.rowStride
+          )
+          guard columnStride != laneCount || source.columnStride != laneCount else {
+            line.update(from: from, count: width * laneCount)
+            continue
+          }
+          for x in 0..<width {
+            (line + x * columnStride).update(from: from + x * source.columnStride, count: laneCount)
+          }
         }
       }
     }

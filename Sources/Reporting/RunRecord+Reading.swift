@@ -122,7 +122,7 @@ extension RunRecord {
       bytesDispatched: try summand(reader, "bytes_dispatched"),
       bytesCombined: try summand(reader, "bytes_combined"),
       bytesReturned: try summand(reader, "bytes_returned"))
-    if try reader["trunk_forward_flops"] != nil {
+    if reader["trunk_forward_flops"] != nil {
       account.trunkForwardFlops = try summand(reader, "trunk_forward_flops")
       account.trunkBackwardFlops = try summand(reader, "trunk_backward_flops")
     }

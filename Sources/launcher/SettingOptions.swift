@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 package import Training
 
 /// What a command does where a setting is not given.

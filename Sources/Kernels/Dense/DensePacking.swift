@@ -1,5 +1,5 @@
 internal import CLanes
-public import KernelInterface
+internal import KernelInterface
 
 /// Copies a panel of B, some of its lines, to [k][16 · vectors].
 @inline(__always)

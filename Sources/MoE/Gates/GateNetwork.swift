@@ -53,17 +53,10 @@ final class GateNetwork {
       defer { row += output.rows }
       return body(index, output, row)
     }
-    let inputs = rows.map { rows in
-      outputs.map { workspace.map(features: rows.features, rows: $0.rows) }
-    }
+    let inputs = rows.map { workspace.maps(features: $0.features, rows: outputs.map(\.rows)) }
     try module.backward(pass, gradients: gradients, taps: nil, inputs: inputs)
     self.pass = nil
-    guard let rows, let inputs else { return }
-    var first = 0
-    for input in inputs {
-      copyColumns(of: input, into: rows, first: first)
-      first += input.rows
-    }
+    if let inputs { rows?.join(inputs) }
   }
 
   /// The columns of some rows as a map of their own, zero behind the last.

@@ -49,6 +49,23 @@ package protocol GatePlace: AnyObject {
   func completeGradients(_ parameters: Parameters) throws
 }
 
+extension Gate {
+  /// What is trained of its tensors.
+  package var trained: [Parameters] { parameters.filter { $0.training != nil } }
+}
+
+extension GatePlace {
+  /// Updates a gate, or the copy of it, that is here. Collective.
+  package func update(_ gate: (any Gate)?, _ point: UpdatePoint) throws {
+    for parameters in gate?.trained ?? [] { try update(parameters, point) }
+  }
+
+  /// Makes what belongs to a gate complete on rank 0, before it is saved. Collective.
+  package func complete(_ gate: (any Gate)?) throws {
+    for parameters in gate?.parameters ?? [] { try complete(parameters) }
+  }
+}
+
 /// What a shard hands in after a forward pass.
 package struct LayerParcel {
   /// What is sent to rank 0.

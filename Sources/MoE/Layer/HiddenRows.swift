@@ -56,18 +56,9 @@ private final class FloatRowCodec: RowCodec {
 
   func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
   {
-    let base = arrived.assumingMemoryBound(to: Float.self)
     let map = workspace.map(features: features, rows: count)
-    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
-      guard let first = lanes.baseAddress else { return }
-      for column in stride(from: 0, to: map.columns, by: laneCount) {
-        for lane in 0..<laneCount {
-          // Lanes behind the last row hold the last one again: finite, and nobody's.
-          let row = min(column + lane, count - 1)
-          first[lane] = base + (positions.map { Int($0[row]) } ?? row) * features
-        }
-        kernels.readRows(first, into: map, column: column)
-      }
+    eachVector(ofRows: arrived, features: features, positions: positions, count: count) { first, _, rows in
+      kernels.readRows(rows, into: map, column: first)
     }
     return .features(map)
   }

@@ -1,3 +1,4 @@
+internal import KernelInterface
 package import Networks
 package import Numerics
 
@@ -15,6 +16,29 @@ package protocol RowCodec: AnyObject {
   ///   - count: how many.
   /// - Returns: the rows, in memory of the workspace.
   func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
+}
+
+/// Visits rows of floats that arrived, sixteen at a time.
+///
+/// - Parameters:
+///   - positions, count: as ``RowCodec/read(_:positions:count:in:)`` has them.
+///   - visit: the place of the first of them among those that are read, how many there are, and where each begins; behind the
+///     last row it is the last one's again.
+package func eachVector(
+  ofRows arrived: UnsafeRawPointer, features: Int, positions: [Int32]?, count: Int,
+  _ visit: (Int, Int, UnsafeMutablePointer<UnsafePointer<Float>>) -> Void
+) {
+  let base = arrived.assumingMemoryBound(to: Float.self)
+  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
+    guard let places = lanes.baseAddress else { return }
+    for first in stride(from: 0, to: count, by: laneCount) {
+      for lane in 0..<laneCount {
+        let row = min(first + lane, count - 1)
+        places[lane] = base + (positions.map { Int($0[row]) } ?? row) * features
+      }
+      visit(first, min(laneCount, count - first), places)
+    }
+  }
 }
 
 /// The rows of a batch as a layer takes them.

@@ -70,16 +70,12 @@ extension MixtureLayer {
 
   /// Updates gate and experts from the gradients of the last backward pass. Collective.
   public func update(_ point: UpdatePoint) throws {
-    for parameters in gate?.parameters ?? [] where parameters.training != nil {
-      try place.update(parameters, point)
-    }
+    try place.update(gate, point)
     experts.bank.update(point)
   }
 
   /// Makes the state of the optimiser complete on rank 0, before it is saved. Collective.
-  public func gatherState() throws {
-    for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
-  }
+  public func gatherState() throws { try place.complete(gate) }
 }
 
 /// Measures nothing, and never waits.

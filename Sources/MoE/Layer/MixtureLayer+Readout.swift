@@ -9,7 +9,7 @@ public struct MixturePass {
   public let outputs: [FeatureMap]
   /// Values of a row that came in.
   let features: Int
-  let layer: LayerPass
+  package var layer: LayerPass
 
   /// [experts][rows of the shard], those that select and weigh.
   public var scores: FeatureMap { layer.scores }
@@ -32,6 +32,14 @@ extension MixtureLayer {
     _ blocks: [FeatureMap], features: Int, _ batch: BatchBlocks, through readout: some Readout,
     at point: StepPoint, signal: FeatureMap? = nil
   ) throws -> MixturePass {
+    try forward(blocks, features: features, batch, through: readout, at: point, signal: signal, word: 0)
+  }
+
+  /// The same with rank 0's word to all ranks.
+  package func forward(
+    _ blocks: [FeatureMap], features: Int, _ batch: BatchBlocks, through readout: some Readout,
+    at point: StepPoint, signal: FeatureMap?, word: Float
+  ) throws -> MixturePass {
     let numbers = batch.blocks(of: communicator.rank)
     let count = batch.shard(of: communicator.rank).count
     precondition(
@@ -40,11 +48,13 @@ extension MixtureLayer {
     rowMemory.reset()
     let rows = HiddenRows(blocks, first: numbers.lowerBound, features: features, in: rowMemory)
     let pass = try forward(
-      rows, batch, at: point, signal: signal ?? rowMemory.map(features: 0, rows: count), word: 0)
+      rows, batch, at: point, signal: signal ?? rowMemory.map(features: 0, rows: count), word: word)
     let wide = workspace.map(features: readout.features(rule.layout), rows: count)
-    readout.forward(slots(pass), into: wide, in: workspace)
     let outputs = workspace.maps(features: wide.features, rows: blocks.map(\.rows))
-    wide.split(into: outputs)
+    try clock.measure(part: .combine) {
+      readout.forward(slots(pass), into: wide, in: workspace)
+      wide.split(into: outputs)
+    }
     return MixturePass(outputs: outputs, features: features, layer: pass)
   }
 
@@ -59,22 +69,37 @@ extension MixtureLayer {
   public func backward(
     _ pass: MixturePass, gradients: [FeatureMap], through readout: some Readout, into rows: [FeatureMap]?
   ) throws {
-    var mixed = pass.layer
+    var pass = pass
+    let parcel = parcel(pass.layer, riders: 0)
+    _ = try backward(&pass, gradients: gradients, through: readout, into: rows, handing: parcel, word: 0)
+  }
+
+  /// The same with what the caller wants on rank 0, and this rank's word to it.
+  ///
+  /// - Parameters:
+  ///   - parcel: of the pass.
+  ///   - rowLosses: [rows], to which a scorer with a loss of its own adds it; nil: nobody is told.
+  package func backward(
+    _ pass: inout MixturePass, gradients: [FeatureMap], through readout: some Readout,
+    into rows: [FeatureMap]?, handing parcel: LayerParcel, rowLosses: Floats? = nil, word: Float
+  ) throws -> CollectedParcels {
+    let mixed = pass.layer
     precondition(mixed.isTraining, "a pass in training has gradients")
     let count = mixed.scores.rows
     let wide = workspace.map(features: readout.features(rule.layout), rows: count)
-    wide.join(gradients)
-    let parcel = parcel(mixed, riders: 0)
     let ofSlots = self.gradients(mixed, detached: false)
-    readout.backward(slots(mixed), outputs: wide, into: ofSlots, in: workspace)
-    // A scorer with a loss of its own adds it here; nobody is told.
     let own = workspace.floats(wide.columns)
     own.update(repeating: 0, count: wide.columns)
-    finish(ofSlots, mixed, parcel, temperature: temperature, rowLosses: own)
-    let collected = try collect(parcel, &mixed, word: 0)
+    try clock.measure(part: .loss) {
+      wide.join(gradients)
+      readout.backward(slots(mixed), outputs: wide, into: ofSlots, in: workspace)
+      finish(ofSlots, mixed, parcel, temperature: temperature, rowLosses: rowLosses ?? own)
+    }
+    let collected = try collect(parcel, &pass.layer, word: word)
     let ofRows = rows.map { _ in workspace.map(features: pass.features, rows: count) }
-    try backward(mixed, slots: ofSlots.answers, collected, rows: ofRows)
+    try backward(pass.layer, slots: ofSlots.answers, collected, rows: ofRows)
     if let rows { ofRows?.split(into: rows) }
+    return collected
   }
 
   private func slots(_ pass: LayerPass) -> SlotView {

@@ -19,23 +19,14 @@ extension MixtureLayer {
     _ shard: [RowBlock], _ wanted: Range<Int>, features: Int, _ batch: BatchBlocks
   ) throws -> [RowBlock] {
     let part = workspace.map(features: features, rows: batch.shard(of: communicator.rank).count)
-    var first = 0
-    for block in shard {
-      copyColumns(of: block.features(in: workspace), into: part, first: first)
-      first += block.rows
-    }
+    part.join(shard.map { $0.features(in: workspace) })
     let whole = channel.wholeMap(features: features, batch, in: workspace)
     _ = try clock.measure(part: .input) { try channel.gather(part, into: whole, batch, word: 0) }
     guard let whole else { return wanted == batch.blocks(of: communicator.rank) ? shard : [] }
-    return wanted.map { block in
-      let rows = batch[block]
-      let map = workspace.map(features: features, rows: rows.count)
-      for feature in 0..<features {
-        map[feature].update(from: whole[feature] + rows.lowerBound, count: rows.count)
-      }
-      map.clearPadding()
-      return .features(map)
-    }
+    // Whoever has rank 0 see rows has it see all.
+    let blocks = workspace.maps(features: features, rows: (0..<batch.count).map { batch[$0].count })
+    whole.split(into: blocks)
+    return blocks.map { .features($0) }
   }
 
   /// Memory for the gradient that the gate gives rows: of its blocks, where it works here.

@@ -1,5 +1,5 @@
 package import KernelInterface
-package import Networks
+internal import Networks
 internal import Numerics
 
 /// What is divided by what in the sample-similarity loss.

@@ -52,6 +52,28 @@ struct BatchStatistics {
   }
 }
 
+/// The backward pass of BatchNorm per channel, dx = γ/σ (g − ∂β/n − x̂ ∂γ/n) (Ioffe and Szegedy 2015, arXiv 1502.03167,
+/// section 3), in terms of its input x: dx = factor · g + slope · x + constant.
+struct NormSlopes {
+  let factor: [Float]
+  let slope: [Float]
+  let constant: [Float]
+
+  /// - Parameters:
+  ///   - weights: γ
+  ///   - scale, shift: ∂γ and ∂β over the whole batch.
+  init(weights: UnsafePointer<Float>, _ statistics: BatchStatistics, scale: [Double], shift: [Double]) {
+    let factor = statistics.inverse.enumerated().map { Double(weights[$0]) * $1 }
+    let slope = factor.indices.map { -factor[$0] * scale[$0] / statistics.count * statistics.inverse[$0] }
+    let constant = factor.indices.map {
+      -factor[$0] * shift[$0] / statistics.count - slope[$0] * statistics.mean[$0]
+    }
+    self.factor = factor.map { Float($0) }
+    self.slope = slope.map { Float($0) }
+    self.constant = constant.map { Float($0) }
+  }
+}
+
 /// What a channel is multiplied by and shifted by between convolution and pooling.
 struct ChannelScales {
   var scale: [Float]

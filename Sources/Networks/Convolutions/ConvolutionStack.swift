@@ -43,9 +43,9 @@ package final class ConvolutionStack {
         last
           ? PlaneMap(
             outputs[block], channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth)
-          : map(
+          : pieces[block].planes(
             channels: shape.filters, height: shape.pooledHeight, width: shape.pooledWidth,
-            rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding, in: pieces[block])
+            rows: blocks[block].rows, border: stages[index + 1].shape.layer.padding)
       }
       let done = try stage.forward(inputs, into: targets, mode: mode, sums, in: pieces)
       statistics.append(done.statistics)
@@ -73,9 +73,9 @@ package final class ConvolutionStack {
         index == 0
         ? nil
         : zip(current, pieces).map {
-          map(
+          $1.planes(
             channels: shape.inputs, height: shape.inputHeight, width: shape.inputWidth, rows: $0.rows,
-            border: 0, in: $1)
+            border: 0)
         }
       normGradients[index] = try stage.backward(
         passes.map { $0[index] }, statistics[index], gradients: current, into: targets,
@@ -101,23 +101,11 @@ package final class ConvolutionStack {
       base: tiles.base, channels: input.channels, height: input.height, width: input.width,
       rows: tiles.rows)
     guard let padding = stages.first?.shape.layer.padding, padding > 0 else { return image }
-    let padded = map(
+    let padded = workspace.planes(
       channels: input.channels, height: input.height, width: input.width, rows: tiles.rows,
-      border: padding, in: workspace)
+      border: padding)
     padded.copy(image)
     return padded
-  }
-
-  private func map(
-    channels: Int, height: Int, width: Int, rows: Int, border: Int, in workspace: Workspace
-  ) -> PlaneMap {
-    let floats = PlaneMap.floats(
-      channels: channels, height: height, width: width, rows: rows, border: border)
-    let map = PlaneMap(
-      base: workspace.floats(floats), channels: channels, height: height, width: width, rows: rows,
-      border: border)
-    map.clearBorder()
-    return map
   }
 }
 

@@ -8,13 +8,6 @@ extension ConvolutionStage {
     let shift: [Double]
   }
 
-  /// dz = factor · g + slope · z + constant per channel, see ``normalisedGradient(_:_:_:tile:channel:which:factor:slope:constant:into:at:)``.
-  private struct NormSlopes {
-    let factor: [Float]
-    let slope: [Float]
-    let constant: [Float]
-  }
-
   /// Writes every block's gradients of weights and bias, and passes the gradient on to the stage below.
   ///
   /// - Parameters:
@@ -122,8 +115,7 @@ extension ConvolutionStage {
     }
   }
 
-  /// ∂β = Σ g and ∂γ = Σ g x̂ over all blocks, and dz = γ/σ (g − ∂β/n − x̂ ∂γ/n) in terms of z
-  /// (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3).
+  /// ∂β = Σ g and ∂γ = Σ g x̂ over all blocks, and what the gradient before BatchNorm follows from.
   private func normGradients(
     _ passes: [Pass], _ gradients: [PlaneMap], _ norm: BatchNormTensors, _ statistics: BatchStatistics,
     _ blockSums: any BlockSums
@@ -149,18 +141,10 @@ extension ConvolutionStage {
     }
     let total = try blockSums.combine(perBlock.compactMap { $0 }, length: 2 * filters)
     let gradients = NormGradients(scale: Array(total[filters...]), shift: Array(total[..<filters]))
-    let factor = (0..<filters).map { Double(values[norm.scale + $0]) * statistics.inverse[$0] }
-    let slope = (0..<filters).map {
-      -factor[$0] * gradients.scale[$0] / statistics.count * statistics.inverse[$0]
-    }
-    let constant = (0..<filters).map {
-      -factor[$0] * gradients.shift[$0] / statistics.count - slope[$0] * statistics.mean[$0]
-    }
     return (
       gradients,
       NormSlopes(
-        factor: factor.map { Float($0) }, slope: slope.map { Float($0) },
-        constant: constant.map { Float($0) })
+        weights: values + norm.scale, statistics, scale: gradients.scale, shift: gradients.shift)
     )
   }
 }

@@ -2,17 +2,13 @@ public import Numerics
 
 /// A convolutional trunk that all experts share, and a mixture of wide dense experts in front of the head: an expert less
 /// per row saves most of the step's FLOPs.
-public struct TrunkNetworks: NetworkFamily {
+public struct TrunkNetworks: DenseMixtureFamily {
   public let name = "cifar-trunk"
   public let summary = "a shared convolutional trunk, a mixture of wide dense experts, a head"
-  /// Features of a row between trunk and head.
-  private let features = 256
-  /// Hidden width of an expert.
-  private let width = 2048
+  public let features = 256
+  public let width = 2048
 
   public init() {}
-
-  public var hiddenWidths: (expert: Int, gate: Int) { (width, width) }
 
   private func convolutions(_ images: ImageShape) -> NetworkSpec {
     // The paper's pattern for CIFAR: every second convolution with BatchNorm and without bias.
@@ -29,20 +25,6 @@ public struct TrunkNetworks: NetworkFamily {
       ("", SequentialSpec([ReLU()], input: ImageShape(features: features))),
     ])
   }
-
-  public func head(rows: ImageShape, classes: Int) -> (any ModuleSpec)? {
-    SequentialSpec([Dense(classes, label: "out")], input: rows)
-  }
-
-  public func expert(rows: ImageShape, classes: Int) -> any ModuleSpec {
-    SequentialSpec([Dense(width, rectified: true), Dense(rows.pixels, label: "out")], input: rows)
-  }
-
-  public func gate(rows: ImageShape, experts: Int) -> any ModuleSpec {
-    SequentialSpec([Dense(experts, label: "out")], input: rows)
-  }
-
-  public func gateTrunk(rows: ImageShape) -> any ModuleSpec { SequentialSpec([Dense(width)], input: rows) }
 
   public func misfit(_ images: ImageShape) -> String? { convolutions(images).misfit }
 }

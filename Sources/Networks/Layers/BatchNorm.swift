@@ -27,14 +27,14 @@ public struct BatchNorm: Layer {
     let mean: [Double]
     switch place.mode {
     case .training:
-      let statistics = BatchStatistics(sums: try moments(x, place))
+      trace.numbers = try moments(x, place)
+      let statistics = BatchStatistics(sums: trace.numbers)
       let tensors = BatchNormTensors(place)
       for channel in 0..<channels {
         tensors.update(
           place.parameters.values, channel: channel, mean: statistics.mean[channel],
           variance: statistics.variance[channel], count: statistics.count)
       }
-      trace.numbers = [statistics.count] + statistics.mean + statistics.inverse
       mean = statistics.mean
       scale = statistics.inverse
     case .evaluation:
@@ -55,32 +55,25 @@ public struct BatchNorm: Layer {
     return trace
   }
 
-  /// ∂β = Σ g, ∂γ = Σ g x̂, and dx = γ/σ (g − ∂β/n − x̂ ∂γ/n) in terms of x (section 3 of the paper).
+  /// ∂β = Σ g, ∂γ = Σ g x̂, and dx as ``NormSlopes`` have it.
   public func backward(
     _ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _ place: LayerPlace,
     _ gradients: LayerGradients
   ) throws {
     let channels = place.input.channels
-    let count = trace.numbers[0]
-    let mean = trace.numbers[1...channels].map { $0 }
-    let inverse = trace.numbers[(channels + 1)...].map { $0 }
-    let sums = try gradientSums(trace.x, dy, mean, inverse, place)
+    let statistics = BatchStatistics(sums: trace.numbers)
+    let sums = try gradientSums(trace.x, dy, statistics, place)
     let (shift, scale) = (sums[..<channels].map { $0 }, sums[channels...].map { $0 })
     gradients.set(scale.map { Float($0) }, of: "\(place.name).weight")
     gradients.set(shift.map { Float($0) }, of: "\(place.name).bias")
     guard let dx else { return }
-    let weight = place.values("weight")
-    let slopes = (0..<channels).map { channel in
-      let factor = Double(weight[channel]) * inverse[channel]
-      let slope = -factor * scale[channel] / count * inverse[channel]
-      return (Float(factor), Float(slope), Float(-factor * shift[channel] / count - slope * mean[channel]))
-    }
+    let slopes = NormSlopes(weights: place.values("weight"), statistics, scale: scale, shift: shift)
     place.context.team.run(dy.count) { block in
       eachLine(place.input) { channel, feature in
-        let (factor, slope, constant) = slopes[channel]
         kernels.affineGradient(
-          dy[block][feature], trace.x[block][feature], factor: factor, slope: slope, constant: constant,
-          into: dx[block][feature], count: dx[block].columns)
+          dy[block][feature], trace.x[block][feature], factor: slopes.factor[channel],
+          slope: slopes.slope[channel], constant: slopes.constant[channel], into: dx[block][feature],
+          count: dx[block].columns)
       }
       dx[block].clearPadding()
     }
@@ -114,7 +107,7 @@ public struct BatchNorm: Layer {
 
   /// Σ g and Σ g x̂ of every channel over the batch.
   private func gradientSums(
-    _ x: [FeatureMap], _ dy: [FeatureMap], _ mean: [Double], _ inverse: [Double], _ place: LayerPlace
+    _ x: [FeatureMap], _ dy: [FeatureMap], _ statistics: BatchStatistics, _ place: LayerPlace
   ) throws -> [Double] {
     let channels = place.input.channels
     var perBlock = [[Double]?](repeating: nil, count: x.count)
@@ -125,7 +118,8 @@ public struct BatchNorm: Layer {
         for row in 0..<x[block].rows {
           let gradient = Double(gradients[row])
           sums[channel] += gradient
-          sums[channels + channel] += gradient * (Double(values[row]) - mean[channel]) * inverse[channel]
+          sums[channels + channel] +=
+            gradient * (Double(values[row]) - statistics.mean[channel]) * statistics.inverse[channel]
         }
       }
       return sums

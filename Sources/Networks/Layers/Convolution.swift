@@ -101,23 +101,9 @@ public struct Convolution: Layer {
   /// The features as planes of their own with zeros around them.
   private func padded(_ map: FeatureMap, _ shape: ImageShape, by border: Int, in piece: Workspace) -> PlaneMap
   {
-    let floats = PlaneMap.floats(
+    let planes = piece.planes(
       channels: shape.channels, height: shape.height, width: shape.width, rows: map.rows, border: border)
-    let planes = PlaneMap(
-      base: piece.floats(floats), channels: shape.channels, height: shape.height, width: shape.width,
-      rows: map.rows, border: border)
-    planes.clearBorder()
-    let source = PlaneMap(map, channels: shape.channels, height: shape.height, width: shape.width)
-    for tile in 0..<planes.tiles {
-      for channel in 0..<shape.channels {
-        for y in 0..<shape.height {
-          for x in 0..<shape.width {
-            (planes[tile, channel] + y * planes.rowStride + x * planes.columnStride).update(
-              from: source[tile, channel] + y * source.rowStride + x * source.columnStride, count: laneCount)
-          }
-        }
-      }
-    }
+    planes.copy(PlaneMap(map, channels: shape.channels, height: shape.height, width: shape.width))
     return planes
   }
 

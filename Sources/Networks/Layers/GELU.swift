@@ -1,5 +1,5 @@
 public import KernelInterface
-public import Numerics
+internal import Numerics
 
 /// x·Φ(x), Φ being the distribution function of the standard normal distribution (Hendrycks and Gimpel 2016,
 /// arXiv 1606.08415), exact and not by tanh.

@@ -7,6 +7,8 @@ public import Numerics
 /// in a ``LayerTrace``. Only arithmetic of a row by itself is free; a sum over rows goes through ``LayerGradients`` or
 /// ``BlockSums``, so that it does not depend on who works on which block.
 public protocol Layer: Sendable {
+  /// The layers that it is made of, one behind the other; none of most.
+  var inner: [any Layer] { get }
   /// What its tensors are called: `fc` makes `fc1`, `fc2`, … in the order of the layers; nil without tensors.
   var label: String? { get }
   /// The shape of a row that it makes of a row.
@@ -40,6 +42,7 @@ public protocol Layer: Sendable {
 }
 
 extension Layer {
+  public var inner: [any Layer] { [] }
   public var label: String? { nil }
   public func output(_ input: ImageShape) -> ImageShape { input }
   public func tensors(name: String, input: ImageShape) -> [TensorSpec] { [] }

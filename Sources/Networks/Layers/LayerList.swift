@@ -14,8 +14,9 @@ enum LayerList {
         counts[label, default: 0] += 1
         name += label == "out" ? ".out" : ".\(label)\(counts[label, default: 1])"
       }
-      let inner = (layer as? Residual)?.placements(name: name, input: shape) ?? []
-      return LayerPlacement(layer: layer, name: name, input: shape, inner: inner)
+      return LayerPlacement(
+        layer: layer, name: name, input: shape,
+        inner: placements(layer.inner, prefix: name, input: shape))
     }
   }
 

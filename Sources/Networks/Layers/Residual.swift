@@ -3,23 +3,25 @@ public import Numerics
 
 /// x + f(x), f being layers that keep the shape (He et al. 2016, arXiv 1512.03385).
 public struct Residual: Layer {
-  public let layers: [any Layer]
+  public let inner: [any Layer]
 
-  public init(_ layers: [any Layer]) { self.layers = layers }
+  /// - Parameter layers: that keep the shape of a row together.
+  public init(_ layers: [any Layer]) { inner = layers }
+
+  public func output(_ input: ImageShape) -> ImageShape {
+    precondition(LayerList.output(inner, input) == input, "the layers of a residual keep the shape of a row")
+    return input
+  }
 
   public func tensors(name: String, input: ImageShape) -> [TensorSpec] {
-    placements(name: name, input: input).flatMap { $0.layer.tensors(name: $0.name, input: $0.input) }
+    LayerList.placements(inner, prefix: name, input: input).flatMap {
+      $0.layer.tensors(name: $0.name, input: $0.input)
+    }
   }
 
-  public var label: String? { layers.contains { $0.label != nil } ? "block" : nil }
+  public var label: String? { inner.contains { $0.label != nil } ? "block" : nil }
   public func flops(_ input: ImageShape) -> Int {
-    placements(name: "", input: input).reduce(0) { $0 + $1.layer.flops($1.input) }
-  }
-
-  func placements(name: String, input: ImageShape) -> [LayerPlacement] {
-    let found = LayerList.placements(layers, prefix: name, input: input)
-    precondition(LayerList.output(layers, input) == input, "the layers of a residual keep the shape of a row")
-    return found
+    LayerList.placements(inner, prefix: "", input: input).reduce(0) { $0 + $1.layer.flops($1.input) }
   }
 
   public func forward(_ x: [FeatureMap], into y: [FeatureMap], _ place: LayerPlace) throws -> LayerTrace {

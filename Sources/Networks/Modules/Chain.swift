@@ -1,4 +1,4 @@
-public import KernelInterface
+internal import KernelInterface
 public import Numerics
 
 /// Modules one behind the other, each of which takes what the one before it gives.

@@ -1,4 +1,4 @@
-public import KernelInterface
+internal import KernelInterface
 public import Numerics
 
 /// A module whose outputs are the ln of a softmax of another's: an expert of the paper answers log-probabilities of the

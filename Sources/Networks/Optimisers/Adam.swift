@@ -17,9 +17,15 @@ public struct Adam: Optimiser {
   public var state: [String] { ["m", "v"] }
 
   public func update(_ floats: TrainedFloats, at point: UpdatePoint) {
+    update(floats, at: point, isDecoupled: false)
+  }
+
+  /// - Parameter isDecoupled: whether the decay goes past m and v, as ``AdamW`` has it.
+  func update(_ floats: TrainedFloats, at point: UpdatePoint, isDecoupled: Bool) {
     let step = AdamStep(
       step: point.step, learningRate: point.learningRate, weightDecay: point.weightDecay,
-      gradientScale: point.gradientScale, beta1: beta1, beta2: beta2, epsilon: epsilon)
+      isDecoupled: isDecoupled, gradientScale: point.gradientScale, beta1: beta1, beta2: beta2,
+      epsilon: epsilon)
     kernels.adam(
       step, values: floats.values, gradients: floats.gradients, first: floats.state[0],
       second: floats.state[1], count: floats.count)

@@ -91,7 +91,7 @@ private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
     .setting("importance"),
     [
       "aux-loss", "aux-loss-coef", "aux-loss-coeff", "aux-loss-weight", "moe-aux-loss-coeff",
-      "router-aux-loss-coef", "balance-loss", "load-balance", "load-balancing-loss",
+      "router-aux-loss-coef", "balance-loss", "load-balancing-loss",
     ]
   ),
   (.setting("temperature"), ["temp", "tau", "softmax-temperature"]),

@@ -16,9 +16,7 @@ final class DeepStep: Step {
   private let head: any Module
   private let layers: [MixtureLayer]
   private let rule: StepRule
-  private let seed: UInt64
-  private let payload: Payload
-  private let normalisation: Normalisation
+  private let maker: BatchMaker
   private let rank: Int
   private let clock: PhaseClock
   private let workspace = Workspace()
@@ -34,9 +32,7 @@ final class DeepStep: Step {
     self.trunk = trunk
     self.head = head
     self.rule = rule
-    seed = configuration.seed
-    payload = configuration.payload
-    self.normalisation = normalisation
+    maker = BatchMaker(configuration, normalisation: normalisation, rank: communicator.rank)
     rank = communicator.rank
     self.clock = clock
     layers = parts.layers.map {
@@ -46,114 +42,87 @@ final class DeepStep: Step {
 
   /// What a step keeps of its forward pass; maps of blocks are those of this rank's shard.
   private struct Pass {
-    let batch: BatchBlocks
-    let blocks: Range<Int>
-    let pieces: [Workspace]
-    var trunk: any ModulePass
-    /// What goes into every layer and out of the last, block by block.
-    var rows: [[FeatureMap]]
-    var layers: [LayerPass] = []
-    var head: (any ModulePass)?
+    let trunk: any ModulePass
+    var layers: [MixturePass]
+    let head: any ModulePass
     /// ln of the classes' probabilities, block by block.
-    var answers: [FeatureMap] = []
+    let answers: [FeatureMap]
   }
 
   func run(
     _ samples: ArraySlice<Int32>, of images: ImageView, epoch: Int, mode: StepMode, word: Float
   ) throws -> StepOutcome {
     workspace.reset()
-    let batch = layers[0].batch(rows: samples.count)
-    let shard = batch.shard(of: rank)
-    let labels = shard.map { images.labels[Int(samples[samples.startIndex + $0])] }
-    var point = StepPoint(mode: .evaluation, seed: seed, epoch: epoch, samples: samples)
-    if case .training = mode { point.mode = .training }
-    let rows = ImageRows(
-      images, samples: samples, shard: shard, payload: payload, normalisation: normalisation)
-    var pass = try forward(rows, batch, labels, at: point, word: word)
+    let batch = maker.batch(
+      samples, of: images, epoch: epoch, mode: mode, layers[0].batch(rows: samples.count))
+    var pass = try forward(batch, word: word)
 
     // Loss on the shard that holds the labels.
     let last = layers.count - 1
-    let parcel = layers[last].parcel(pass.layers[last], riders: RowReport.allCases.count)
+    let parcel = layers[last].parcel(pass.layers[last].layer, riders: RowReport.allCases.count)
     let report = parcel.riders.part(0..<RowReport.allCases.count)
-    let answers = wide(pass.answers, features: parts.classes, rows: shard.count)
-    let gradient = point.isTraining ? workspace.map(features: parts.classes, rows: shard.count) : nil
-    try clock.measure(.loss) { loss(answers, labels, samples.count, report, gradient) }
-
-    guard case .training(let adam) = mode, let gradient else {
+    let answers = workspace.map(features: parts.classes, rows: batch.labels.count)
+    answers.join(pass.answers)
+    guard case .training(let update) = mode else {
+      try clock.measure(.loss) { loss(answers, batch, report, nil) }
       return try outcome(&pass, parcel, word: word)
     }
+    let gradient = workspace.map(features: parts.classes, rows: batch.labels.count)
+    try clock.measure(.loss) { loss(answers, batch, report, gradient) }
     let outcome = try backward(&pass, answers, gradient, parcel, report, word: word)
-    try clock.measure(.optimiser) { try parts.update(adam) }
+    try clock.measure(.optimiser) { try parts.update(update) }
     return outcome
   }
 
   // MARK: Forward
 
-  private func forward(
-    _ images: ImageRows, _ batch: BatchBlocks, _ labels: [UInt8], at point: StepPoint, word: Float
-  ) throws -> Pass {
-    _ = parts.base.begin(batch, message: workspace.map(features: 0, rows: labels.count), in: workspace)
-    let numbers = batch.blocks(of: rank)
+  private func forward(_ batch: StepBatch, word: Float) throws -> Pass {
+    let mode = batch.point.mode
+    _ = parts.base.begin(
+      batch.blocks, message: workspace.map(features: 0, rows: batch.labels.count), in: workspace)
     let blocks = try clock.measure(.input) {
-      images.blocks(numbers, of: batch, shared: nil, in: workspace)
+      batch.rows.blocks(batch.blocks.blocks(of: rank), of: batch.blocks, shared: nil, in: workspace)
     }
+    let counts = blocks.map(\.rows)
     let pieces = blocks.map { _ in workspace.piece() }
-    func maps(_ features: Int) -> [FeatureMap] {
-      zip(blocks, pieces).map { $1.map(features: features, rows: $0.rows) }
+    var rows = workspace.maps(features: trunk.outputs, rows: counts)
+    let ofTrunk = try clock.measure(.trunk) {
+      try trunk.forward(blocks, into: rows, taps: nil, mode: mode, in: pieces)
     }
-    let first = maps(trunk.outputs)
-    var pass = Pass(
-      batch: batch, blocks: numbers, pieces: pieces,
-      trunk: try clock.measure(.trunk) {
-        try trunk.forward(blocks, into: first, taps: nil, mode: point.mode, in: pieces)
-      }, rows: [first])
-    let signal = workspace.map(features: 1, rows: labels.count)
-    for (row, label) in labels.enumerated() { signal[0][row] = Float(label) }
+    var mixed: [MixturePass] = []
     for (index, layer) in layers.enumerated() {
-      let inputs = pass.rows[index]
-      let rows = HiddenRows(inputs, first: numbers.lowerBound, features: trunk.outputs, in: workspace)
-      var point = point
+      var point = batch.point
       point.layer = ModelOutline.scope(layer: index)
-      let mixed = try layer.forward(rows, batch, at: point, signal: signal, word: word)
-      pass.layers.append(mixed)
-      try clock.measure(.combine) {
-        let outputs = workspace.map(features: trunk.outputs, rows: labels.count)
-        rule.combine.forward(slots(mixed), into: outputs, in: workspace)
-        pass.rows.append(add(outputs, to: inputs, in: pieces))
-      }
+      let pass = try layer.forward(
+        rows, features: trunk.outputs, batch.blocks, through: rule.combine, at: point, signal: batch.signal,
+        word: word)
+      // The rows go past the layer, too.
+      for (output, row) in zip(pass.outputs, rows) { kernels.add(row, to: output) }
+      rows = pass.outputs
+      mixed.append(pass)
     }
-    pass.answers = maps(parts.classes)
-    let logits = maps(parts.classes)
-    try clock.measure(.trunk) {
-      pass.head = try head.forward(
-        pass.rows[layers.count].map { .features($0) }, into: logits, taps: nil, mode: point.mode, in: pieces)
-      for (values, result) in zip(logits, pass.answers) { kernels.logSoftmax(values, scale: 1, into: result) }
+    let answers = workspace.maps(features: parts.classes, rows: counts)
+    let logits = workspace.maps(features: parts.classes, rows: counts)
+    let ofHead = try clock.measure(.trunk) {
+      let pass = try head.forward(rows.map { .features($0) }, into: logits, taps: nil, mode: mode, in: pieces)
+      for (values, result) in zip(logits, answers) { kernels.logSoftmax(values, scale: 1, into: result) }
+      return pass
     }
-    return pass
-  }
-
-  private func slots(_ pass: LayerPass) -> SlotView {
-    SlotView(scores: pass.scores, answers: pass.shard.answers, layout: rule.layout, table: pass.table)
-  }
-
-  /// What a layer gave, added to its rows block by block.
-  private func add(_ outputs: FeatureMap, to rows: [FeatureMap], in pieces: [Workspace]) -> [FeatureMap] {
-    let parts = cut(outputs, like: rows, in: pieces)
-    for (part, row) in zip(parts, rows) { kernels.add(row, to: part) }
-    return parts
+    return Pass(trunk: ofTrunk, layers: mixed, head: ofHead, answers: answers)
   }
 
   private func loss(
-    _ answers: FeatureMap, _ labels: [UInt8], _ batchRows: Int, _ report: FeatureMap, _ gradient: FeatureMap?
+    _ answers: FeatureMap, _ batch: StepBatch, _ report: FeatureMap, _ gradient: FeatureMap?
   ) {
-    let scores = workspace.map(features: 1, rows: labels.count)
+    let scores = workspace.map(features: 1, rows: batch.labels.count)
     scores.clear()
     let gradients = gradient.map {
-      let ofScores = workspace.map(features: 1, rows: labels.count)
+      let ofScores = workspace.map(features: 1, rows: batch.labels.count)
       return MixtureGradients(gateScores: ofScores, expertScores: ofScores, answers: $0)
     }
-    ShardMixture(scores: scores, answers: answers, table: nil, labels: labels, batchRows: batchRows)
-      .run(rule.mixture, report: report, gradients: gradients, in: workspace)
+    ShardMixture(
+      scores: scores, answers: answers, table: nil, labels: batch.labels, batchRows: batch.blocks.rows
+    ).run(rule.mixture, report: report, gradients: gradients, in: workspace)
   }
 
   // MARK: Backward
@@ -162,37 +131,26 @@ final class DeepStep: Step {
     _ pass: inout Pass, _ answers: FeatureMap, _ gradient: FeatureMap, _ parcel: LayerParcel,
     _ report: FeatureMap, word: Float
   ) throws -> StepOutcome {
-    let pieces = pass.pieces
-    guard let ofHead = pass.head else { preconditionFailure("the head has been run") }
-    var current = try clock.measure(.trunkBackward) {
+    let counts = pass.answers.map(\.rows)
+    var current = workspace.maps(features: head.inputs, rows: counts)
+    try clock.measure(.trunkBackward) {
       kernels.logSoftmaxGradient(gradient, logProbabilities: answers)
-      let logits = cut(gradient, like: pass.answers, in: pieces)
-      let rows = zip(logits, pieces).map { $1.map(features: head.inputs, rows: $0.rows) }
-      try head.backward(ofHead, gradients: logits, taps: nil, inputs: rows)
-      return rows
+      let logits = workspace.maps(features: parts.classes, rows: counts)
+      gradient.split(into: logits)
+      try head.backward(pass.head, gradients: logits, taps: nil, inputs: current)
     }
+    let last = layers.count - 1
     var told: CollectedParcels?
-    for index in layers.indices.reversed() {
-      let layer = layers[index]
-      let isLast = index == layers.count - 1
-      let mixed = pass.layers[index]
-      let handed = isLast ? parcel : layer.parcel(mixed, riders: 0)
-      let outputs = wide(current, features: trunk.outputs, rows: mixed.scores.rows)
-      let gradients = layer.gradients(mixed, detached: false)
-      try clock.measure(.loss) {
-        rule.combine.backward(slots(mixed), outputs: outputs, into: gradients, in: workspace)
-        layer.finish(
-          gradients, mixed, handed, temperature: rule.temperature,
-          rowLosses: isLast ? report[RowReport.loss.rawValue] : workspace.floats(report.columns))
-      }
-      let collected = try layer.collect(handed, &pass.layers[index], word: isLast ? word : 0)
+    for (index, layer) in layers.enumerated().reversed() {
+      let isLast = index == last
+      let rows = workspace.maps(features: trunk.outputs, rows: counts)
+      let collected = try layer.backward(
+        &pass.layers[index], gradients: current, through: rule.combine, into: rows,
+        handing: isLast ? parcel : layer.parcel(pass.layers[index].layer, riders: 0),
+        rowLosses: isLast ? report[RowReport.loss.rawValue] : nil, word: isLast ? word : 0)
       if isLast { told = collected }
-      let rows = workspace.map(features: trunk.outputs, rows: mixed.scores.rows)
-      try layer.backward(pass.layers[index], slots: gradients.answers, collected, rows: rows)
-      // The rows go past the layer, too.
-      kernels.add(outputs, to: rows)
-      rows.clearPadding()
-      current = cut(rows, like: current, in: pieces)
+      for (row, past) in zip(rows, current) { kernels.add(past, to: row) }
+      current = rows
     }
     try clock.measure(.trunkBackward) {
       try trunk.backward(pass.trunk, gradients: current, taps: nil, inputs: nil)
@@ -207,44 +165,16 @@ final class DeepStep: Step {
   private func outcome(_ pass: inout Pass, _ parcel: LayerParcel, word: Float) throws -> StepOutcome {
     let last = layers.count - 1
     for index in 0..<last {
-      _ = try layers[index].collect(
-        layers[index].parcel(pass.layers[index], riders: 0), &pass.layers[index], word: 0)
+      let handed = layers[index].parcel(pass.layers[index].layer, riders: 0)
+      _ = try layers[index].collect(handed, &pass.layers[index].layer, word: 0)
     }
-    let collected = try layers[last].collect(parcel, &pass.layers[last], word: word)
+    let collected = try layers[last].collect(parcel, &pass.layers[last].layer, word: word)
     return outcome(pass.layers, collected)
   }
 
-  private func outcome(_ layers: [LayerPass], _ collected: CollectedParcels) -> StepOutcome {
+  private func outcome(_ layers: [MixturePass], _ collected: CollectedParcels) -> StepOutcome {
     StepOutcome(
-      scores: layers[0].wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
-      losses: [NamedValue](sums: layers.map(\.losses)), word: layers[0].word, raised: collected.word)
-  }
-
-  // MARK: Blocks and shards
-
-  /// The columns of blocks side by side.
-  private func wide(_ blocks: [FeatureMap], features: Int, rows: Int) -> FeatureMap {
-    let map = workspace.map(features: features, rows: rows)
-    var first = 0
-    for block in blocks {
-      for feature in 0..<features { (map[feature] + first).update(from: block[feature], count: block.rows) }
-      first += block.rows
-    }
-    map.clearPadding()
-    return map
-  }
-
-  /// The columns of a shard as maps of its blocks, zero behind the last row.
-  private func cut(_ map: FeatureMap, like blocks: [FeatureMap], in pieces: [Workspace]) -> [FeatureMap] {
-    var first = 0
-    var parts: [FeatureMap] = []
-    for (block, piece) in zip(blocks, pieces) {
-      let part = piece.map(features: map.features, rows: block.rows)
-      for feature in 0..<map.features { part[feature].update(from: map[feature] + first, count: block.rows) }
-      part.clearPadding()
-      parts.append(part)
-      first += block.rows
-    }
-    return parts
+      scores: layers[0].layer.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
+      losses: [NamedValue](sums: layers.map(\.losses)), word: layers[0].layer.word, raised: collected.word)
   }
 }

@@ -126,18 +126,10 @@ private final class FloatCodec: ImageCodec, RowCodec {
 
   func read(_ arrived: UnsafeRawPointer, positions: [Int32]?, count: Int, in workspace: Workspace) -> RowBlock
   {
-    let base = arrived.assumingMemoryBound(to: Float.self)
     let tiles = tiles(count, in: workspace)
-    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: laneCount) { lanes in
-      guard let first = lanes.baseAddress else { return }
-      for tile in 0..<tiles.count {
-        let count = min(laneCount, tiles.rows - tile * laneCount)
-        for lane in 0..<count {
-          let row = tile * laneCount + lane
-          lanes[lane] = base + (positions.map { Int($0[row]) } ?? row) * tiles.pixels
-        }
-        normalisation.writeTile(floats: first, count: count, into: tiles[tile])
-      }
+    eachVector(ofRows: arrived, features: tiles.pixels, positions: positions, count: count) {
+      first, count, rows in
+      normalisation.writeTile(floats: rows, count: count, into: tiles[first / laneCount])
     }
     return .tiles(tiles)
   }

@@ -1,5 +1,5 @@
-package import Dist
-package import KernelInterface
+internal import Dist
+internal import KernelInterface
 package import MoE
 package import Networks
 package import Numerics
@@ -80,20 +80,16 @@ package final class LayerParts {
       rule.layer, gate: gate, trainsGate: trainsGate, place: place,
       experts: ExpertExchange(
         communicator, placement: placement, bank: bank, layout: rule.layout, clock: clock),
-      blockRows: configuration.blockRows, losses: losses, communicator: communicator, clock: clock)
+      blockRows: configuration.blockRows, losses: losses, temperature: Float(configuration.temperature),
+      communicator: communicator, clock: clock)
   }
 
   /// Updates everything that this rank trains. Collective where the gate is replicated.
   func update(_ point: UpdatePoint) throws {
-    for parameters in trainedOfGate { try place.update(parameters, point) }
+    try place.update(gate, point)
     bank.update(point)
   }
 
-  /// What is trained of the gate that is here.
-  var trainedOfGate: [Parameters] { (gate?.parameters ?? []).filter { $0.training != nil } }
-
   /// Makes the values and the optimiser's state of the gate complete on rank 0, before they are saved. Collective.
-  func gatherState() throws {
-    for parameters in gate?.parameters ?? [] { try place.complete(parameters) }
-  }
+  func gatherState() throws { try place.complete(gate) }
 }

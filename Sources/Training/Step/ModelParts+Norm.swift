@@ -20,7 +20,7 @@ extension LayerParts {
   /// Adds the squares of the layer's gradients to a sum. Collective.
   fileprivate func squareSum(startingAt sum: Double, over communicator: any Communicator) throws -> Double {
     var ofGate = 0.0
-    for parameters in trainedOfGate { ofGate += try place.squareSum(parameters) }
+    for parameters in gate?.trained ?? [] { ofGate += try place.squareSum(parameters) }
     let own = experts.map { expert in
       expert.parameters.reduce(0) { $0 + ($1.training == nil ? 0 : $1.squareSum()) }
     }

@@ -10,8 +10,6 @@ package struct StepRule: Sendable {
   package let mixture: MixtureRule
   /// What an expert answers.
   package let layout: AnswerLayout
-  /// T of p = softmax(score/T).
-  package let temperature: Float
   /// What a layer inside a deeper network makes of its slots.
   package let combine: LinearCombine
   package let scorer: any Scorer
@@ -58,7 +56,6 @@ package struct StepRule: Sendable {
     let answers = AnswerLayout(
       classes: gate.family.isDeep ? gate.input.pixels : gate.classes, hidden: scorer.hiddenFeatures)
     layout = answers
-    temperature = Float(configuration.temperature)
     combine = LinearCombine(
       weights == .full ? .full : .renormalised, temperature: Float(configuration.temperature))
     // Behind a head there is one answer, that of the whole model.

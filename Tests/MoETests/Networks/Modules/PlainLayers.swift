@@ -50,7 +50,7 @@ struct PlainLayers {
     case is ReLU: return rows.map { $0.map { max(0, $0) } }
     case is GELU: return rows.map { $0.map { $0 * (1 + erf($0 / 2.0.squareRoot())) / 2 } }
     case let residual as Residual:
-      let inner = run(residual.layers, rows, shape, name).outputs
+      let inner = run(residual.inner, rows, shape, name).outputs
       return zip(rows, inner).map { zip($0, $1).map { $0 + $1 } }
     case is MaxPool:
       let output = layer.output(shape)
