@@ -48,7 +48,8 @@ struct Comparison {
 
   private var maps: [Figure] {
     zip(runs, labels).enumerated().compactMap { index, pair in
-      ExpertClassMaps(pair.0)?.comparable(title: "\(pair.1): \(pair.0.method)", name: "run-\(index + 1)")
+      ExpertClassMaps(pair.0)?.comparable(
+        title: "\(pair.1): \(pair.0.method)\(pair.0.suffix(ofLayer: 0))", name: "run-\(index + 1)")
     }
   }
 

@@ -6,6 +6,8 @@ internal import Records
 /// The figures of one run that are not about its classes: curves, usage, work and time.
 struct RunFigures {
   let run: RunRecord
+  /// The layer, from 0, that the figures about a gate are of.
+  var layer = 0
 
   /// Experts that usage is drawn for with a colour each.
   static let mostColours = Palette.colours.count
@@ -23,6 +25,12 @@ struct RunFigures {
       name: name, points: points(split, value), colour: Palette.code(colour), dash: dash,
       isMark: split == "test")
   }
+
+  private func gate(_ value: @escaping (GateFigures) -> Double?) -> (MetricsRecord) -> Double? {
+    { value($0.gate(ofLayer: layer)) }
+  }
+
+  private func name(_ name: String) -> String { name + run.suffix(ofLayer: layer, "-layer-") }
 
   private func splits(_ value: (MetricsRecord) -> Double?) -> [LineChart.Series] {
     [
@@ -75,11 +83,12 @@ struct RunFigures {
     }
     return chart(
       [
-        series("expert's class", split, colour: 0, \.mutualInformation),
-        series("true class", split, colour: 5, dash: "6 3", \.mutualInformationTrue),
-        series("test", "test", colour: 0, \.mutualInformation),
-        series("test, true", "test", colour: 5, \.mutualInformationTrue),
-      ], bounds: bounds ?? [], name: "mutual-information", title: "Mutual information I(E;Y)", unit: "bits",
+        series("expert's class", split, colour: 0, gate(\.mutualInformation)),
+        series("true class", split, colour: 5, dash: "6 3", gate(\.mutualInformationTrue)),
+        series("test", "test", colour: 0, gate(\.mutualInformation)),
+        series("test, true", "test", colour: 5, gate(\.mutualInformationTrue)),
+      ], bounds: bounds ?? [], name: name("mutual-information"),
+      title: "Mutual information I(E;Y)\(run.suffix(ofLayer: layer))", unit: "bits",
       caption:
         "Between the chosen expert and a class, \(split) set: the chosen expert's own class, as the paper defines it, and the true class."
     )
@@ -90,10 +99,12 @@ struct RunFigures {
     let split = run.curveSplit
     return chart(
       [
-        series("usage H_u", split, colour: 0, \.usageEntropy),
-        series("per class", split, colour: 2, dash: "6 3", \.taskEntropy),
-        series("sample H_s", split, colour: 5, \.sampleEntropy),
-      ], bounds: [expertsBound], name: "entropy", title: "Entropy of the gate", unit: "bits",
+        series("usage H_u", split, colour: 0, gate(\.usageEntropy)),
+        series("per class", split, colour: 2, dash: "6 3", gate(\.taskEntropy)),
+        series("sample H_s", split, colour: 5, gate(\.sampleEntropy)),
+      ], bounds: [expertsBound], name: name("entropy"),
+      title: "Entropy of the gate\(run.suffix(ofLayer: layer))",
+      unit: "bits",
       caption:
         "\(split == "train" ? "Training" : "Validation") set. H_u high: experts are used evenly. H_s low: the gate is decided about a sample. Per class low: a class goes to few experts."
     )
@@ -111,21 +122,23 @@ struct RunFigures {
   }
 
   var usage: Figure? {
-    usage(run.lines(run.curveSplit), over: "epoch", \.epoch, name: "usage", title: "Usage of the experts")
+    usage(
+      run.lines(run.curveSplit), over: "epoch", \.epoch, name: name("usage"),
+      title: "Usage of the experts\(run.suffix(ofLayer: layer))")
   }
 
   /// The same from the batches of single steps, where they were logged: a collapse shows in its first steps.
   var stepUsage: Figure? {
     usage(
-      run.lines("step"), over: "step", \.step, name: "usage-by-step",
-      title: "Usage of the experts, batch by batch")
+      run.lines("step"), over: "step", \.step, name: name("usage-by-step"),
+      title: "Usage of the experts, batch by batch\(run.suffix(ofLayer: layer))")
   }
 
   private func usage(
     _ all: [MetricsRecord], over heading: String, _ place: (MetricsRecord) -> Int, name: String, title: String
   ) -> Figure? {
-    let lines = thinned(all.filter { $0.expertShare != nil }, to: 200)
-    let shares = lines.map { $0.expertShare ?? [] }
+    let lines = thinned(all.filter { $0.gate(ofLayer: layer).expertShare != nil }, to: 200)
+    let shares = lines.map { $0.gate(ofLayer: layer).expertShare ?? [] }
     guard let last = shares.last, last.count > 1 else { return nil }
     let set = heading == "step" ? "the batch" : "the \(run.curveSplit) set"
     let caption = "Share of the samples of \(set) whose chosen expert (largest p) is each one."

@@ -8,7 +8,12 @@ struct RunFindings {
 
   /// One sentence each, the most important first.
   var sentences: [String] {
-    [standing, quality, oracle, use, information, decision, classes, computation].compactMap { $0 }
+    let ofGates = (0..<run.layers).flatMap { layer in
+      [use(layer), information(layer), decision(layer), classes(layer)].compactMap { $0 }.map {
+        run.layers > 1 ? "Layer \(layer + 1): \($0)" : $0
+      }
+    }
+    return [standing, quality, oracle].compactMap { $0 } + ofGates + [computation].compactMap { $0 }
   }
 
   /// How far the run came.
@@ -51,8 +56,8 @@ struct RunFindings {
 
   static func capital(_ word: String) -> String { word.prefix(1).uppercased() + word.dropFirst() }
 
-  private var use: String? {
-    guard let shares = run.shares, shares.count > 1 else { return nil }
+  private func use(_ layer: Int) -> String? {
+    guard let shares = run.shares(ofLayer: layer), shares.count > 1 else { return nil }
     let never = shares.indices.filter { shares[$0] == 0 }
     let dead = shares.indices.filter { shares[$0] > 0 && shares[$0] < 0.01 }
     var parts: [String] = []
@@ -72,7 +77,7 @@ struct RunFindings {
     } else {
       parts.append("Expert \(most) is chosen most, for \(percentText(shares[most])).")
     }
-    if let usage = run.final?.usageEntropy {
+    if let usage = run.final?.gate(ofLayer: layer).usageEntropy {
       parts.append(
         "Usage entropy \(fixed(usage, 2)) of at most \(fixed(log2(Double(shares.count)), 2)) bits.")
     }
@@ -87,11 +92,13 @@ struct RunFindings {
       + " and \(numbers[numbers.count - 1])"
   }
 
-  private var information: String? {
-    guard let information = run.final?.mutualInformation else { return nil }
+  private func information(_ layer: Int) -> String? {
+    guard let gate = run.final?.gate(ofLayer: layer), let information = gate.mutualInformation else {
+      return nil
+    }
     let bound = RunFigures(run: run).informationBound.map { " of at most \(fixed($0, 2))" } ?? ""
     var text = "I(E;Y) \(fixed(information, 2))\(bound) bits between chosen expert and that expert's class"
-    if let withTrue = run.final?.mutualInformationTrue {
+    if let withTrue = gate.mutualInformationTrue {
       text += ", \(fixed(withTrue, 2)) with the true class"
     }
     return text + "."
@@ -102,14 +109,16 @@ struct RunFindings {
     return "These are the figures of an oracle: the gate chooses experts by the labels."
   }
 
-  private var decision: String? {
-    guard let entropy = run.final?.sampleEntropy, entropy >= 0, entropy < 64 else { return nil }
+  private func decision(_ layer: Int) -> String? {
+    guard let entropy = run.final?.gate(ofLayer: layer).sampleEntropy, entropy >= 0, entropy < 64 else {
+      return nil
+    }
     return
       "Sample entropy \(fixed(entropy, 3)) bits: the gate spreads a sample over about \(fixed(exp2(entropy), 2)) experts."
   }
 
-  private var classes: String? {
-    guard let maps = ExpertClassMaps(run) else { return nil }
+  private func classes(_ layer: Int) -> String? {
+    guard let maps = ExpertClassMaps(run, layer: layer) else { return nil }
     let with = maps.samples.indices.filter { maps.samples[$0] > 0 }
     guard !with.isEmpty else { return nil }
     let owners = maps.dominating

@@ -25,27 +25,30 @@ extension RunRecord {
     lines = try Self.lines(directory + "/metrics.jsonl")
     status = try Self.status(directory + "/status.json", isHeld: RunDirectory.isHeld(directory))
     summary = try Self.summary(directory + "/summary.json")
-    hardTable = try Self.table(directory + "/expert_class.csv") { text in
+    hardTables = try Self.tables(directory + "/expert_class.csv") { text in
       Int(text).flatMap { (0...1 << 32).contains($0) ? $0 : nil }
     }
-    softTable = try Self.table(directory + "/expert_class_soft.csv") { text in
+    softTables = try Self.tables(directory + "/expert_class_soft.csv") { text in
       Double(text).flatMap { (0...1e12).contains($0) ? $0 : nil }
     }
     try checkSizes()
   }
 
-  /// The files must be about the same experts and classes.
+  /// The files must be about the same layers, experts and classes.
   private func checkSizes() throws(Failure) {
-    if let hardTable, let softTable {
-      guard hardTable.count == softTable.count, hardTable.first?.count == softTable.first?.count else {
+    if !hardTables.isEmpty, !softTables.isEmpty {
+      let (hard, soft) = (hardTables[0], softTables[0])
+      guard hardTables.count == softTables.count, hard.count == soft.count,
+        hard.first?.count == soft.first?.count
+      else {
         throw Failure(
           .badData, "\(path)/expert_class_soft.csv and expert_class.csv have different rows or columns")
       }
     }
-    if let hardTable, let share = evaluation?.expertShare, share.count != hardTable.count {
+    if let hard = hardTables.first, let share = evaluation?.expertShare, share.count != hard.count {
       throw Failure(
         .badData,
-        "\(path)/expert_class.csv has \(hardTable.count) experts where metrics.jsonl has \(share.count)")
+        "\(path)/expert_class.csv has \(hard.count) experts where metrics.jsonl has \(share.count)")
     }
   }
 
@@ -153,93 +156,5 @@ extension RunRecord {
       samplesPerSecond: try reader.required("samples_per_second").amount,
       stepSeconds: try reader["step_seconds_median"]?.amount,
       predictedStepSeconds: try reader["predicted_step_seconds"]?.amount, phases: phases, ranks: ranks)
-  }
-
-  // MARK: - Lines
-
-  private static func lines(_ file: String) throws(Failure) -> [MetricsRecord] {
-    guard let bytes = try SafeFile.read(file, limit: 1 << 30) else { return [] }
-    var found: [MetricsRecord] = []
-    var experts: Int?
-    // A run that is being written may have half a line at its end.
-    for text in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-      let place = "\(file):\(found.count + 1)"
-      let json: JSONValue
-      do {
-        json = try JSONValue(parsing: Array(text), maximumValues: 100_000)
-      } catch {
-        throw Failure(.badData, "\(place): no JSON: \(error); the run's metrics are damaged")
-      }
-      let record = try MetricsRecord(FieldReader(file: place, place: "", json: json))
-      if let count = record.expertShare?.count {
-        guard count == experts ?? count else {
-          throw Failure(.badData, "\(place): \(count) experts where lines before have \(experts ?? 0)")
-        }
-        experts = count
-      }
-      found.append(record)
-    }
-    return found
-  }
-
-  /// A table with a heading line and a name in every row's first place; nil where there is no such file.
-  private static func table<Value>(_ file: String, _ value: (Substring) -> Value?) throws(Failure)
-    -> [[Value]]?
-  {
-    guard let bytes = try SafeFile.read(file, limit: 1 << 27) else { return nil }
-    let rows = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
-    let columns = (rows.first?.split(separator: ",", omittingEmptySubsequences: false).count ?? 0) - 1
-    guard (1...4096).contains(columns), rows.count > 1, rows[0].hasPrefix("expert,") else {
-      throw Failure(.badData, "\(file):1: no table of experts and classes")
-    }
-    var table: [[Value]] = []
-    for (number, row) in rows.enumerated().dropFirst() {
-      let cells = row.split(separator: ",", omittingEmptySubsequences: false)
-      let values = cells.dropFirst().compactMap(value)
-      guard values.count == columns, cells.count == columns + 1 else {
-        throw Failure(.badData, "\(file):\(number + 1): expected an expert and \(columns) counts, at least 0")
-      }
-      table.append(values)
-    }
-    return table
-  }
-}
-
-extension MetricsRecord {
-  /// Reads a line of `metrics.jsonl` back; keys that are not known are left alone.
-  init(_ reader: FieldReader) throws(Failure) {
-    self.init(
-      epoch: try reader.required("epoch").count, step: try reader.required("step").count,
-      split: try reader.required("split").text)
-    guard epoch <= 1 << 40, step <= 1 << 40 else { throw reader.wrong("a line of a run: too many steps") }
-    loss = try reader["loss"]?.number
-    crossEntropy = try reader["cross_entropy"]?.number
-    if case .object(let members) = reader.json {
-      for key in members.map(\.key) where key.hasSuffix(Self.lossSuffix) {
-        if let value = try reader[key]?.number { routingLosses.append(NamedFigure(key, value)) }
-      }
-    }
-    error = try reader["error"]?.number
-    topFiveError = try reader["top5_error"]?.number
-    mutualInformation = try reader["mutual_information"]?.number
-    mutualInformationTrue = try reader["mutual_information_true"]?.number
-    sampleEntropy = try reader["sample_entropy"]?.number
-    usageEntropy = try reader["usage_entropy"]?.number
-    taskEntropy = try reader["task_entropy"]?.number
-    deadExperts = try reader["dead_experts"]?.count
-    seconds = try reader["seconds"]?.number
-    samplesPerSecond = try reader["samples_per_second"]?.number
-    expertFlops = try reader["expert_flops"]?.count
-    denseFlops = try reader["dense_flops"]?.count
-    bytesDispatched = try reader["bytes_dispatched"]?.count
-    guard let share = reader["expert_share"] else { return }
-    var shares: [Double] = []
-    for element in try share.elements {
-      let value = try element.amount
-      guard value <= 1 else { throw element.wrong("a share from 0 to 1") }
-      shares.append(value)
-    }
-    guard shares.reduce(0, +) < 1.001 else { throw share.wrong("a list of shares of a whole") }
-    expertShare = shares
   }
 }

@@ -18,10 +18,10 @@ struct RunRecord {
   let status: Status?
   /// Nil before the run's first end.
   let summary: Summary?
-  /// [E][C] samples by chosen expert and true class; nil without a gate or an evaluation.
-  let hardTable: [[Int]]?
-  /// [E][C] sums of p_e by true class.
-  let softTable: [[Double]]?
+  /// [L][E][C] samples by chosen expert and true class, of every mixture layer; empty without a gate or an evaluation.
+  let hardTables: [[[Int]]]
+  /// [L][E][C] sums of p_e by true class.
+  let softTables: [[[Double]]]
 
   struct Session {
     var started: String?
@@ -141,13 +141,21 @@ struct RunRecord {
   /// Experts behind a gate; 0 for a single model or where nothing tells.
   var experts: Int {
     if setting("gate") == "none" { return 0 }
-    return hardTable?.count ?? lines.lazy.compactMap(\.expertShare).first?.count
+    return hardTables.first?.count ?? lines.lazy.compactMap(\.expertShare).first?.count
       ?? setting("experts").flatMap(Int.init) ?? 0
+  }
+
+  /// Mixture layers whose gates something is known about, or 1.
+  var layers: Int { max(1, hardTables.count, lines.lazy.map(\.layers.count).max() ?? 0) }
+
+  /// What is set behind a text about a layer, from 0; nothing where there is one.
+  func suffix(ofLayer layer: Int, _ before: String = ", layer ") -> String {
+    layers > 1 ? "\(before)\(layer + 1)" : ""
   }
 
   /// 0 where nothing tells.
   var classes: Int {
-    hardTable?.first?.count ?? sessions.last.map(\.classNames.count) ?? 0
+    hardTables.first?.first?.count ?? sessions.last.map(\.classNames.count) ?? 0
   }
 
   /// [C] what the classes are called.
@@ -156,13 +164,13 @@ struct RunRecord {
     return names.count == classes ? names : (0..<classes).map { "class \($0)" }
   }
 
-  /// Share of the samples whose chosen expert is e, in the newest evaluation.
-  var shares: [Double]? {
-    if let hardTable {
-      let sums = hardTable.map { Double($0.reduce(0, +)) }
+  /// Share of the samples whose chosen expert is e in a layer, from 0, in the newest evaluation.
+  func shares(ofLayer layer: Int) -> [Double]? {
+    if hardTables.indices.contains(layer) {
+      let sums = hardTables[layer].map { Double($0.reduce(0, +)) }
       let all = sums.reduce(0, +)
       return all > 0 ? sums.map { $0 / all } : nil
     }
-    return final?.expertShare
+    return final?.gate(ofLayer: layer).expertShare
   }
 }

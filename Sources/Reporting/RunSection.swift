@@ -17,12 +17,14 @@ struct RunSection {
       text += Markup.element("li", [:], Markup.escaped(sentence)) + "\n"
     }
     text += "</ul>\n"
-    if let maps = ExpertClassMaps(run) {
-      text += section("Which expert takes which classes", tableNote)
+    for layer in 0..<run.layers {
+      guard let maps = ExpertClassMaps(run, layer: layer) else { continue }
+      text += section("Which expert takes which classes\(run.suffix(ofLayer: layer))", tableNote)
       text += ReportPage.grid(maps.figures, id: id) + experts(maps)
     }
-    let gate = [figures.usage, figures.mutualInformation, figures.entropy, figures.stepUsage].compactMap {
-      $0
+    let gate = (0..<run.layers).flatMap { layer in
+      let figures = RunFigures(run: run, layer: layer)
+      return [figures.usage, figures.mutualInformation, figures.entropy, figures.stepUsage].compactMap { $0 }
     }
     if !gate.isEmpty { text += section("How the gate divides the work") + ReportPage.grid(gate, id: id) }
     let learning = [figures.loss, figures.error].compactMap { $0 }
@@ -34,12 +36,13 @@ struct RunSection {
   /// Every figure of the run, for files.
   static func figures(of run: RunRecord) -> [Figure] {
     let figures = RunFigures(run: run)
-    return (ExpertClassMaps(run)?.figures ?? [])
-      + [
-        figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy, figures.loss,
-        figures.error,
-        figures.computation, figures.flops, figures.time,
-      ].compactMap { $0 }
+    let ofGates = (0..<run.layers).flatMap { layer in
+      let figures = RunFigures(run: run, layer: layer)
+      return (ExpertClassMaps(run, layer: layer)?.figures ?? [])
+        + [figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy].compactMap { $0 }
+    }
+    return ofGates
+      + [figures.loss, figures.error, figures.computation, figures.flops, figures.time].compactMap { $0 }
   }
 
   func section(_ title: String, _ note: String = "") -> String {
@@ -60,17 +63,19 @@ struct RunSection {
       text += "</li>\n"
     }
     if let error = final.error { tile("\(final.split) error", fixed(error, 4), "share of samples") }
+    let suffix = run.suffix(ofLayer: 0)
     if let value = final.mutualInformation {
       let bound = RunFigures(run: run).informationBound.map { "of at most \(fixed($0, 2)) bits" } ?? "bits"
-      tile("I(E;Y)", fixed(value, 2), bound)
+      tile("I(E;Y)\(suffix)", fixed(value, 2), bound)
     }
     let experts = run.experts
     if let value = final.usageEntropy, experts > 0 {
-      tile("usage entropy H_u", fixed(value, 2), "of at most \(fixed(log2(Double(experts)), 2)) bits")
+      tile(
+        "usage entropy H_u\(suffix)", fixed(value, 2), "of at most \(fixed(log2(Double(experts)), 2)) bits")
     }
-    if let value = final.sampleEntropy { tile("sample entropy H_s", fixed(value, 3), "bits") }
+    if let value = final.sampleEntropy { tile("sample entropy H_s\(suffix)", fixed(value, 3), "bits") }
     if let dead = final.deadExperts {
-      tile("dead experts", String(dead), "of \(experts)", isWarned: dead > 0)
+      tile("dead experts\(suffix)", String(dead), "of \(experts)", isWarned: dead > 0)
     }
     return text + "</ul>\n"
   }
@@ -79,17 +84,18 @@ struct RunSection {
 
   private var tableNote: String {
     guard let line = run.evaluation else { return "" }
-    let samples = run.hardTable.map { $0.joined().reduce(0, +) } ?? 0
+    let samples = run.hardTables.first.map { $0.joined().reduce(0, +) } ?? 0
     return "From the \(line.split) set, \(countText(samples)) samples, after epoch \(line.epoch)."
   }
 
   private func experts(_ maps: ExpertClassMaps) -> String {
     var table = HTMLTable(
-      caption: "Every expert, and the classes of which it takes more samples than any other",
+      caption:
+        "Every expert\(run.suffix(ofLayer: maps.layer, " of layer ")), and the classes of which it takes more samples than any other",
       heading: ["expert", "rank", "samples", "share", "mean p", "classes, with the share that it takes"])
     table.wordColumns = [0, 5]
     let names = run.classNames
-    let shares = run.shares ?? []
+    let shares = run.shares(ofLayer: maps.layer) ?? []
     let softSum = max(maps.soft.map { $0.joined().reduce(0, +) } ?? 0, 1e-12)
     let order = maps.order
     let warnings = RunFigures.warnings(shares)
@@ -119,18 +125,28 @@ struct RunSection {
       caption: "The newest figures of every split; losses in nats, entropies and information in bits",
       heading: ["split", "epoch", "error", "top-5 error", "loss", "cross-entropy"]
         + losses.map { MetricsRecord.words(ofLoss: $0) }
-        + ["I(E;Y)", "I, true class", "H_s", "H_u", "per class", "samples/s"])
+        + ["layer", "I(E;Y)", "I, true class", "H_s", "H_u", "per class", "samples/s"])
     func figure(_ value: Double?, _ digits: Int) -> String { value.map { fixed($0, digits) } ?? "–" }
+    func ofGate(_ line: MetricsRecord, _ layer: Int) -> [String] {
+      let gate = line.gate(ofLayer: layer)
+      return [
+        run.layers > 1 ? String(layer + 1) : "–", figure(gate.mutualInformation, 3),
+        figure(gate.mutualInformationTrue, 3), figure(gate.sampleEntropy, 3), figure(gate.usageEntropy, 3),
+        figure(gate.taskEntropy, 3),
+      ]
+    }
     for line in lines {
       table.rows.append(
         [
           line.split, String(line.epoch), figure(line.error, 4), figure(line.topFiveError, 4),
           figure(line.loss, 4), figure(line.crossEntropy, 4),
-        ] + losses.map { figure(line.routingLosses[$0], 4) } + [
-          figure(line.mutualInformation, 3), figure(line.mutualInformationTrue, 3),
-          figure(line.sampleEntropy, 3), figure(line.usageEntropy, 3), figure(line.taskEntropy, 3),
-          line.samplesPerSecond.map { countText(Int(min(max($0, 0), 1e15))) } ?? "–",
+        ] + losses.map { figure(line.routingLosses[$0], 4) } + ofGate(line, 0) + [
+          line.samplesPerSecond.map { countText(Int(min(max($0, 0), 1e15))) } ?? "–"
         ])
+      for layer in line.layers.indices.dropFirst() {
+        let ofModel = [line.split, String(line.epoch)] + Array(repeating: "–", count: 4 + losses.count)
+        table.rows.append(ofModel + ofGate(line, layer) + ["–"])
+      }
     }
     // A column without a figure says nothing.
     let used = table.heading.indices.filter { column in

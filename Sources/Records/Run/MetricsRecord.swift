@@ -16,6 +16,7 @@ public struct MetricsRecord: Equatable, Sendable {
   public var lossNames: [String] = []
   public var error: Double?
   public var topFiveError: Double?
+  /// Of the first layer's gate, as ``GateFigures/mutualInformation``, and so the next.
   public var mutualInformation: Double?
   public var mutualInformationTrue: Double?
   public var sampleEntropy: Double?
@@ -23,6 +24,8 @@ public struct MetricsRecord: Equatable, Sendable {
   public var taskEntropy: Double?
   public var expertShare: [Double]?
   public var deadExperts: Int?
+  /// Of the gates of all mixture layers, the first among them; empty where there is one or none.
+  public var layers: [GateFigures] = []
   public var seconds: Double?
   /// Training steps only.
   public var samplesPerSecond: Double?
@@ -65,15 +68,37 @@ public struct MetricsRecord: Equatable, Sendable {
     taskEntropy = metrics.taskEntropy
     expertShare = metrics.expertShare
     deadExperts = metrics.deadExperts
+    if metrics.gates.count > 1 { layers = metrics.gates }
   }
 
-  /// Every key of the line; what is not known, and what is no number, is null.
+  /// The figures of the first layer's gate.
+  package var gate: GateFigures {
+    var gate = GateFigures()
+    gate.mutualInformation = mutualInformation
+    gate.mutualInformationTrue = mutualInformationTrue
+    gate.sampleEntropy = sampleEntropy
+    gate.usageEntropy = usageEntropy
+    gate.taskEntropy = taskEntropy
+    gate.expertShare = expertShare
+    gate.deadExperts = deadExperts
+    return gate
+  }
+
+  /// The figures of a layer's gate, from 0; none where the line says nothing of it.
+  package func gate(ofLayer layer: Int) -> GateFigures {
+    layers.indices.contains(layer) ? layers[layer] : layer == 0 ? gate : GateFigures()
+  }
+
+  /// Every key of the line; what is not known, and what is no number, is null. `layers` is there where there are several.
   public var json: JSONValue {
     var names = Self.constantLosses
     for name in lossNames + routingLosses.map(\.name) where !names.contains(name) { names.append(name) }
     let losses = names.map { JSONValue.Member(key: $0, value: JSONValue(routingLosses[$0])) }
-    guard case .object(let before) = placeAndLoss, case .object(let after) = figures else { return .null }
-    return .object(before + losses + after)
+    let ofLayers = layers.isEmpty ? [] : [JSONValue.Member(key: "layers", value: layers.json)]
+    guard case .object(let before) = placeAndLoss, case .object(let errors) = errors,
+      case .object(let ofGate) = gate.json, case .object(let work) = work
+    else { return .null }
+    return .object(before + losses + errors + ofGate + work + ofLayers)
   }
 
   private var placeAndLoss: JSONValue {
@@ -86,17 +111,12 @@ public struct MetricsRecord: Equatable, Sendable {
     ]
   }
 
-  private var figures: JSONValue {
+  private var errors: JSONValue {
+    ["error": JSONValue(error), "top5_error": JSONValue(topFiveError)]
+  }
+
+  private var work: JSONValue {
     [
-      "error": JSONValue(error),
-      "top5_error": JSONValue(topFiveError),
-      "mutual_information": JSONValue(mutualInformation),
-      "mutual_information_true": JSONValue(mutualInformationTrue),
-      "sample_entropy": JSONValue(sampleEntropy),
-      "usage_entropy": JSONValue(usageEntropy),
-      "task_entropy": JSONValue(taskEntropy),
-      "expert_share": expertShare.map { .array($0.map { JSONValue($0) }) } ?? .null,
-      "dead_experts": JSONValue(deadExperts),
       "seconds": JSONValue(seconds),
       "samples_per_second": JSONValue(samplesPerSecond),
       "expert_flops": JSONValue(expertFlops),
@@ -113,9 +133,8 @@ extension Metrics {
   /// The figures without the tables, under the keys of `metrics.jsonl`.
   public var json: JSONValue {
     let record = MetricsRecord(epoch: 0, step: 0, split: "", metrics: self)
-    let about = Set(routingLosses.map(\.name)).union([
-      "loss", "cross_entropy", "error", "top5_error", "mutual_information", "mutual_information_true",
-      "sample_entropy", "usage_entropy", "task_entropy", "expert_share", "dead_experts",
+    let about = Set(routingLosses.map(\.name)).union(GateFigures.keys).union([
+      "loss", "cross_entropy", "error", "top5_error", "layers",
     ])
     guard case .object(let members) = record.json else { return .null }
     return .object(members.filter { about.contains($0.key) } + [.init(key: "rows", value: .integer(rows))])

@@ -133,12 +133,10 @@ public final class RunDirectory {
 
   /// Writes `expert_class.csv` and `expert_class_soft.csv`, replacing the last evaluation's; nothing without a gate.
   public func write(expertClassOf metrics: Metrics) throws(Failure) {
-    if let table = metrics.hardTable {
-      try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(table))
-    }
-    if let table = metrics.softTable {
-      try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(table))
-    }
+    let hard = metrics.gates.compactMap(\.hardTable)
+    let soft = metrics.gates.compactMap(\.softTable)
+    if !hard.isEmpty { try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(hard)) }
+    if !soft.isEmpty { try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(soft)) }
   }
 
   /// Replaces `status.json`.

@@ -110,31 +110,41 @@ public struct RunSummary: Equatable, Sendable {
   /// Metrics, timing and account as tables.
   public var figures: String {
     var text = ""
-    if !metrics.isEmpty {
-      let hasTopFive = metrics.contains { $0.metrics.topFiveError != nil }
-      let losses = [NamedFigure].names(of: metrics.map(\.metrics.routingLosses))
-      var table = TextTable(
-        heading: ["", "error"] + (hasTopFive ? ["top-5 error"] : [])
-          + ["loss"] + losses.map { MetricsRecord.words(ofLoss: $0) }
-          + ["I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
-      for item in metrics {
-        let figures = item.metrics
-        func bits(_ value: Double?) -> String { value.map { fixed($0, 3) } ?? "-" }
-        let topFive = figures.topFiveError.map { fixed($0, 4) } ?? "-"
-        table.add(
-          [item.split, fixed(figures.error, 4)] + (hasTopFive ? [topFive] : [])
-            + [fixed(figures.loss, 4)]
-            + losses.map { figures.routingLosses[$0].map { fixed($0, 4) } ?? "-" }
-            + [
-              bits(figures.mutualInformation), bits(figures.sampleEntropy),
-              bits(figures.usageEntropy), figures.deadExperts.map { String($0) } ?? "-",
-            ])
-      }
-      text += table.text + (oracleNote.map { "\($0)\n\n" } ?? "\n")
-    }
+    if !metrics.isEmpty { text += metricsTable + (oracleNote.map { "\($0)\n\n" } ?? "\n") }
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
     return text
+  }
+
+  /// A line per split; where there are several layers, a further one for the gate of each from the second on.
+  private var metricsTable: String {
+    let hasTopFive = metrics.contains { $0.metrics.topFiveError != nil }
+    let hasLayers = metrics.contains { $0.metrics.gates.count > 1 }
+    let losses = [NamedFigure].names(of: metrics.map(\.metrics.routingLosses))
+    let ofModel =
+      ["", "error"] + (hasTopFive ? ["top-5 error"] : []) + ["loss"]
+      + losses.map { MetricsRecord.words(ofLoss: $0) }
+    var table = TextTable(
+      heading: ofModel + (hasLayers ? ["layer"] : []) + ["I(E;Y) bits", "H_s bits", "H_u bits", "dead"])
+    func bits(_ value: Double?) -> String { value.map { fixed($0, 3) } ?? "-" }
+    func cells(_ gate: GateFigures, layer: Int) -> [String] {
+      (hasLayers ? [String(layer + 1)] : []) + [
+        bits(gate.mutualInformation), bits(gate.sampleEntropy), bits(gate.usageEntropy),
+        gate.deadExperts.map { String($0) } ?? "-",
+      ]
+    }
+    for item in metrics {
+      let figures = item.metrics
+      let topFive = figures.topFiveError.map { fixed($0, 4) } ?? "-"
+      table.add(
+        [item.split, fixed(figures.error, 4)] + (hasTopFive ? [topFive] : []) + [fixed(figures.loss, 4)]
+          + losses.map { figures.routingLosses[$0].map { fixed($0, 4) } ?? "-" }
+          + cells(figures.gates.first ?? GateFigures(), layer: 0))
+      for (layer, gate) in figures.gates.enumerated().dropFirst() {
+        table.add(ofModel.map { _ in "" } + cells(gate, layer: layer))
+      }
+    }
+    return table.text
   }
 
   /// What `train` prints at its end.

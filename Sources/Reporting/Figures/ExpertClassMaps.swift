@@ -5,6 +5,8 @@ internal import Records
 /// The paper's main figure: which expert takes which classes, by count of chosen expert and by sum of p.
 struct ExpertClassMaps {
   let run: RunRecord
+  /// From 0.
+  let layer: Int
   let hard: [[Int]]
   let soft: [[Double]]?
 
@@ -13,14 +15,17 @@ struct ExpertClassMaps {
   /// [C] the expert that takes the most samples of a class, the lowest of equals; nil for a class without samples.
   let dominating: [Int?]
 
-  /// Nil for a run without tables.
-  init?(_ run: RunRecord) {
-    guard let hard = run.hardTable, !hard.isEmpty else { return nil }
-    self.init(run, hard: hard, soft: run.softTable)
+  /// Nil for a run without tables of the layer.
+  init?(_ run: RunRecord, layer: Int = 0) {
+    guard run.hardTables.indices.contains(layer), !run.hardTables[layer].isEmpty else { return nil }
+    self.init(
+      run, layer: layer, hard: run.hardTables[layer],
+      soft: run.softTables.indices.contains(layer) ? run.softTables[layer] : nil)
   }
 
-  private init(_ run: RunRecord, hard: [[Int]], soft: [[Double]]?) {
+  private init(_ run: RunRecord, layer: Int, hard: [[Int]], soft: [[Double]]?) {
     self.run = run
+    self.layer = layer
     self.hard = hard
     self.soft = soft
     let columns = hard[0].indices
@@ -93,8 +98,11 @@ struct ExpertClassMaps {
     return heatMap(
       table: table, columns: columns, names: names, isSoft: isSoft, heading: heading
     ).figure(
-      name: name ?? "expert-class-\(which)\(isOrdered ? "" : "-by-number")",
-      title: title ?? (isSoft ? "Expert × class, soft (sum of p)" : "Expert × class, hard (chosen expert)"),
+      name: name
+        ?? "expert-class-\(which)\(isOrdered ? "" : "-by-number")\(run.suffix(ofLayer: layer, "-layer-"))",
+      title: title
+        ?? (isSoft ? "Expert × class, soft (sum of p)" : "Expert × class, hard (chosen expert)")
+          + run.suffix(ofLayer: layer),
       caption: words, alternative: sentence(names))
   }
 
@@ -145,12 +153,13 @@ struct ExpertClassMaps {
       for (column, value) in row.enumerated() { sums[session.coarseClasses[column]] += value }
       return sums
     }
-    let maps = ExpertClassMaps(run, hard: hard.map(summed), soft: nil)
+    let maps = ExpertClassMaps(run, layer: layer, hard: hard.map(summed), soft: nil)
     return maps.heatMap(
       table: maps.hard.map { $0.map(Double.init) }, columns: maps.order, names: names, isSoft: false,
       heading: "coarse classes, grouped by the expert that takes most of them"
     ).figure(
-      name: "expert-coarse-class", title: "Expert × coarse class, hard (chosen expert)",
+      name: "expert-coarse-class\(run.suffix(ofLayer: layer, "-layer-"))",
+      title: "Expert × coarse class, hard (chosen expert)\(run.suffix(ofLayer: layer))",
       caption: "Share of each coarse class by chosen expert; the numbers are samples.",
       alternative: maps.sentence(names))
   }

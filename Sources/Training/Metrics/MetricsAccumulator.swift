@@ -1,5 +1,4 @@
 package import MoE
-internal import Numerics
 package import Records
 
 // E experts, C classes. Tables are flat: cell (e, c) is e·C + c.
@@ -20,25 +19,25 @@ package struct MetricsAccumulator: Equatable {
   private var outsideTopFive = 0
   /// Of the losses of the gate's choice, weighted by rows, in the order in which they came.
   private var routingSums: [NamedFigure] = []
-  /// In nats.
-  private var entropySum = 0.0
-  /// Arg-max expert × true class.
-  private var hardTable: [Int]
-  /// Arg-max expert × the class that this expert holds likeliest.
-  private var ownTable: [Int]
-  /// Sums of p_e by true class.
-  private var softTable: [Double]
+  /// Of the first layer's gate; empty tables for a single model.
+  private var firstGate: GateSums
+  /// Of the gates of the second layer and on.
+  private var furtherGates: [GateSums]
 
-  package init(experts: Int, classes: Int) {
-    precondition(experts >= 0 && classes > 0, "metrics need at least one class")
+  /// - Parameter layers: mixture layers, at least 1; without experts none of them has a gate.
+  package init(experts: Int, classes: Int, layers: Int = 1) {
+    precondition(experts >= 0 && classes > 0 && layers > 0, "metrics need at least one class and one layer")
     self.experts = experts
     self.classes = classes
-    hardTable = Array(repeating: 0, count: experts * classes)
-    ownTable = Array(repeating: 0, count: experts * classes)
-    softTable = Array(repeating: 0, count: experts * classes)
+    let empty = GateSums(experts: experts, classes: classes)
+    firstGate = empty
+    furtherGates = Array(repeating: empty, count: experts > 0 ? layers - 1 : 0)
   }
 
-  /// Adds samples in ascending order.
+  /// Layers with a gate, or 1.
+  package var layers: Int { 1 + furtherGates.count }
+
+  /// Adds samples in ascending order; the gate's values are those of the first layer.
   ///
   /// - Parameters:
   ///   - rows: how many samples.
@@ -72,27 +71,24 @@ package struct MetricsAccumulator: Equatable {
     guard let probabilities, let entropies, let chosenExperts, let chosenClasses else {
       preconditionFailure("a model with a gate needs the gate's values")
     }
-    precondition(stride >= rows, "rows of two experts overlap")
-    for row in 0..<rows {
-      let expert = Int(chosenExperts[row])
-      let own = Int(chosenClasses[row])
-      precondition(expert >= 0 && expert < experts, "the chosen expert is one of the experts")
-      precondition(own >= 0 && own < classes, "the expert's class is a class")
-      entropySum += Double(entropies[row])
-      hardTable[expert * classes + Int(labels[row])] += 1
-      ownTable[expert * classes + own] += 1
-    }
-    let classes = classes
-    softTable.withUnsafeMutableBufferPointer { table in
-      // Safe because every label was checked against `classes` above.
-      var cells = table.baseAddress!
-      var ofExpert = probabilities
-      for _ in 0..<experts {
-        for row in 0..<rows { cells[Int(labels[row])] += Double(ofExpert[row]) }
-        cells += classes
-        ofExpert += stride
-      }
-    }
+    firstGate.add(
+      GateBatch(
+        probabilities: probabilities, stride: stride, entropies: entropies, chosenExperts: chosenExperts,
+        chosenClasses: chosenClasses), rows: rows, labels: labels, experts: experts, classes: classes)
+  }
+
+  /// Adds what the gate of a further layer says of the samples of the last call of
+  /// ``add(rows:probabilities:stride:entropies:labels:losses:predictions:chosenExperts:chosenClasses:labelRanks:objectives:)``.
+  ///
+  /// - Parameter layer: from 1, the second; the others are as there.
+  package mutating func add(
+    layer: Int, rows: Int, probabilities: UnsafePointer<Float>, stride: Int, entropies: UnsafePointer<Float>,
+    labels: UnsafePointer<UInt8>, chosenExperts: UnsafePointer<Int32>, chosenClasses: UnsafePointer<Int32>
+  ) {
+    furtherGates[layer - 1].add(
+      GateBatch(
+        probabilities: probabilities, stride: stride, entropies: entropies, chosenExperts: chosenExperts,
+        chosenClasses: chosenClasses), rows: rows, labels: labels, experts: experts, classes: classes)
   }
 
   /// Adds what losses of the gate's choice said of a batch of so many rows.
@@ -112,40 +108,28 @@ package struct MetricsAccumulator: Equatable {
   package func metrics() -> Metrics {
     precondition(rows > 0, "there are no metrics of no samples")
     let count = Double(rows)
-    let gate = experts > 0 ? gateFigures() : nil
+    let first = experts > 0 ? [firstGate.figures(experts: experts, classes: classes)].compactMap { $0 } : []
+    let further = furtherGates.compactMap { $0.figures(experts: experts, classes: classes) }
     return Metrics(
       rows: rows, loss: lossSum / count, crossEntropy: crossEntropySum / count,
       routingLosses: routingSums.map { NamedFigure($0.name, $0.value / count) },
       error: Double(wrong) / count,
       topFiveError: classes > 10 ? Double(outsideTopFive) / count : nil,
-      mutualInformation: gate.map { _ in mutualInformationInBits(counts: ownTable, columns: classes) },
-      mutualInformationTrue: gate.map { _ in mutualInformationInBits(counts: hardTable, columns: classes) },
-      sampleEntropy: gate.map { _ in entropySum / count * log2OfE },
-      usageEntropy: gate?.usageEntropy, taskEntropy: gate?.taskEntropy, expertShare: gate?.share,
-      deadExperts: gate?.dead, hardTable: gate.map { _ in byExpert(hardTable) },
-      softTable: gate.map { _ in byExpert(softTable) })
+      // A layer without samples has no figures, and the places of the others say which they are.
+      gates: first + (further.count == furtherGates.count ? further : []))
   }
 
-  private func gateFigures() -> (usageEntropy: Double, taskEntropy: Double, share: [Double], dead: Int) {
-    let hard = byExpert(hardTable)
-    let soft = byExpert(softTable)
-    let selected = hard.map { $0.reduce(0, +) }
-    let usage = soft.map { $0.reduce(0, +) / Double(rows) }
-    var taskEntropies: [Double] = []
-    for label in 0..<classes {
-      let samples = hard.reduce(0) { $0 + $1[label] }
-      guard samples > 0 else { continue }
-      taskEntropies.append(entropyInBits(soft.lazy.map { $0[label] / Double(samples) }))
+  /// These sums, for a model whose empty sums are given; nil where they are another model's.
+  ///
+  /// Version 0.1.0 kept the first layer's gate alone: further layers then begin without samples, and their figures of the
+  /// epoch under way are about the samples that follow.
+  package func completed(like empty: MetricsAccumulator) -> MetricsAccumulator? {
+    guard experts == empty.experts, classes == empty.classes, layers == 1 || layers == empty.layers else {
+      return nil
     }
-    return (
-      entropyInBits(usage), taskEntropies.reduce(0, +) / Double(taskEntropies.count),
-      selected.map { Double($0) / Double(rows) },
-      selected.count { $0 * 100 < rows }
-    )
-  }
-
-  private func byExpert<Value>(_ table: [Value]) -> [[Value]] {
-    (0..<experts).map { Array(table[$0 * classes..<($0 + 1) * classes]) }
+    var sums = self
+    if layers == 1 { sums.furtherGates = empty.furtherGates }
+    return sums
   }
 }
 
@@ -154,6 +138,8 @@ extension MetricsAccumulator: Codable {
     case experts, classes, rows, lossSum, crossEntropySum, importanceSum, similaritySum, routingSums, wrong,
       outsideTopFive, entropySum
     case hardTable, ownTable, softTable
+    /// Of the second layer's gate and on, where there are several.
+    case layers
   }
 
   /// The losses of the first version, which have keys of their own; they come first in the list of losses.
@@ -179,10 +165,11 @@ extension MetricsAccumulator: Codable {
     if !others.isEmpty { try values.encode(others, forKey: .routingSums) }
     try values.encode(wrong, forKey: .wrong)
     try values.encode(outsideTopFive, forKey: .outsideTopFive)
-    try values.encode(entropySum, forKey: .entropySum)
-    try values.encode(hardTable, forKey: .hardTable)
-    try values.encode(ownTable, forKey: .ownTable)
-    try values.encode(softTable, forKey: .softTable)
+    try values.encode(firstGate.entropySum, forKey: .entropySum)
+    try values.encode(firstGate.hardTable, forKey: .hardTable)
+    try values.encode(firstGate.ownTable, forKey: .ownTable)
+    try values.encode(firstGate.softTable, forKey: .softTable)
+    if !furtherGates.isEmpty { try values.encode(furtherGates, forKey: .layers) }
   }
 
   /// Reads sums back; throws a DecodingError where they cannot be those of any set of samples.
@@ -200,17 +187,17 @@ extension MetricsAccumulator: Codable {
     routingSums += try values.decodeIfPresent([NamedFigure].self, forKey: .routingSums) ?? []
     wrong = try values.decode(Int.self, forKey: .wrong)
     outsideTopFive = try values.decode(Int.self, forKey: .outsideTopFive)
-    entropySum = try values.decode(Double.self, forKey: .entropySum)
-    hardTable = try values.decode([Int].self, forKey: .hardTable)
-    ownTable = try values.decode([Int].self, forKey: .ownTable)
-    softTable = try values.decode([Double].self, forKey: .softTable)
+    firstGate = GateSums(
+      entropySum: try values.decode(Double.self, forKey: .entropySum),
+      hardTable: try values.decode([Int].self, forKey: .hardTable),
+      ownTable: try values.decode([Int].self, forKey: .ownTable),
+      softTable: try values.decode([Double].self, forKey: .softTable))
+    furtherGates = try values.decodeIfPresent([GateSums].self, forKey: .layers) ?? []
 
     let (cells, overflow) = experts.multipliedReportingOverflow(by: classes)
-    let tables = [hardTable, ownTable]
-    let counted = experts > 0 ? rows : 0
     guard experts >= 0, classes > 0, !overflow, rows >= 0, 0...rows ~= wrong, 0...rows ~= outsideTopFive,
-      softTable.count == cells, tables.allSatisfy({ $0.count == cells && $0.allSatisfy { 0...rows ~= $0 } }),
-      tables.allSatisfy({ $0.reduce(0, &+) == counted })
+      experts > 0 || furtherGates.isEmpty, firstGate.rows == (experts > 0 ? rows : 0),
+      ([firstGate] + furtherGates).allSatisfy({ $0.fits(cells: cells, rows: rows) })
     else {
       throw DecodingError.dataCorrupted(
         .init(

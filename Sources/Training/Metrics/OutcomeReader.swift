@@ -46,7 +46,7 @@ package struct OutcomeReader {
   package func add(
     _ outcome: StepOutcome, labels: [UInt8], step: Int, to accumulator: inout MetricsAccumulator
   ) throws(Failure) {
-    guard let scores = outcome.scores, let report = outcome.report else { return }
+    guard let scores = outcome.scores.first, let report = outcome.report else { return }
     let rows = report.rows
     func line(_ item: RowReport) -> Floats { report[item.rawValue] }
     func integers(_ item: RowReport) -> [Int32] {
@@ -66,12 +66,21 @@ package struct OutcomeReader {
         "the \(loss.name) of step \(step) is not finite; lower its weight or --learning-rate")
     }
     let view = hasGate ? gateView(scores) : nil
+    let chosenClasses = integers(.chosenClass)
     accumulator.add(
       rows: rows, probabilities: view.map { UnsafePointer($0.probabilities.base) },
       stride: view?.probabilities.stride ?? rows, entropies: view.map { UnsafePointer($0.entropies) },
       labels: labels, losses: line(.crossEntropy), predictions: integers(.prediction),
-      chosenExperts: view?.chosen, chosenClasses: view == nil ? nil : integers(.chosenClass),
+      chosenExperts: view?.chosen, chosenClasses: view == nil ? nil : chosenClasses,
       labelRanks: integers(.labelRank), objectives: losses)
+    if hasGate {
+      for (layer, scores) in outcome.scores.enumerated().dropFirst() {
+        let view = gateView(scores)
+        accumulator.add(
+          layer: layer, rows: rows, probabilities: view.probabilities.base, stride: view.probabilities.stride,
+          entropies: view.entropies, labels: labels, chosenExperts: view.chosen, chosenClasses: chosenClasses)
+      }
+    }
     if !outcome.losses.isEmpty { accumulator.add(outcome.losses, rows: rows) }
   }
 
@@ -79,7 +88,7 @@ package struct OutcomeReader {
   package func samples(_ outcome: StepOutcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
     -> [SampleOutcome]
   {
-    guard let scores = outcome.scores, let report = outcome.report else { return [] }
+    guard let scores = outcome.scores.first, let report = outcome.report else { return [] }
     let view = gateView(scores)
     return samples.enumerated().map { row, sample in
       SampleOutcome(
@@ -100,8 +109,8 @@ public struct SampleOutcome: Equatable, Sendable {
   /// The model's class and its probability.
   public let prediction: Int
   public let probability: Float
-  /// The expert with the largest gate logit; 0 for the single model.
+  /// The expert with the largest gate logit in the first layer; 0 for the single model.
   public let expert: Int
-  /// p(e|x) of every expert.
+  /// p(e|x) of every expert of the first layer.
   public let gateProbabilities: [Float]
 }

@@ -21,7 +21,12 @@ extension Trainer {
     best = try BestEpoch(file.metadata, file: path)
     try TrainingState.load(file, into: session.parts, state: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {
-      sums = try MetricsAccumulator(text: text, file: path)
+      let stored = try MetricsAccumulator(text: text, file: path)
+      guard let completed = stored.completed(like: sums) else {
+        throw Failure(
+          .badData, "\(path): metadata entry 'epoch_sums' is about another model than its tensors")
+      }
+      sums = completed
     }
   }
 

@@ -53,7 +53,8 @@ final class FusedStep: Step {
     }
     let collected = try layer.collect(parcel, &pass, word: word)
     let outcome = StepOutcome(
-      scores: pass.wholeScores, report: collected.riders?.part(0..<RowReport.allCases.count),
+      scores: [pass.wholeScores].compactMap { $0 },
+      report: collected.riders?.part(0..<RowReport.allCases.count),
       losses: pass.losses, word: pass.word, raised: collected.word)
     guard case .training(let update) = mode else { return outcome }
 

@@ -68,7 +68,8 @@ package final class ModelSession {
   /// Sums without a sample yet.
   package func emptyAccumulator() -> MetricsAccumulator {
     MetricsAccumulator(
-      experts: parts.hasGate ? parts.placement.experts : 0, classes: data.classes)
+      experts: parts.hasGate ? parts.placement.experts : 0, classes: data.classes,
+      layers: parts.layers.count)
   }
 
   /// Adds a batch to the sums, on rank 0.

@@ -24,8 +24,8 @@ package enum StepMode {
 
 /// What rank 0 knows of a batch after its step.
 package struct StepOutcome {
-  /// [E][B] of the first layer, nil on other ranks.
-  package let scores: FeatureMap?
+  /// [E][B] of every layer, the first first; empty on other ranks.
+  package let scores: [FeatureMap]
   /// [RowReport][B], nil on other ranks.
   package let report: FeatureMap?
   /// What the losses of the gates' choices said, of all layers together, on rank 0 in training.

@@ -9,7 +9,7 @@ import Testing
 import Training
 
 /// The model of mixture layers inside a deeper network, as one formula in double precision.
-private struct PlainDeepModel {
+struct PlainDeepModel {
   let outline: ModelOutline
   let configuration: Configuration
   var tensors: [String: [Double]]
@@ -26,11 +26,19 @@ private struct PlainDeepModel {
     return powers.map { $0 / powers.reduce(0, +) }
   }
 
+  struct Findings {
+    var loss = 0.0
+    /// [layer][row] the experts whose answers count.
+    var chosen: [[[Int]]] = []
+    /// [layer][row][expert] p.
+    var probabilities: [[[Double]]] = []
+  }
+
   /// Mean cross-entropy, and w·(std(I)/mean(I))² of every layer. Experts are those that were chosen before.
-  func loss(_ images: [[Double]], _ labels: [Int], chosen: [[[Int]]]?) -> (value: Double, chosen: [[[Int]]]) {
+  func run(_ images: [[Double]], _ labels: [Int], chosen: [[[Int]]]?) -> Findings {
     var rows = run(outline.trunkSpec, "trunk", images)
     var extra = 0.0
-    var selections: [[[Int]]] = []
+    var findings = Findings()
     for layer in 0..<outline.layers {
       let scope = ModelOutline.scope(layer: layer)
       let scores =
@@ -43,7 +51,8 @@ private struct PlainDeepModel {
           Array(row.indices.sorted { row[$0] > row[$1] || (row[$0] == row[$1] && $0 < $1) }.prefix(k))
             .sorted()
         }
-      selections.append(selection)
+      findings.chosen.append(selection)
+      findings.probabilities.append(all)
       let answers = (0..<outline.experts).map { run(outline.expertSpec, "\(scope)experts.\($0)", rows) }
       for row in rows.indices {
         let mass = selection[row].reduce(0) { $0 + all[row][$1] }
@@ -66,7 +75,8 @@ private struct PlainDeepModel {
       let largest = row.max() ?? 0
       entropy -= row[label] - largest - log(row.reduce(0) { $0 + exp($1 - largest) })
     }
-    return (entropy / Double(labels.count) + extra, selections)
+    findings.loss = entropy / Double(labels.count) + extra
+    return findings
   }
 }
 
@@ -191,8 +201,8 @@ struct DeepModelTests {
       (0..<30).map { (Double(data.train.images[row * 30 + $0]) / 255 - 0.5) / 0.25 }
     }
     let labels = data.train.labels.map(Int.init)
-    let (loss, chosen) = model.loss(images, labels, chosen: nil)
-    if configuration.importance == 0 { #expect(abs(Double(found.loss) - loss) < 1e-5) }
+    let start = model.run(images, labels, chosen: nil)
+    if configuration.importance == 0 { #expect(abs(Double(found.loss) - start.loss) < 1e-5) }
     let step = 1e-7
     for (name, gradient) in found.gradients.sorted(by: { $0.key < $1.key }) {
       let scale = Double(gradient.map(abs).max() ?? 0)
@@ -201,9 +211,9 @@ struct DeepModelTests {
       for i in Set([largest, gradient.count / 2, gradient.count - 1]) {
         var moved = model
         moved.tensors[name]![i] += step
-        let above = moved.loss(images, labels, chosen: chosen).value
+        let above = moved.run(images, labels, chosen: start.chosen).loss
         moved.tensors[name]![i] -= 2 * step
-        let below = moved.loss(images, labels, chosen: chosen).value
+        let below = moved.run(images, labels, chosen: start.chosen).loss
         let expected = (above - below) / (2 * step)
         #expect(
           abs(Double(gradient[i]) - expected) < 1e-4 * scale + 1e-8,

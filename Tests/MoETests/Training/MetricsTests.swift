@@ -230,7 +230,7 @@ struct MetricsTests {
 
   @Test func theTableAsText() {
     let text = "expert,class_0,class_1,class_2\n0,1,0,2\n1,0,30,4\n"
-    #expect(Metrics.expertClassText([[1, 0, 2], [0, 30, 4]]) == text)
+    #expect(Metrics.expertClassText([[[1, 0, 2], [0, 30, 4]]]) == text)
   }
 }
 

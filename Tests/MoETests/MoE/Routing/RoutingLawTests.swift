@@ -106,7 +106,7 @@ struct RoutingLawTests {
           order[...], of: ImageView(images), epoch: number, mode: .training(adam), word: 0)
         findings.losses.append(outcome.losses)
         findings.rowLosses.append(line(outcome.report))
-        findings.scores.append(values(outcome.scores))
+        findings.scores.append(values(outcome.scores.first))
       }
       findings.selected = session.parts.bank.rowsSelected
       try session.parts.gatherState()
