@@ -1,8 +1,6 @@
 internal import DataSets
 internal import Dist
 internal import Files
-internal import Glibc
-internal import Numerics
 internal import Records
 internal import Training
 
@@ -50,35 +48,22 @@ extension StudyRunner {
   private func train(
     _ run: StudyRun, _ configuration: Configuration, _ data: DataSet, _ record: StudyRunRecord
   ) throws -> RunState {
-    let path = directory.run(run.id)
-    let kept = RunDirectory.exists(path) ? try RunDirectory.reopen(path) : try RunDirectory.create(path)
+    // The record is there before the run is, so that whoever goes on with it knows what it is.
+    try SafeFile.makeDirectories(directory.run(run.id))
     try directory.write(record, of: run.id)
-    let checkpoints = CheckpointDirectory(path)
-    let resume = try checkpoints.newestValid { _ in }
+    let training = try TrainingRun(
+      resolved: configuration, data: data, resume: .auto,
+      origin: RunOrigin(
+        command: host.command, versions: host.versions, buildFlags: host.buildFlags,
+        environment: host.environment))
     let communicator = LocalCommunicator()
     let observer = StudyRunObserver(stop: host.stopRequested) { [weak self] epoch, epochs in
       guard let self, PhaseClock.now() - lastReport > 10 else { return }
       try? report("\(run.id), epoch \(epoch)/\(epochs)")
     }
-    let trainer = try Trainer(
-      configuration: configuration, data: data, communicator: communicator, directory: path, run: kept,
-      resume: resume?.path, observer: observer)
-    // A run that was stopped without a checkpoint begins again.
-    try kept.truncateMetrics(toStep: trainer.currentPosition.step)
-    try kept.write(configuration: trainer.configuration)
-    let arithmetic = Arithmetic(products: configuration.products)
-    try kept.append(
-      session: RunSession(
-        started: Self.now(), command: host.command, versions: host.versions, buildFlags: host.buildFlags,
-        hosts: [communicator.hostName], placement: trainer.owners, levels: [arithmetic.level.name],
-        blasKernels: arithmetic.blasKernel.map { [$0] } ?? [],
-        dataFingerprints: data.fingerprints, classNames: data.classNames,
-        coarseClassNames: data.coarseNames ?? [], coarseClasses: data.coarseOfClass ?? [],
-        resumedFrom: resume.map { String($0.path.split(separator: "/").last ?? "") },
-        environment: host.environment))
-    let summary = try trainer.train()
+    let summary = try training.train(over: communicator, observer: observer)
     guard summary.state == .finished else { return summary.state }
-    try checkpoints.prune(keeping: 1)
+    try CheckpointDirectory(directory.run(run.id)).prune(keeping: 1)
     if run.isEvaluatedConditionally { try evaluateConditionally(run, data, communicator) }
     return .finished
   }
@@ -101,16 +86,6 @@ extension StudyRunner {
       communicator: communicator)
     guard let metrics = found.metrics else { preconditionFailure("the only rank has the metrics") }
     try SafeFile.replace("\(checkpoints.path)/conditional.json", metrics.json.text(pretty: true) + "\n")
-  }
-
-  /// Date and time in UTC, ISO 8601.
-  private static func now() -> String {
-    var seconds = time(nil)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    var text = [CChar](repeating: 0, count: 32)
-    strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 

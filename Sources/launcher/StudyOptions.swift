@@ -5,6 +5,7 @@ import Foundation
 import Numerics
 import Records
 import Studies
+import Training
 
 /// The options that reproduce and sweep share.
 struct StudyOptions: ParsableArguments {
@@ -48,7 +49,7 @@ struct StudyOptions: ParsableArguments {
       let study = try make()
       let directory = StudyDirectory(out ?? "studies/\(study.name)")
       let host = StudyHost(
-        load: { try DataLoading.load($0, environment) }, command: StudyOptions.command,
+        load: { try $0.loadData(environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": BLAS.version],
         buildFlags: Doctor.buildFlags, environment: environment, ranks: Ranks.count(in: environment),
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })

@@ -71,7 +71,8 @@ public enum GatePlacement: String, CaseIterable, Sendable {
 /// are not, and may differ at a resume. How each is named, checked and explained: ``ConfigurationSchema``.
 public struct Configuration: Equatable, Sendable {
   // MARK: What determines values
-  public var dataset = "fashion-mnist"
+  /// Chosen once, because other defaults follow from it, see ``init(dataset:)``.
+  public package(set) var dataset = "fashion-mnist"
   /// Name of a network family, see `NetworkFamilies`.
   public var model = "fashion-mnist"
   /// Mixture layers, one behind the other, of a model that has them inside a deeper network.
@@ -178,7 +179,8 @@ public struct Configuration: Equatable, Sendable {
   /// Seconds without a completed phase after which the watchdog ends the job; 0: never.
   public var watchdog = 600.0
 
-  public init() {}
+  /// The defaults of the first data set; a program begins with ``init(dataset:)``.
+  package init() {}
 
   /// What settings are where they make no difference: what then happens.
   static let neutral: Configuration = {

@@ -3,6 +3,8 @@ public struct ConfigurationLayer: Equatable, Sendable {
   /// Where a setting was given.
   public enum Origin: Equatable, Sendable {
     case commandLine
+    /// A field of a ``Configuration`` that a program set.
+    case program
     case file(String, line: Int, column: Int)
   }
 
@@ -21,6 +23,7 @@ public struct ConfigurationLayer: Equatable, Sendable {
     var words: String {
       switch origin {
       case .commandLine: Setting.commandLineText(key, text)
+      case .program: "\(key) \(text)"
       case .file(let file, let line, let column): "\(file):\(line):\(column): \(key): \(text)"
       }
     }

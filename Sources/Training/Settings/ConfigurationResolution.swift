@@ -11,20 +11,12 @@ extension Configuration {
   /// - Parameter layers: YAML files in the order given, then the command line.
   /// - Throws: ``Failure`` with the exit code for wrong usage: unknown names, values out of range, contradictions.
   public static func resolve(_ layers: [ConfigurationLayer]) throws(Failure) -> ResolvedConfiguration {
-    var configuration = Configuration()
     let entries = layers.flatMap(\.entries)
-    if let entry = entries.last(where: { $0.key == "dataset" }) { configuration.dataset = entry.text }
-    let name = configuration.dataset
-    guard let defaults = DataSetRegistry.all.first(where: { $0.name == name })?.defaults else {
-      throw unknown(
-        "dataset", name, among: DataSetRegistry.all.map(\.name), entry: entries.last { $0.key == "dataset" })
-    }
-    configuration.experts = defaults.experts
-    configuration.model = defaults.model
-    configuration.epochs = defaults.epochs
-    configuration.batchSize = defaults.batchSize
-    configuration.learningRate = defaults.learningRate
-    return try configuration.applying(entries)
+    let entry = entries.last { $0.key == "dataset" }
+    let name = entry?.text ?? Configuration().dataset
+    let names = DataSetRegistry.all.map(\.name)
+    guard names.contains(name) else { throw unknown("dataset", name, among: names, entry: entry) }
+    return try Configuration(dataset: name).applying(entries)
   }
 
   /// This configuration with settings changed, checked as a whole.
@@ -78,7 +70,7 @@ extension Configuration {
   mutating func apply(_ entry: ConfigurationLayer.Entry) throws(Failure) {
     guard let setting = ConfigurationSchema.setting(entry.key) else {
       switch entry.origin {
-      case .commandLine:
+      case .commandLine, .program:
         throw Failure(.usage, "unknown option '--\(entry.key)'\(settingHint(entry.key, isOption: true))")
       case .file(let file, let line, let column):
         throw Failure(

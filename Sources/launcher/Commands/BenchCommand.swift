@@ -72,7 +72,7 @@ struct BenchCommand: ParsableCommand {
   private func makeRequest(_ environment: [String: String]) throws -> BenchmarkRequest {
     let configuration = try settings.resolve(files.layers)
     var request = BenchmarkRequest(
-      configuration: configuration, size: try DataLoading.size(configuration, environment))
+      configuration: configuration, size: try configuration.dataSize(environment))
     _ = try ModelOutline(configuration, size: request.size)
     if let sections { request.sections = try Words.list(sections, option: "--sections") }
     request.workloads =
@@ -130,15 +130,14 @@ extension SettingOptions {
   }
 }
 
-extension DataLoading {
-  /// The size of the data set that a configuration names, from its files only where nothing else tells.
-  static func size(_ configuration: Configuration, _ environment: [String: String]) throws -> DataSetSize {
-    guard let size = try DataSetRegistry.source(named: configuration.dataset).publishedSize else {
-      return DataSetSize(try load(configuration, environment))
+extension Configuration {
+  /// The size of the data set that it names, from its files only where nothing else tells.
+  func dataSize(_ environment: [String: String]) throws -> DataSetSize {
+    guard let size = try DataSetRegistry.source(named: dataset).publishedSize else {
+      return DataSetSize(try loadData(environment))
     }
     return DataSetSize(
-      shape: size.shape, classes: size.classes,
-      trainingSamples: configuration.trainSamples ?? size.trainingSamples,
-      testSamples: configuration.testSamples ?? size.testSamples)
+      shape: size.shape, classes: size.classes, trainingSamples: trainSamples ?? size.trainingSamples,
+      testSamples: testSamples ?? size.testSamples)
   }
 }

@@ -127,7 +127,7 @@ struct EvaluateCommand: ParsableCommand {
       guard let part = Split(rawValue: split) else {
         throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
       }
-      return (request, trained, part, try DataLoading.load(trained, environment))
+      return (request, trained, part, try trained.loadData(environment))
     }
     let code = Ranks.run(Program.identity, environment: environment) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)

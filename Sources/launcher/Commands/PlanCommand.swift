@@ -59,7 +59,7 @@ struct PlanCommand: ParsableCommand {
     try check()
     let ofRun = try against.map { try ConfigurationLayer(file: "\($0)/config.yaml") }
     let configuration = try settings.resolve([ofRun].compactMap { $0 } + files.layers)
-    let size = try DataLoading.size(configuration, environment)
+    let size = try configuration.dataSize(environment)
     let outline = try ModelOutline(configuration, size: size)
     let file = try costs.map { path in try CostFile(path: path) }
     let measured = try file?.costs ?? MeasuredCosts.here(configuration, size: size)

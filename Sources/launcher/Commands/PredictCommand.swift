@@ -26,7 +26,7 @@ struct PredictCommand: ParsableCommand {
     let environment = ProcessInfo.processInfo.environment
     let (request, trained, set, data) = Program.prepare(environment) {
       let (request, trained) = try model.resolve()
-      let data = try DataLoading.load(trained, environment)
+      let data = try trained.loadData(environment)
       return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
     }
     let code = Ranks.run(Program.identity, environment: environment) { comm in

@@ -1,0 +1,52 @@
+internal import DataSets
+public import Files
+
+/// Configurations that a program sets field by field, without layers of text.
+extension Configuration {
+  /// The defaults of a data set, as the command line has them.
+  ///
+  /// - Throws: ``Failure`` that names the known data sets.
+  public init(dataset: String) throws(Failure) {
+    self.init()
+    let defaults = try DataSetRegistry.source(named: dataset).defaults
+    self.dataset = dataset
+    experts = defaults.experts
+    model = defaults.model
+    epochs = defaults.epochs
+    batchSize = defaults.batchSize
+    learningRate = defaults.learningRate
+  }
+
+  /// Settings whose default the command line derives from others; here they are what they are.
+  private static let derived = ["top-k-weights", "similarity-scale"]
+
+  /// This configuration, its values and what contradicts them checked as for layers; what has no effect is put back to a
+  /// fixed value, and a note says so. ``gatePlacement`` at its default follows the model, which determines no value.
+  ///
+  /// - Throws: ``Failure`` with the exit code for wrong usage.
+  public func checked() throws(Failure) -> ResolvedConfiguration {
+    let defaults = try Configuration(dataset: dataset)
+    var entries: [ConfigurationLayer.Entry] = []
+    for setting in ConfigurationSchema.settings {
+      guard let text = setting.text(self) else { continue }
+      guard text != setting.text(defaults) || Self.derived.contains(setting.key) else { continue }
+      entries.append(ConfigurationLayer.Entry(key: setting.key, text: text, origin: .program))
+    }
+    return try applying(entries)
+  }
+
+  /// Checks that what determines values is what a checkpoint was trained with.
+  ///
+  /// - Throws: ``Failure`` that names the first setting that differs.
+  func check(goesOnFrom checkpoint: String) throws(Failure) {
+    let stored = try Evaluator.configuration(of: checkpoint)
+    for setting in ConfigurationSchema.settings where setting.effect == .values {
+      let (now, then) = (setting.text(self), setting.text(stored))
+      guard now != then else { continue }
+      throw Failure(
+        .usage,
+        "\(setting.key) is \(now ?? "unset"), but \(checkpoint) was trained with \(then ?? "unset"); set it so to resume, or "
+          + "start a new run")
+    }
+  }
+}

@@ -1,0 +1,178 @@
+internal import DataSets
+public import Dist
+internal import Files
+internal import Foundation
+internal import KernelInterface
+internal import MoE
+internal import Numerics
+public import Records
+
+extension TrainingRun {
+  /// Trains to the end, or until all ranks agree to stop, and keeps the record. Collective; the summary is complete on
+  /// rank 0.
+  ///
+  /// An error of a run that had begun is written into its directory: `errors/` and `status.json`.
+  ///
+  /// - Parameters:
+  ///   - program: whose watchdog ends the process where nothing is completed within ``Configuration/watchdog`` seconds;
+  ///     nil: nobody's.
+  ///   - forecast: what steps cost; nil: the placement `auto` goes by FLOPs.
+  ///   - onPhase: called on every rank when a phase begins.
+  /// - Throws: ``Failure`` when the loss is not finite or something cannot be written, ``AgreedError`` for what all ranks know.
+  public func train(
+    over communicator: any Communicator, observer: any TrainingObserver = SilentObserver(),
+    program: Program? = nil, forecast: Forecast? = nil,
+    onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
+  ) throws -> RunSummary {
+    let opened = try open(over: communicator)
+    let watchdog = program.map { watch(for: $0, opened.path, communicator) }
+    defer { watchdog?.stop() }
+    let trainer: Trainer
+    do {
+      trainer = try self.trainer(
+        opened, over: communicator, observer: observer, forecast: forecast,
+        onPhase: { phase, step in
+          watchdog?.tick(phase: phase.index, step: step)
+          try onPhase(phase, step)
+        })
+    } catch {
+      if opened.isNew { opened.run?.discardIfEmpty() }
+      throw error
+    }
+    do {
+      try begin(opened, trainer, observer, over: communicator)
+      return try trainer.train()
+    } catch {
+      // Of an error that all ranks have, rank 0 speaks.
+      if communicator.rank == 0 || !(error is AgreedError) {
+        Self.write(error, in: opened.path, rank: communicator.rank, host: communicator.hostName)
+      }
+      throw error
+    }
+  }
+
+  /// What the run would do; nothing is kept. Collective.
+  public func plan(over communicator: any Communicator, forecast: Forecast? = nil) throws -> RunPlan {
+    try trainer(
+      Opened(), over: communicator, observer: SilentObserver(), forecast: forecast, onPhase: { _, _ in }
+    ).plan()
+  }
+
+  // MARK: - The directory
+
+  private struct Opened {
+    /// On every rank; nil: nothing is kept.
+    var path: String?
+    /// On rank 0.
+    var run: RunDirectory?
+    /// Whether it was made for this run.
+    var isNew = false
+  }
+
+  /// Makes or takes hold of the directory, on rank 0.
+  private func open(over communicator: any Communicator) throws -> Opened {
+    guard place != .nowhere else { return Opened() }
+    var opened = Opened()
+    var failure: Failure?
+    if communicator.rank == 0 {
+      do {
+        let path = pathToOpen
+        let exists = RunDirectory.exists(path)
+        let goesOn = exists && resume != .never
+        opened.run = goesOn ? try RunDirectory.reopen(path) : try RunDirectory.create(path)
+        opened.isNew = !goesOn
+      } catch {
+        failure = error
+      }
+    }
+    try communicator.agree(failure)
+    opened.path = try communicator.broadcast(text: opened.run?.path ?? "")
+    return opened
+  }
+
+  private var pathToOpen: String {
+    switch place {
+    case .nowhere: preconditionFailure("a run that is kept nowhere has no directory")
+    case .directory(let path): return path
+    case .free(let parent):
+      let date = Date().formatted(.iso8601.year().month().day())
+      return RunDirectory.freePath(
+        in: parent, dataset: configuration.dataset, gate: configuration.gate.rawValue, date: date)
+    }
+  }
+
+  // MARK: - The trainer, and what describes the run
+
+  private func trainer(
+    _ opened: Opened, over communicator: any Communicator, observer: any TrainingObserver,
+    forecast: Forecast?, onPhase: @escaping (Phase, Int) throws -> Void
+  ) throws -> Trainer {
+    var configuration = configuration
+    configuration.runDirectory = opened.path
+    return try Trainer(
+      configuration: configuration, data: data, communicator: communicator, directory: opened.path,
+      run: opened.run, resume: checkpoint, observer: observer,
+      forecast: try forecast?(configuration, DataSetSize(data), communicator), onPhase: onPhase)
+  }
+
+  /// Writes what describes the run, on rank 0, and warns where ranks differ. Collective.
+  private func begin(
+    _ opened: Opened, _ trainer: Trainer, _ observer: any TrainingObserver,
+    over communicator: any Communicator
+  ) throws {
+    // Of every rank, where OpenBLAS computes.
+    let kernels =
+      configuration.products == .openblas ? try communicator.allGather(text: BLAS.kernelName) : []
+    let levels = try communicator.allGather(text: ProcessorLevel.current.name)
+    guard communicator.rank == 0 else { return }
+    if Set(kernels).count > 1 {
+      observer.note(
+        "OpenBLAS uses different kernels on different ranks (\(kernels.joined(separator: ", "))); results then depend "
+          + "on where experts live. Set OPENBLAS_CORETYPE to one of them on every host.")
+    }
+    guard let run = opened.run else { return }
+    // Of a run that was stopped without a checkpoint nothing stays: it begins again.
+    if !opened.isNew { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
+    try run.write(configuration: trainer.configuration)
+    let plan = try trainer.plan()
+    try run.append(
+      session: RunSession(
+        started: Date().formatted(.iso8601), command: origin.command, versions: origin.versions,
+        buildFlags: origin.buildFlags, hosts: plan.ranks.map(\.host), threads: plan.threads,
+        placement: trainer.owners, levels: levels, blasKernels: kernels, dataFingerprints: data.fingerprints,
+        classNames: data.classNames, coarseClassNames: data.coarseNames ?? [],
+        coarseClasses: data.coarseOfClass ?? [],
+        resumedFrom: checkpoint.map { Self.parts(of: $0).name }, environment: origin.environment))
+  }
+
+  // MARK: - Failure
+
+  private func watch(
+    for program: Program, _ directory: String?, _ communicator: any Communicator
+  ) -> Watchdog {
+    let rank = communicator.rank
+    let host = communicator.hostName
+    return Watchdog(
+      limit: configuration.watchdog, place: "rank \(rank) on host \(host)",
+      phases: Phase.allCases.map(\.rawValue), program: program.name, exitCode: ExitCode.stalled.rawValue,
+      advice: "look for a rank that is stopped or a host that is lost, then continue with --resume auto"
+    ) { words in
+      guard let directory else { return }
+      RunDirectory.writeError(
+        in: directory, rank: rank, host: host, code: ExitCode.stalled.rawValue, message: words)
+      RunDirectory.writeFailure(in: directory, state: .stalled, reason: words)
+    }
+  }
+
+  /// Writes an error into the directory of a run, as the last that its rank says.
+  private static func write(_ error: any Error, in directory: String?, rank: Int, host: String) {
+    guard let directory else { return }
+    let known = error as? any ProcessError
+    let code = known?.exitCode ?? ExitCode.internalError.rawValue
+    let words =
+      known?.description ?? (error as? CommunicationError)?.description ?? "internal error: \(error)"
+    RunDirectory.writeError(in: directory, rank: rank, host: host, code: code, message: words)
+    RunDirectory.writeFailure(
+      in: directory, state: code == ExitCode.diverged.rawValue ? .diverged : .failed, reason: words)
+  }
+}

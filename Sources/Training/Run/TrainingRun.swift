@@ -1,0 +1,198 @@
+public import DataSets
+public import Dist
+internal import Files
+internal import MoE
+internal import Records
+
+/// A run of training, from its settings to its record.
+///
+/// Made of configuration layers, as the command line does, or of a ``Configuration``; what can be wrong alike on every rank
+/// is found then, before there are ranks. ``train(over:observer:program:forecast:onPhase:)`` does the rest: run directory,
+/// `config.yaml`, `run.json`, `status.json`, metrics, checkpoints and summary.
+///
+///     var configuration = try Configuration(dataset: "synthetic")
+///     configuration.experts = 4
+///     let run = try TrainingRun(configuration)
+///     let summary = try run.train(over: LocalCommunicator())
+public struct TrainingRun {
+  /// Whether a run begins or goes on.
+  public enum Resume: Equatable, Sendable {
+    /// Begins; a run directory that exists already is refused.
+    case never
+    /// Goes on from the newest valid checkpoint of the run directory; begins where there is none.
+    case auto
+    /// Goes on from the checkpoint at a path.
+    case checkpoint(String)
+  }
+
+  /// Where a run is kept.
+  public enum Place: Equatable, Sendable {
+    /// Nowhere: no file is written.
+    case nowhere
+    case directory(String)
+    /// The first free name for today's date in a directory of runs, see ``RunDirectory/freePath(in:dataset:gate:date:)``.
+    case free(in: String)
+  }
+
+  /// What costs of steps are told by, the same on every rank; collective.
+  public typealias Forecast = (Configuration, DataSetSize, any Communicator) throws -> (any StepForecast)?
+
+  /// What is trained, checked and complete.
+  public package(set) var configuration: Configuration
+  public let data: DataSet
+  /// What is to be said about how the configuration came about, and about the run that goes on; a sentence each.
+  public package(set) var notes: [String]
+  /// As the configuration says at first: its run directory, or nowhere.
+  public var place: Place
+  /// What `run.json` says of this process.
+  public var origin: RunOrigin
+  let resume: Resume
+  /// The checkpoint that it goes on from; nil: it begins.
+  public let checkpoint: String?
+
+  /// A run of configuration layers: the data set's defaults, then every layer over the ones before it. A run that goes on has
+  /// what determines values from its checkpoint and the rest from its own `config.yaml`, below the layers.
+  ///
+  /// - Parameter origin: also says the environment that the data are looked for by.
+  /// - Throws: ``Failure`` for settings, data or a checkpoint that do not fit.
+  public init(
+    _ layers: [ConfigurationLayer], resume: Resume = .never, origin: RunOrigin = RunOrigin()
+  ) throws {
+    var notes: [String] = []
+    let directory = layers.flatMap(\.entries).last { $0.key == "run-dir" }?.text
+    let checkpoint = try Self.checkpoint(resume, of: directory, &notes)
+    var resolved: ResolvedConfiguration
+    if let checkpoint {
+      let (parent, name) = Self.parts(of: checkpoint)
+      resolved = try Configuration.resuming(
+        from: try Evaluator.configuration(of: checkpoint), earlier: try RunDirectory.settings(in: parent),
+        layers, checkpoint: name)
+      if resolved.configuration.runDirectory == nil { resolved.configuration.runDirectory = parent }
+    } else {
+      resolved = try Configuration.resolve(layers)
+    }
+    let data = try resolved.configuration.loadData(origin.environment)
+    if checkpoint != nil {
+      try resolved.configuration.checkScale(resolved.given["similarity-scale"], against: data)
+    }
+    try self.init(
+      checked: resolved.configuration, data: data, notes: notes + resolved.notes, resume: resume,
+      checkpoint: checkpoint, origin: origin)
+  }
+
+  /// A run of a configuration, as it is: no setting is derived from another, but for the gate's place in a deeper network.
+  /// A run that goes on must have the settings that determine values of its checkpoint.
+  ///
+  /// - Parameter data: read by the configuration where it is nil.
+  /// - Throws: ``Failure`` for settings, data or a checkpoint that do not fit.
+  public init(
+    _ configuration: Configuration, data: DataSet? = nil, resume: Resume = .never,
+    origin: RunOrigin = RunOrigin()
+  ) throws {
+    let resolved = try configuration.checked()
+    try self.init(
+      resolved: resolved.configuration, data: data, notes: resolved.notes, resume: resume, origin: origin)
+  }
+
+  /// A run of a configuration that came out of ``Configuration/resolve(_:)``.
+  package init(
+    resolved configuration: Configuration, data: DataSet?, notes: [String] = [], resume: Resume,
+    origin: RunOrigin
+  ) throws {
+    var all: [String] = []
+    let checkpoint = try Self.checkpoint(resume, of: configuration.runDirectory, &all)
+    let data = try data ?? configuration.loadData(origin.environment)
+    if let checkpoint { try configuration.resolvingScale(of: data).check(goesOnFrom: checkpoint) }
+    try self.init(
+      checked: configuration, data: data, notes: all + notes, resume: resume, checkpoint: checkpoint,
+      origin: origin)
+  }
+
+  private init(
+    checked configuration: Configuration, data: DataSet, notes: [String], resume: Resume,
+    checkpoint: String?, origin: RunOrigin
+  ) throws {
+    var configuration = configuration
+    // The file, not the directory, which may have a newer one when config.yaml is used again.
+    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
+    self.configuration = configuration
+    self.data = data
+    self.notes = notes
+    self.resume = resume
+    self.checkpoint = checkpoint
+    self.origin = origin
+    place = configuration.runDirectory.map { .directory($0) } ?? .nowhere
+  }
+
+  // MARK: - Before it begins
+
+  /// Ends the run after so many steps, however many epochs were asked for.
+  package mutating func limit(steps: Int) {
+    configuration.maxSteps = steps
+    configuration.epochs = max(configuration.epochs, 1)
+  }
+
+  /// Checks that the experts can be placed on so many ranks.
+  ///
+  /// - Throws: ``Failure`` for a placement of other experts or ranks.
+  public func checkPlacement(ranks: Int) throws {
+    _ = try ExpertPlacement(
+      configuration.placement, experts: configuration.modelExperts, ranks: ranks,
+      load: PlacementLoad(
+        gateForward: 0, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
+  }
+
+  // MARK: - The checkpoint that a run goes on from
+
+  private static func checkpoint(
+    _ resume: Resume, of directory: String?, _ notes: inout [String]
+  ) throws -> String? {
+    switch resume {
+    case .never: return nil
+    case .checkpoint(let path):
+      let file = try CheckpointFile(path: path)
+      if let words = try RunDirectory.interruption(of: parts(of: path).directory) { notes.append(words) }
+      return file.path
+    case .auto:
+      guard let directory else {
+        throw Failure(.usage, "--resume auto continues the run in --run-dir, which was not given")
+      }
+      guard RunDirectory.exists(directory) else { return nil }
+      var warnings: [String] = []
+      let file = try CheckpointDirectory(directory).newestValid { warnings.append($0) }
+      notes += warnings
+      if let interruption = try RunDirectory.interruption(of: directory) {
+        let going = file.map { "; it goes on from \(parts(of: $0.path).name)" }
+        notes.append(interruption + (going ?? "; it has no checkpoint and begins again"))
+      }
+      return file?.path
+    }
+  }
+
+  /// The directory and the name of a file.
+  static func parts(of path: String) -> (directory: String, name: String) {
+    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+    let directory = path[..<slash]
+    return (directory.isEmpty ? "/" : String(directory), String(path[path.index(after: slash)...]))
+  }
+}
+
+extension Configuration {
+  /// Reads the data set that it names.
+  ///
+  /// - Parameter environment: of the process.
+  /// - Throws: ``Failure`` for data that are not found or are damaged.
+  public func loadData(_ environment: [String: String]) throws -> DataSet {
+    var options = DataOptions(dataDirectory: dataDirectory, environment: environment)
+    options.files[.trainImages] = trainImages
+    options.files[.trainLabels] = trainLabels
+    options.files[.testImages] = testImages
+    options.files[.testLabels] = testLabels
+    options.mean = mean
+    options.standardDeviation = standardDeviation
+    options.trainSamples = trainSamples
+    options.testSamples = testSamples
+    options.augment = augment
+    return try DataSetRegistry.source(named: dataset).load(options)
+  }
+}
