@@ -21,6 +21,19 @@ public protocol Gate: AnyObject {
   func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws
 }
 
+/// A gate whose tensors and work are those of one module.
+public protocol ModuleGate: Gate {
+  var module: any Module { get }
+}
+
+extension ModuleGate {
+  public var parameters: [Parameters] { module.parameters }
+  public var work: ModuleWork {
+    get { module.work }
+    set { module.work = newValue }
+  }
+}
+
 /// What a gate is made for.
 package struct GateRequest {
   package let family: any NetworkFamily

@@ -19,14 +19,10 @@ struct SoftmaxGateDesign: GateDesign {
 
 /// A module whose outputs are the message: with ``MessageScorer`` the gate p = softmax(g/T) of a network of any kind, with a
 /// scorer of one's own whatever that makes of its outputs.
-public final class SoftmaxGate: Gate {
+public final class SoftmaxGate: ModuleGate {
   private let gate: GateNetwork
 
-  public var parameters: [Parameters] { gate.module.parameters }
-  public var work: ModuleWork {
-    get { gate.module.work }
-    set { gate.module.work = newValue }
-  }
+  public var module: any Module { gate.module }
 
   /// - Parameters:
   ///   - spec: gives as many values per row as the scorer's ``Scorer/messageFeatures``: one per expert for ``MessageScorer``.

@@ -174,7 +174,8 @@ final class DeepStep: Step {
 
   private func outcome(_ layers: [MixturePass], _ collected: CollectedParcels) -> StepOutcome {
     StepOutcome(
-      scores: layers.compactMap(\.layer.wholeScores), report: collected.riders?.part(0..<RowReport.allCases.count),
+      scores: layers.compactMap(\.layer.wholeScores),
+      report: collected.riders?.part(0..<RowReport.allCases.count),
       losses: [NamedValue](sums: layers.map(\.losses)), word: layers[0].layer.word, raised: collected.word)
   }
 }

@@ -30,25 +30,18 @@ struct OwnGELU: Layer {
     for (x, y) in zip(x, y) { VectorMap.gelu(x, into: y) }
     return LayerTrace(x: x, y: y)
   }
-  func backward(
-    _ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _: LayerPlace, _: LayerGradients
-  ) {
-    for (i, dx) in (dx ?? []).enumerated() { VectorMap.geluGradient(dy[i], at: trace.x[i], into: dx) }
+  func backward(_ t: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _: LayerPlace, _: LayerGradients) {
+    for (i, dx) in (dx ?? []).enumerated() { VectorMap.geluGradient(dy[i], at: t.x[i], into: dx) }
   }
 }
 
 /// An own gate: it turns rows, block by block, into a message per row, here one number per expert.
-final class LinearGate: Gate {
-  private let module: any Module
+final class LinearGate: ModuleGate {
+  let module: any Module
   private let memory = Workspace()
   private var pass: (any ModulePass)?
   private var rows: [Int] = []
   init(_ module: any Module) { self.module = module }
-  var parameters: [Parameters] { module.parameters }
-  var work: ModuleWork {
-    get { module.work }
-    set { module.work = newValue }
-  }
   func forward(_ blocks: [RowBlock], mode: NetworkMode, into message: FeatureMap) throws {
     memory.reset()
     rows = blocks.map(\.rows)
@@ -80,23 +73,19 @@ struct BoundedScorer: Scorer {
 
 /// An own loss of the choice, over the whole batch on rank 0: w·E·Σ_e P_e², P_e the mean of p_e; least where all are 1/E.
 final class BalanceLoss: RoutingLoss {
-  let (name, scope, variable) = (
-    "balance_loss", LossScope.batch(needsRows: false), LossVariable.probabilities
-  )
+  let (name, scope) = ("balance_loss", LossScope.batch(needsRows: false))
+  let variable = LossVariable.probabilities
   func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let (p, scale, batch) = (view.probabilities, 0.01 * Double(view.experts), Double(view.batchRows))
     let means = (0..<p.features).map { VectorMap.sum(p[$0], count: p.rows) / batch }
-    for e in means.indices {
-      for row in view.rows { gradient[e][row] += Float(2 * scale * means[e] / batch) }
-    }
+    for e in means.indices { view.rows.forEach { gradient[e][$0] += Float(2 * scale * means[e] / batch) } }
     let loss = scale * means.reduce(0) { $0 + $1 * $1 }
     return LossValue(reported: loss, weighted: loss)
   }
 }
 
-func module(_ layers: [any Layer], of inputs: Int, _ name: String, _ context: ModuleContext) -> any Module {
-  SequentialSpec(layers, input: ImageShape(features: inputs)).makeModule(
-    prefix: name, isTapped: false, context)
+func module(_ layers: [any Layer], of n: Int, _ name: String, _ context: ModuleContext) -> any Module {
+  SequentialSpec(layers, input: ImageShape(features: n)).makeModule(prefix: name, isTapped: false, context)
 }
 
 /// What every rank does. All ranks make the same collectives in the same order.
@@ -130,37 +119,31 @@ func train(_ comm: any Communicator) throws -> Int32 {
     let samples = batch.blocks(of: comm.rank).map { batch[$0].map { sample(step * batchRows + $0) } }
     let (rows, pieces) = (samples.map(\.count), samples.map { _ in memory.piece() })
     func maps(_ features: Int) -> [FeatureMap] { memory.maps(features: features, rows: rows) }
-    let (x, hidden, logits) = (maps(inputs), maps(width), maps(classes))
+    let (x, h, logits) = (maps(inputs), maps(width), maps(classes))
     for (map, block) in zip(x, samples) { map.write(block.map(\.x)) }
-    let ofTrunk = try trunk.forward(x, into: hidden, in: pieces)
-    let mixed = try layer.forward(
-      hidden, features: width, batch, through: readout, at: StepPoint(mode: .training))
+    let ofTrunk = try trunk.forward(x, into: h, in: pieces)
+    let mixed = try layer.forward(h, features: width, batch, through: readout, at: StepPoint(mode: .training))
     let ofHead = try head.forward(mixed.outputs, into: logits, in: pieces)
 
     // The loss of every block, added along the tree of blocks; then gradients, back on the same way.
-    let (dLogits, dMixed, dHidden) = (maps(classes), maps(width), maps(width))
+    let (dLogits, dMixed, dh) = (maps(classes), maps(width), maps(width))
     let perBlock = CrossEntropy.perBlock(
       logits, labels: samples.map { $0.map(\.label) }, batchRows: batchRows, into: dLogits, in: memory)
     let loss = try comm.reduceBlocks(perBlock, count: batch.count, length: 1)[0]
     try head.backward(ofHead, dy: dLogits, into: dMixed)
-    try layer.backward(mixed, gradients: dMixed, through: readout, into: dHidden)
-    try trunk.backward(ofTrunk, dy: dHidden, into: nil)
+    try layer.backward(mixed, gradients: dMixed, through: readout, into: dh)
+    try trunk.backward(ofTrunk, dy: dh, into: nil)
     let point = UpdatePoint(step: step, learningRate: 0.01)
     for parameters in copied { try shared.update(parameters, point) }
     try layer.update(point)
-    if comm.rank == 0, step % 10 == 0 {
-      print("step \(step) loss \(loss) balance \(mixed.losses[0].reported)")
-    }
+    let balance = mixed.losses[0].reported
+    if step % 10 == 0, comm.rank == 0 { print("step \(step) loss \(loss) balance \(balance)") }
   }
   let end = try gathered()
-  // FNV-1a over the bytes of all parameters, least significant byte first.
-  let hash = end.flatMap { float in (0..<4).map { UInt64(float.bitPattern >> (8 * $0) & 255) } }
-    .reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ $1) &* 0x100_0000_01B3 }
-  if comm.rank == 0 {
-    print(
-      "parameters \(end.count) changed \(zip(start, end).count { $0 != $1 }) checksum \(String(hash, radix: 16))"
-    )
-  }
+  // FNV-1a over the words of all parameters.
+  let hash = end.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1.bitPattern)) &* 0x100_0000_01B3 }
+  let changed = zip(start, end).count { $0 != $1 }
+  if comm.rank == 0 { print("parameters \(end.count) changed \(changed) checksum", String(hash, radix: 16)) }
   return 0
 }
 exit(Ranks.run(Program(name: "OwnExpert"), environment: ProcessInfo.processInfo.environment, train))
