@@ -3,7 +3,7 @@ import Networks
 import Numerics
 import Testing
 
-/// Whole networks of several convolutions against the plain double-precision ones of ``PlainNetwork``.
+/// Whole networks of several convolutions against the plain double-precision ones of ``ReferenceNetwork``.
 struct ConvolutionNetworkTests {
   /// Four stages with odd sizes and odd numbers of channels, BatchNorm in the second and the fourth; and the shapes that
   /// a single stage takes beside the one-channel stem.
@@ -40,8 +40,7 @@ struct ConvolutionNetworkTests {
     init(_ spec: NetworkSpec, rows count: Int, blockRows: Int, seed: UInt64) {
       self.spec = spec
       self.blockRows = blockRows
-      network = Network(
-        spec, prefix: "net", training: true)
+      network = Network(spec, prefix: "net", training: true)
       var values = KernelTests.Values(state: seed)
       for place in network.parameters.places {
         let target = network.parameters.values + place.offset
@@ -75,15 +74,14 @@ struct ConvolutionNetworkTests {
 
     deinit { for base in memory { base.deallocate() } }
 
-    /// Tensors by name without the network's prefix.
-    var tensors: PlainNetwork.Tensors { read(network.parameters.values) }
+    var plain: ReferenceNetwork { ReferenceNetwork(spec, name: "net") }
+    /// Tensors by name.
+    var tensors: Tensors { read(network.parameters.values) }
 
-    func read(_ base: Floats) -> PlainNetwork.Tensors {
-      var result: PlainNetwork.Tensors = [:]
+    func read(_ base: Floats) -> Tensors {
+      var result: Tensors = [:]
       for place in network.parameters.places where base == network.parameters.values || place.spec.isTrained {
-        result[String(place.spec.name.dropFirst(4))] = (0..<place.spec.count).map {
-          Double(base[place.offset + $0])
-        }
+        result[place.spec.name] = (0..<place.spec.count).map { Double(base[place.offset + $0]) }
       }
       return result
     }
@@ -100,9 +98,7 @@ struct ConvolutionNetworkTests {
     var pieces: [Workspace] { blocks.map { _ in workspace.piece() } }
 
     /// Forward and backward in training; the outputs and the gradients.
-    func step(_ outputGradient: [[Double]]) throws -> (
-      outputs: [[Double]], gradients: PlainNetwork.Tensors
-    ) {
+    func step(_ outputGradient: [[Double]]) throws -> (outputs: [[Double]], gradients: Tensors) {
       workspace.reset()
       let passes = try network.forward(blocks, mode: .training, in: blocks.map { _ in workspace.piece() })
       let found = outputs(passes)
@@ -126,44 +122,18 @@ struct ConvolutionNetworkTests {
 
   static func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
 
-  /// The plain backward pass against central differences of Σ outputGradient · output: at steps of 1e-5 the error of the
-  /// differences is of the order 1e-9 where no maximum or ReLU changes sides.
-  @Test(arguments: specs)
-  func plainGradientsAreDerivatives(_ spec: NetworkSpec) {
-    let fixture = Fixture(spec, rows: 3, blockRows: 16, seed: 7)
-    let plain = PlainNetwork(spec: spec)
-    let r = ConvolutionNetworkTests.outputGradient(spec, rows: 3)
-    let p = fixture.tensors
-    func value(_ p: PlainNetwork.Tensors) -> Double {
-      let outputs = plain.forward(fixture.rows, p, training: true).outputs
-      return zip(outputs.joined(), r.joined()).reduce(0) { $0 + $1.0 * $1.1 }
-    }
-    let gradients = plain.backward(plain.forward(fixture.rows, p, training: true), r, p)
-    for (name, gradient) in gradients.sorted(by: { $0.key < $1.key }) {
-      for i in Set([0, gradient.count / 2, gradient.count - 1]) {
-        var up = p
-        var down = p
-        up[name]![i] += 1e-5
-        down[name]![i] -= 1e-5
-        let difference = (value(up) - value(down)) / 2e-5
-        let allowed = 1e-6 * max(1, abs(difference))
-        #expect(abs(difference - gradient[i]) < allowed, "\(name)[\(i)]")
-      }
-    }
-  }
-
   /// As one block (an expert) and as several (a gate); rows that fill no tile, and one row.
   @Test(arguments: specs, [(1, 16), (5, 16), (37, 64), (37, 16)])
-  func trainingMatchesThePlainNetwork(_ spec: NetworkSpec, _ sizes: (rows: Int, blockRows: Int)) throws {
+  func trainingMatchesTheReference(_ spec: NetworkSpec, _ sizes: (rows: Int, blockRows: Int)) throws {
     let fixture = Fixture(spec, rows: sizes.rows, blockRows: sizes.blockRows, seed: 3)
-    let plain = PlainNetwork(spec: spec)
+    let plain = fixture.plain
     let p = fixture.tensors
     let r = ConvolutionNetworkTests.outputGradient(spec, rows: sizes.rows)
     let trace = plain.forward(fixture.rows, p, training: true)
     let expected = plain.backward(trace, r, p)
     for _ in 0..<2 {
       let (outputs, gradients) = try fixture.step(r)
-      #expect(PlaneKernelTests.difference(outputs, trace.outputs) < 1e-5)
+      #expect(PlaneKernelTests.difference(outputs, trace.logits) < 1e-5)
       for (name, gradient) in expected {
         let found = gradients[name] ?? []
         let size = ConvolutionNetworkTests.norm(gradient)
@@ -171,8 +141,8 @@ struct ConvolutionNetworkTests {
         let allowed = 1e-5 * size + 1e-6
         #expect(found.count == gradient.count)
         #expect(error <= allowed, "\(name): \(error) of \(size)")
-        if name.hasPrefix("conv"), name.hasSuffix("bias"),
-          spec.convolutions[Int(name.dropFirst(4).prefix(1))! - 1].batchNorm
+        if name.hasPrefix("net.conv"), name.hasSuffix("bias"),
+          spec.convolutions[Int(name.dropFirst(8).prefix(1))! - 1].batchNorm
         {
           #expect(found.allSatisfy { $0 == 0 }, "a bias before BatchNorm has no gradient")
         }
@@ -184,29 +154,21 @@ struct ConvolutionNetworkTests {
   func runningStatisticsMoveTowardsTheBatch(_ spec: NetworkSpec) throws {
     let fixture = Fixture(spec, rows: 21, blockRows: 16, seed: 5)
     let before = fixture.tensors
-    let trace = PlainNetwork(spec: spec).forward(fixture.rows, before, training: true)
+    let trace = fixture.plain.forward(fixture.rows, before, training: true)
     _ = try fixture.step(ConvolutionNetworkTests.outputGradient(spec, rows: 21))
     let after = fixture.tensors
-    for (index, stage) in PlainNetwork(spec: spec).stages.enumerated() where stage.layer.batchNorm {
-      let count = Double(21 * stage.output.area)
-      for c in 0..<stage.layer.filters {
-        let mean = before["bn\(index + 1).running_mean"]![c]
-        let variance = before["bn\(index + 1).running_var"]![c]
-        let expectedMean = 0.9 * mean + 0.1 * trace.stages[index].mean[c]
-        let expectedVariance = 0.9 * variance + 0.1 * trace.stages[index].variance[c] * count / (count - 1)
-        let newMean = after["bn\(index + 1).running_mean"]![c]
-        let newVariance = after["bn\(index + 1).running_var"]![c]
-        #expect(abs(newMean - expectedMean) < 1e-6)
-        #expect(abs(newVariance - expectedVariance) < 1e-6)
-      }
+    for (name, expected) in trace.statistics {
+      #expect(PlaneKernelTests.difference([after[name] ?? []], [expected]) < 1e-6, "\(name)")
+      #expect(after[name]?.count == expected.count && after[name] != before[name])
     }
+    #expect(trace.statistics.count == 2 * spec.convolutions.count(where: \.batchNorm))
   }
 
   @Test(arguments: specs)
   func evaluationUsesRunningStatisticsAndTouchesNothing(_ spec: NetworkSpec) throws {
     let fixture = Fixture(spec, rows: 21, blockRows: 32, seed: 6)
     let before = fixture.tensors
-    let expected = PlainNetwork(spec: spec).forward(fixture.rows, before, training: false).outputs
+    let expected = fixture.plain.forward(fixture.rows, before, training: false).logits
     let block = fixture.outputs(
       try fixture.network.forward([fixture.blocks[0]], mode: .evaluation, in: [fixture.workspace]))
     #expect(PlaneKernelTests.difference(block, expected) < 1e-5)

@@ -1,5 +1,4 @@
 import KernelInterface
-import Networks
 import Numerics
 import Testing
 
@@ -17,11 +16,12 @@ struct PlaneKernelTests {
     var testDescription: String {
       "\(inputs) → \(outputs), \(height)×\(width), padding \(padding), kernel \(kernel), \(rows) rows"
     }
-    var stage: PlainNetwork.Stage {
-      PlainNetwork.Stage(
-        ConvolutionLayer(filters: outputs, kernel: kernel, padding: padding),
-        input: PlainNetwork.Size(channels: inputs, height: height, width: width))
+    var convolution: ReferenceConvolution {
+      ReferenceConvolution(filters: outputs, kernel: kernel, padding: padding)
     }
+    var input: ImageShape { ImageShape(channels: inputs, height: height, width: width) }
+    var output: ImageShape { convolution.output(input) }
+    var pooled: ImageShape { ReferenceMaxPool().output(output) }
   }
 
   static let cases = [
@@ -40,7 +40,7 @@ struct PlaneKernelTests {
     private let memory: Floats
     private(set) var rows: [[Double]] = []
 
-    init(_ size: PlainNetwork.Size, rows count: Int, border: Int, seed: UInt64?, rest: Float = .nan) {
+    init(_ size: ImageShape, rows count: Int, border: Int, seed: UInt64?, rest: Float = .nan) {
       let floats = PlaneMap.floats(
         channels: size.channels, height: size.height, width: size.width, rows: count, border: border)
       memory = Floats.allocate(capacity: floats)
@@ -88,20 +88,19 @@ struct PlaneKernelTests {
 
   @Test(arguments: cases)
   func convolutionEqualsItsPlainVersion(_ c: Case) {
-    let stage = c.stage
-    let x = Planes(stage.input, rows: c.rows, border: c.padding, seed: 11)
+    let x = Planes(c.input, rows: c.rows, border: c.padding, seed: 11)
     let weights = PlaneKernelTests.floats(c.outputs * c.inputs * 9, seed: 12)
     var packed = [Float](repeating: 0, count: 9 * c.inputs * c.outputs)
     kernels.packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
-    let z = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
+    let z = Planes(c.output, rows: c.rows, border: 0, seed: nil)
     for tile in 0..<z.map.tiles { kernels.convolve(x.map, weights: packed, into: z.map, tile: tile) }
     let plain = x.rows.map {
-      PlainNetwork.convolve(
-        $0, stage, weights.map { Double($0) }, Array(repeating: 0, count: c.outputs))
+      c.convolution.convolve(
+        $0, c.input, weight: weights.map { Double($0) }, bias: Array(repeating: 0, count: c.outputs))
     }
     #expect(PlaneKernelTests.difference(z.read(), plain) < 2e-5)
 
-    let general = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
+    let general = Planes(c.output, rows: c.rows, border: 0, seed: nil)
     for tile in 0..<z.map.tiles {
       kernels.convolvePlain(x.map, kernel: 3, weights: weights, into: general.map, tile: tile)
     }
@@ -110,17 +109,16 @@ struct PlaneKernelTests {
 
   @Test(arguments: cases)
   func poolingTakesTheFirstLargestOfScaledValues(_ c: Case) {
-    let stage = c.stage
-    let x = Planes(stage.input, rows: c.rows, border: c.padding, seed: 21)
+    let x = Planes(c.input, rows: c.rows, border: c.padding, seed: 21)
     let weights = PlaneKernelTests.floats(c.outputs * c.inputs * 9, seed: 22)
     var packed = [Float](repeating: 0, count: 9 * c.inputs * c.outputs)
     kernels.packWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
     let scale = PlaneKernelTests.floats(c.outputs, seed: 23)
     let shift = PlaneKernelTests.floats(c.outputs, seed: 24)
-    let z = Planes(stage.output, rows: c.rows, border: 0, seed: nil)
-    let fused = Planes(stage.pooled, rows: c.rows, border: 1, seed: nil)
-    let apart = Planes(stage.pooled, rows: c.rows, border: 0, seed: nil)
-    let pooled = stage.pooled.area * c.outputs
+    let z = Planes(c.output, rows: c.rows, border: 0, seed: nil)
+    let fused = Planes(c.pooled, rows: c.rows, border: 1, seed: nil)
+    let apart = Planes(c.pooled, rows: c.rows, border: 0, seed: nil)
+    let pooled = c.pooled.area * c.outputs
     var which = [UInt8](repeating: 9, count: z.map.tiles * pooled * 16)
     var other = which
     for tile in 0..<z.map.tiles {
@@ -132,15 +130,15 @@ struct PlaneKernelTests {
           kernels.scaleAndPool(
             z.map, tile: tile, channel: channel, scale: scale[channel], shift: shift[channel],
             into: apart.map,
-            which: choices.baseAddress! + (tile * c.outputs + channel) * stage.pooled.area * 16)
+            which: choices.baseAddress! + (tile * c.outputs + channel) * c.pooled.area * 16)
         }
       }
     }
-    let area = stage.output.area
+    let area = c.output.area
     let unpooled = z.read().map { row in
       row.indices.map { row[$0] * Double(scale[$0 / area]) + Double(shift[$0 / area]) }
     }
-    let plain = unpooled.map { row in PlainNetwork.largest(row, stage).map { max(row[$0], 0) } }
+    let plain = unpooled.map { row in ReferenceMaxPool().choices(row, c.output).map { max(row[$0], 0) } }
     #expect(PlaneKernelTests.difference(fused.read(), plain) < 2e-5)
     #expect(apart.read() == fused.read())
     #expect(which == other)
@@ -148,10 +146,10 @@ struct PlaneKernelTests {
     for row in 0..<c.rows {
       for place in 0..<pooled {
         let k = Int(which[(row / 16 * pooled + place) * 16 + row % 16])
-        let channel = place / stage.pooled.area
-        let y = place % stage.pooled.area / stage.pooled.width * 2 + k / 2
-        let column = place % stage.pooled.width * 2 + k % 2
-        let value = unpooled[row][(channel * stage.output.height + y) * stage.output.width + column]
+        let channel = place / c.pooled.area
+        let y = place % c.pooled.area / c.pooled.width * 2 + k / 2
+        let column = place % c.pooled.width * 2 + k % 2
+        let value = unpooled[row][(channel * c.output.height + y) * c.output.width + column]
         #expect(abs(max(value, 0) - plain[row][place]) < 2e-5)
       }
     }
@@ -159,19 +157,18 @@ struct PlaneKernelTests {
 
   @Test(arguments: cases)
   func gradientsEqualTheirPlainVersions(_ c: Case) {
-    let stage = c.stage
-    let x = Planes(stage.input, rows: c.rows, border: c.padding, seed: 31, rest: 0.5)
-    let g = Planes(stage.output, rows: c.rows, border: 1, seed: 32, rest: 0)
+    let x = Planes(c.input, rows: c.rows, border: c.padding, seed: 31, rest: 0.5)
+    let g = Planes(c.output, rows: c.rows, border: 1, seed: 32, rest: 0)
     let weights = PlaneKernelTests.floats(c.outputs * c.inputs * 9, seed: 33)
     var ofWeights = [Double](repeating: 0, count: weights.count)
     var below = x.rows.map { $0.map { _ in 0.0 } }
     for row in 0..<c.rows {
-      PlainNetwork.forEachTap(stage) { output, input, tap in
+      c.convolution.forEachTap(c.input) { output, input, tap in
         ofWeights[tap] += g.rows[row][output] * x.rows[row][input]
         below[row][input] += g.rows[row][output] * Double(weights[tap])
       }
     }
-    let tolerance = 2e-6 * Double(c.rows * stage.output.area).squareRoot() + 2e-6
+    let tolerance = 2e-6 * Double(c.rows * c.output.area).squareRoot() + 2e-6
     var fast = PlaneKernelTests.floats(weights.count, seed: 34)
     let before = fast
     var memory = [Float](repeating: 0, count: x.map.channels * 36 * laneCount)
@@ -185,14 +182,14 @@ struct PlaneKernelTests {
     guard c.padding == 1 else { return }
     var packed = [Float](repeating: 0, count: 9 * c.outputs * c.inputs)
     kernels.packInputGradientWeights(weights, inputs: c.inputs, outputs: c.outputs, into: &packed)
-    let result = Planes(stage.input, rows: c.rows, border: 0, seed: nil)
+    let result = Planes(c.input, rows: c.rows, border: 0, seed: nil)
     for tile in 0..<g.map.tiles { kernels.convolve(g.map, weights: packed, into: result.map, tile: tile) }
     #expect(PlaneKernelTests.difference(result.read(), below) < 2e-5)
   }
 
   @Test(arguments: [1, 16, 21])
   func momentsCountTheRowsAlone(rows: Int) {
-    let z = Planes(PlainNetwork.Size(channels: 2, height: 5, width: 6), rows: rows, border: 0, seed: 41)
+    let z = Planes(ImageShape(channels: 2, height: 5, width: 6), rows: rows, border: 0, seed: 41)
     for channel in 0..<2 {
       var sum = 0.0
       var squares = 0.0
@@ -212,20 +209,20 @@ struct PlaneKernelTests {
 
   /// A row alone has the bits that it has in any place of a batch.
   @Test func aRowsBitsDoNotDependOnItsPlace() {
-    let stage = Case(inputs: 3, outputs: 6, height: 6, width: 6, rows: 35).stage
-    let x = Planes(stage.input, rows: 35, border: 1, seed: 51)
+    let shape = Case(inputs: 3, outputs: 6, height: 6, width: 6, rows: 35)
+    let x = Planes(shape.input, rows: 35, border: 1, seed: 51)
     let weights = PlaneKernelTests.floats(6 * 3 * 9, seed: 52)
     var packed = [Float](repeating: 0, count: 9 * 3 * 6)
     kernels.packWeights(weights, inputs: 3, outputs: 6, into: &packed)
-    let z = Planes(stage.output, rows: 35, border: 0, seed: nil)
+    let z = Planes(shape.output, rows: 35, border: 0, seed: nil)
     for tile in 0..<3 { kernels.convolve(x.map, weights: packed, into: z.map, tile: tile) }
     let all = z.read()
     for row in 0..<35 {
-      let alone = Planes(stage.input, rows: 1, border: 1, seed: nil)
+      let alone = Planes(shape.input, rows: 1, border: 1, seed: nil)
       for c in 0..<3 {
         for y in 0..<6 { for i in 0..<6 { alone.place(0, c, y, i).pointee = x.place(row, c, y, i).pointee } }
       }
-      let single = Planes(stage.output, rows: 1, border: 0, seed: nil)
+      let single = Planes(shape.output, rows: 1, border: 0, seed: nil)
       kernels.convolve(alone.map, weights: packed, into: single.map, tile: 0)
       #expect(single.read()[0] == all[row])
     }

@@ -143,8 +143,8 @@ struct ReferenceFactsTests {
     let untouched = model.step(images, labels, rule: .expectation, training: false)
     #expect(untouched.statistics["gate.bn1.running_mean"] == model.parameters["gate.bn1.running_mean"])
     let trace = model.gate!.forward(images, model.parameters, training: true)
-    model.parameters["gate.bn1.running_mean"] = trace.stages[0].mean
-    model.parameters["gate.bn1.running_var"] = trace.stages[0].variance
+    model.parameters["gate.bn1.running_mean"] = trace.pass.layers[1].mean
+    model.parameters["gate.bn1.running_var"] = trace.pass.layers[1].variance
     let evaluated = model.step(images, labels, rule: .expectation, training: false)
     #expect(abs(evaluated.loss - model.step(images, labels, rule: .expectation).loss) < 1e-14)
     #expect(evaluated.gradients.isEmpty)

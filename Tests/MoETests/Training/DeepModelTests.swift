@@ -1,6 +1,5 @@
 import DataSets
 import Dist
-import Foundation
 import KernelInterface
 import MoE
 import Networks
@@ -8,75 +7,25 @@ import Numerics
 import Testing
 import Training
 
-/// The model of mixture layers inside a deeper network, as one formula in double precision.
-struct PlainDeepModel {
-  let outline: ModelOutline
-  let configuration: Configuration
-  var tensors: [String: [Double]]
-
-  private func run(_ spec: (any ModuleSpec)?, _ prefix: String, _ rows: [[Double]]) -> [[Double]] {
-    guard let spec = spec as? SequentialSpec else { preconditionFailure("a perceptron is made of layers") }
-    return PlainLayers(layers: spec.layers, input: spec.input, tensors: tensors, prefix: prefix).forward(rows)
-      .outputs
-  }
-
-  private func softmax(_ x: [Double]) -> [Double] {
-    let largest = x.max() ?? 0
-    let powers = x.map { exp($0 - largest) }
-    return powers.map { $0 / powers.reduce(0, +) }
-  }
-
-  struct Findings {
-    var loss = 0.0
-    /// [layer][row] the experts whose answers count.
-    var chosen: [[[Int]]] = []
-    /// [layer][row][expert] p.
-    var probabilities: [[[Double]]] = []
-  }
-
-  /// Mean cross-entropy, and w·(std(I)/mean(I))² of every layer. Experts are those that were chosen before.
-  func run(_ images: [[Double]], _ labels: [Int], chosen: [[[Int]]]?) -> Findings {
-    var rows = run(outline.trunkSpec, "trunk", images)
-    var extra = 0.0
-    var findings = Findings()
-    for layer in 0..<outline.layers {
+extension ReferenceDeepModel {
+  /// The model of a configuration, of perceptrons.
+  init(_ outline: ModelOutline, _ configuration: Configuration, tensors: Tensors) {
+    func layers(_ spec: (any ModuleSpec)?, _ prefix: String) -> ReferenceLayers {
+      guard let spec = spec as? SequentialSpec else { preconditionFailure("a perceptron is made of layers") }
+      return ReferenceLayers(spec, prefix: prefix)
+    }
+    let mixtures = (0..<outline.layers).map { layer in
       let scope = ModelOutline.scope(layer: layer)
-      let scores =
-        outline.hasGate ? run(outline.gateRequest.network, "\(scope)gate", rows) : rows.map { _ in [0] }
-      let all = scores.map { softmax($0.map { $0 / configuration.temperature }) }
-      let k = configuration.combine == .topK ? configuration.topK : outline.experts
-      let selection =
-        chosen?[layer]
-        ?? scores.map { row in
-          Array(row.indices.sorted { row[$0] > row[$1] || (row[$0] == row[$1] && $0 < $1) }.prefix(k))
-            .sorted()
-        }
-      findings.chosen.append(selection)
-      findings.probabilities.append(all)
-      let answers = (0..<outline.experts).map { run(outline.expertSpec, "\(scope)experts.\($0)", rows) }
-      for row in rows.indices {
-        let mass = selection[row].reduce(0) { $0 + all[row][$1] }
-        for expert in selection[row] {
-          let weight =
-            configuration.topKWeights == .full || k == outline.experts
-            ? all[row][expert] : all[row][expert] / mass
-          for f in rows[row].indices { rows[row][f] += weight * answers[expert][row][f] }
-        }
-      }
-      let importance = (0..<outline.experts).map { e in all.reduce(0) { $0 + $1[e] } }
-      let mean = importance.reduce(0, +) / Double(outline.experts)
-      let variance =
-        importance.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(outline.experts - 1, 1))
-      extra += configuration.importance * variance / (mean * mean)
+      return Mixture(
+        gate: outline.hasGate ? layers(outline.gateRequest.network, "\(scope)gate") : nil,
+        experts: (0..<outline.experts).map { layers(outline.expertSpec, "\(scope)experts.\($0)") },
+        rule: configuration.combine == .topK
+          ? .topK(configuration.topK, full: configuration.topKWeights == .full) : .expectation,
+        temperature: configuration.temperature, importance: configuration.importance, isResidual: true)
     }
-    let logits = run(outline.headSpec, "head", rows)
-    var entropy = 0.0
-    for (row, label) in zip(logits, labels) {
-      let largest = row.max() ?? 0
-      entropy -= row[label] - largest - log(row.reduce(0) { $0 + exp($1 - largest) })
-    }
-    findings.loss = entropy / Double(labels.count) + extra
-    return findings
+    self.init(
+      trunk: layers(outline.trunkSpec, "trunk"), mixtures: mixtures, head: layers(outline.headSpec, "head"),
+      tensors: tensors)
   }
 }
 
@@ -194,15 +143,15 @@ struct DeepModelTests {
     let found = try Self.run(test, ranks: 1, place: .replicated)
     let data = Self.data()
     let configuration = Self.configuration(test)
-    let model = PlainDeepModel(
-      outline: try ModelOutline(configuration, size: DataSetSize(data)), configuration: configuration,
+    let model = ReferenceDeepModel(
+      try ModelOutline(configuration, size: DataSetSize(data)), configuration,
       tensors: found.start.mapValues { $0.map(Double.init) })
     let images = (0..<Self.rows).map { row in
       (0..<30).map { (Double(data.train.images[row * 30 + $0]) / 255 - 0.5) / 0.25 }
     }
     let labels = data.train.labels.map(Int.init)
     let start = model.run(images, labels, chosen: nil)
-    if configuration.importance == 0 { #expect(abs(Double(found.loss) - start.loss) < 1e-5) }
+    #expect(abs(Double(found.loss) - start.entropy) < 1e-5)
     let step = 1e-7
     for (name, gradient) in found.gradients.sorted(by: { $0.key < $1.key }) {
       let scale = Double(gradient.map(abs).max() ?? 0)

@@ -62,8 +62,8 @@ struct LayerMetricsTests {
     let found = try Self.run(ranks: 1, place: .replicated)
     let data = DeepModelTests.data()
     let configuration = DeepModelTests.configuration(Self.test)
-    let model = PlainDeepModel(
-      outline: try ModelOutline(configuration, size: DataSetSize(data)), configuration: configuration,
+    let model = ReferenceDeepModel(
+      try ModelOutline(configuration, size: DataSetSize(data)), configuration,
       tensors: found.start.mapValues { $0.map(Double.init) })
     let images = (0..<DeepModelTests.rows).map { row in
       (0..<30).map { (Double(data.train.images[row * 30 + $0]) / 255 - 0.5) / 0.25 }
