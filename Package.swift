@@ -91,7 +91,7 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Dist", "MoE", "Numerics", "KernelInterface"],
+      name: "TestSupport", dependencies: ["Dist", "MoE", "Networks", "Numerics", "KernelInterface"],
       path: "Tests/TestSupport"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),

@@ -18,6 +18,8 @@ struct MPITests {
         #expect(problems == [], "\(law.name) on rank \(comm.rank) of \(comm.size)")
       }
       #expect(try ExchangeLaws.problems(comm) == [], "the exchange on rank \(comm.rank) of \(comm.size)")
+      #expect(
+        try StackedLayersLaws.problems(comm) == [], "stacked layers on rank \(comm.rank) of \(comm.size)")
       if ProcessInfo.processInfo.environment["MOE_DIST_LONG"] == "1", comm.size > 1 {
         #expect(try largeMessageArrives(comm))
       }
