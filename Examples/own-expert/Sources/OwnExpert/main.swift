@@ -78,7 +78,7 @@ final class BalanceLoss: RoutingLoss {
   func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue {
     let (p, scale, batch) = (view.probabilities, 0.01 * Double(view.experts), Double(view.batchRows))
     let means = (0..<p.features).map { VectorMap.sum(p[$0], count: p.rows) / batch }
-    for e in means.indices { view.rows.forEach { gradient[e][$0] += Float(2 * scale * means[e] / batch) } }
+    for e in means.indices { for i in view.rows { gradient[e][i] += Float(2 * scale * means[e] / batch) } }
     let loss = scale * means.reduce(0) { $0 + $1 * $1 }
     return LossValue(reported: loss, weighted: loss)
   }
