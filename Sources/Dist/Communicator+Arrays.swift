@@ -42,6 +42,7 @@ extension Communicator {
   ///
   /// - Parameters:
   ///   - values: those for rank 0 first, then those for rank 1, and so on.
+  ///   - outgoing: how many of them each rank gets.
   ///   - incoming: what the others send to this rank; see ``incoming(for:)`` where it is not known.
   /// - Returns: the values of rank 0 first, and so on.
   public func allToAll<Value: BitwiseCopyable>(

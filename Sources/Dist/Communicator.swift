@@ -55,7 +55,10 @@ public protocol Communicator: AnyObject {
 
   /// Starts to send; the bytes belong to the operation until it has been waited for.
   ///
-  /// - Parameter tag: from 0; a message is received by the rank that asks for its sender and tag.
+  /// - Parameters:
+  ///   - bytes: the message.
+  ///   - rank: the receiver.
+  ///   - tag: from 0; a message is received by the rank that asks for its sender and tag.
   func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) throws(CommunicationError)
     -> any PendingOperation
 

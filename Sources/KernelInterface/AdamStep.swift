@@ -2,9 +2,11 @@
 public struct AdamStep: Sendable {
   /// 1 − β1
   public let firstRate: Float
-  /// β2 and 1 − β2
+  /// β2
   public let secondKeep: Float
+  /// 1 − β2
   public let secondRate: Float
+  /// ε of the denominator √v̂ + ε.
   public let epsilon: Float
   /// η / (1 − β1ᵗ)
   public let stepSize: Float
@@ -19,8 +21,13 @@ public struct AdamStep: Sendable {
 
   /// - Parameters:
   ///   - step: t, counted from 1: the step of the run.
-  ///   - learningRate, weightDecay: η and λ.
+  ///   - learningRate: η of this step.
+  ///   - weightDecay: λ
   ///   - isDecoupled: AdamW's decay instead of Adam's.
+  ///   - gradientScale: what gradients are multiplied by first.
+  ///   - beta1: β1, of the first moment.
+  ///   - beta2: β2, of the second.
+  ///   - epsilon: ε
   public init(
     step: Int, learningRate: Double, weightDecay: Double, isDecoupled: Bool = false,
     gradientScale: Double = 1, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8

@@ -1,9 +1,13 @@
 /// Sizes of a 3×3 valid convolution over one channel followed by a 2×2 maximum pool with stride 2.
 public struct ConvolutionShape: Equatable, Sendable {
+  /// Height of an image in pixels, at least 4 for a pooled value to be left.
   public let height: Int
+  /// Width of an image in pixels.
   public let width: Int
+  /// Output channels.
   public let filters: Int
 
+  /// The shape for images of `height` × `width` pixels.
   @inlinable @inline(__always)
   public init(height: Int, width: Int, filters: Int) {
     self.height = height
@@ -11,17 +15,22 @@ public struct ConvolutionShape: Equatable, Sendable {
     self.filters = filters
   }
 
+  /// Height of the convolution's output.
   @inlinable @inline(__always)
   public var convolvedHeight: Int { height &- 2 }
+  /// Width of the convolution's output.
   @inlinable @inline(__always)
   public var convolvedWidth: Int { width &- 2 }
   /// Positions of the convolution's output, over which BatchNorm takes its statistics.
   @inlinable @inline(__always)
   public var positions: Int { convolvedHeight &* convolvedWidth }
+  /// Height after pooling; an odd last line is lost.
   @inlinable @inline(__always)
   public var pooledHeight: Int { convolvedHeight / 2 }
+  /// Width after pooling; an odd last column is lost.
   @inlinable @inline(__always)
   public var pooledWidth: Int { convolvedWidth / 2 }
+  /// Positions after pooling, per filter.
   @inlinable @inline(__always)
   public var pooled: Int { pooledHeight &* pooledWidth }
   /// Features after pooling, channel-major as PyTorch flattens them.

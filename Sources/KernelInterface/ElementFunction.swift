@@ -4,7 +4,9 @@ public enum UnaryFunction: CaseIterable, Sendable {
   case exp
   /// ln x; −∞ of 0, NaN below.
   case log
+  /// (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), odd to the bit.
   case tanh
+  /// The error function 2/√π ∫₀ˣ e^(−t²) dt, odd to the bit.
   case erf
   /// 1/(1 + e⁻ˣ)
   case sigmoid
@@ -16,9 +18,11 @@ public enum UnaryFunction: CaseIterable, Sendable {
 
 /// What a kernel makes of the elements of two vectors that have the same place.
 public enum BinaryFunction: CaseIterable, Sendable {
+  /// a + b
   case add
   /// a − b
   case subtract
+  /// a·b
   case multiply
   /// a / b, correctly rounded.
   case divide

@@ -18,7 +18,10 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   /// Convolution, bias, pooling and ReLU in one pass.
   ///
   /// - Parameters:
-  ///   - weights: [filters][9], and one bias per filter.
+  ///   - tiles: the images.
+  ///   - shape: of the images and of what is made of them.
+  ///   - weights: [filters][9]
+  ///   - bias: one per filter.
   ///   - output: [features][rows], the rectified maxima.
   ///   - which: [features][columns], which of its four positions gave each maximum.
   static func convolvePoolRectify(
@@ -30,7 +33,11 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   ///
   /// Only the position that gave each maximum takes part; a pooled value of zero was cut off by ReLU and has no gradient.
   /// - Parameters:
-  ///   - gradient: [features][rows], of the pooled and rectified values; zero behind the last row.
+  ///   - tiles: the images.
+  ///   - shape: of the images and of what was made of them.
+  ///   - activation: [features][rows], the pooled and rectified values.
+  ///   - gradient: [features][rows], of the activation; zero behind the last row.
+  ///   - which: as the forward pass has written it.
   ///   - sums: [filters][10] in double precision, overwritten.
   ///   - memory: filters · 160 floats.
   static func convolutionGradientSums(
@@ -40,7 +47,11 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
 
   /// Adds the first and second moments of a batch's 3×3 patches to ``PatchSums/count`` sums.
   ///
-  /// - Parameter memory: ``PatchSums/memoryFloats`` floats.
+  /// - Parameters:
+  ///   - tiles: the images.
+  ///   - shape: of the images.
+  ///   - sums: added to.
+  ///   - memory: ``PatchSums/memoryFloats`` floats.
   static func addPatchMoments(
     _ tiles: Tiles, _ shape: ConvolutionShape, to sums: UnsafeMutablePointer<Double>, memory: Floats
   )
@@ -118,12 +129,12 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   /// y = f(x) for `count` elements. Results may take the place of an operand; reads and writes nothing else.
   static func map(_ f: UnaryFunction, _ x: UnsafePointer<Float>, into y: Floats, count: Int)
 
-  /// y = f(a, b), as above.
+  /// y = f(a, b) for `count` elements; memory as in ``map(_:_:into:count:)``.
   static func map(
     _ f: BinaryFunction, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: Floats, count: Int
   )
 
-  /// y = f(a, b, c), as above.
+  /// y = f(a, b, c) for `count` elements; memory as in ``map(_:_:into:count:)``.
   static func map(
     _ f: TernaryFunction, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ c: UnsafePointer<Float>,
     into y: Floats, count: Int
@@ -175,6 +186,8 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   ///
   /// With r_e = p_e y_e,label / m_label: ∂L/∂s_e = (p_e − r_e)/(T·B), ∂L/∂ln y_e,label = −r_e/B.
   /// - Parameters:
+  ///   - rule: how experts become output and loss.
+  ///   - input: the rows.
   ///   - report: [reports][rows], see ``RowReport``.
   ///   - gradients: nil in evaluation.
   ///   - memory: ``MixtureRule/memoryFloats(slots:)`` floats.
@@ -189,6 +202,10 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   ///
   /// - Parameters:
   ///   - rows: sixteen.
+  ///   - scale: per channel.
+  ///   - shift: per channel.
+  ///   - channels: of an image.
+  ///   - channelPixels: height · width.
   ///   - tile: [pixel][16].
   static func writeTile(
     _ rows: UnsafePointer<UnsafePointer<UInt8>>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,

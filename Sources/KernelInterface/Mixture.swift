@@ -1,5 +1,6 @@
 /// How a row's experts become the model's output and loss.
 public struct MixtureRule: Equatable, Sendable {
+  /// What the experts' answers are weighed by.
   public enum Weights: Equatable, Sendable {
     /// p of the full softmax; the mass of experts that are in no slot predicts nothing (1/C per class).
     case full
@@ -7,18 +8,29 @@ public struct MixtureRule: Equatable, Sendable {
     case renormalised
   }
 
+  /// E
   public let experts: Int
+  /// What an answer consists of.
   public let layout: AnswerLayout
   /// T of p = softmax(score/T).
   public var temperature: Float
   /// T of the loss that the experts are trained with.
   public let expertTemperature: Float
+  /// What the answers are weighed by.
   public let weights: Weights
   /// The loss of Jacobs et al. 1991, −ln Σ_e p_e exp(−½ CE_e); predictions are the arg-max expert's.
   public let jacobs: Bool
   /// Every expert answered, so that answers lie by expert, whichever of them the row's mixture takes.
   public let everyExpertAnswers: Bool
 
+  /// - Parameters:
+  ///   - experts: E
+  ///   - layout: of an answer.
+  ///   - temperature: T of the gate's loss and of the predictions.
+  ///   - expertTemperature: T of the experts' loss; nil: the same.
+  ///   - weights: what the answers are weighed by.
+  ///   - jacobs: whether the loss is that of Jacobs et al. 1991.
+  ///   - everyExpertAnswers: whether answers lie by expert.
   public init(
     experts: Int, layout: AnswerLayout, temperature: Float, expertTemperature: Float? = nil,
     weights: Weights, jacobs: Bool, everyExpertAnswers: Bool
@@ -32,6 +44,7 @@ public struct MixtureRule: Equatable, Sendable {
     self.everyExpertAnswers = everyExpertAnswers
   }
 
+  /// C
   @inlinable @inline(__always)
   public var classes: Int { layout.classes }
   /// Gate and experts have losses of their own, each with the other detached.
@@ -57,6 +70,7 @@ public enum RowReport: Int, CaseIterable {
 
 /// The rows of one shard, ready for their mixture.
 public struct MixtureInput {
+  /// Rows with their scores, answers and labels; nothing is copied.
   public init(
     scores: FeatureMap, answers: FeatureMap, table: UnsafePointer<Int32>?, slots: Int,
     labels: UnsafePointer<UInt8>, batchRows: Int
@@ -86,14 +100,16 @@ public struct MixtureInput {
 
 /// Where the gradients of the mixture go.
 public struct MixtureGradients {
+  /// Gradients that go to these maps.
   public init(gateScores: FeatureMap, expertScores: FeatureMap, answers: FeatureMap?) {
     self.gateScores = gateScores
     self.expertScores = expertScores
     self.answers = answers
   }
 
-  /// [experts][rows], of the gate's loss and of the experts'; the same map where they do not differ.
+  /// [experts][rows], of the loss that the gate is trained with.
   public let gateScores: FeatureMap
+  /// [experts][rows], of the loss that the experts are trained with; the same map where the two do not differ.
   public let expertScores: FeatureMap
   /// Like the answers; nil where the experts are frozen.
   public let answers: FeatureMap?
@@ -110,16 +126,21 @@ extension MixtureRule {
   public func laneFloats(slots: Int) -> Int { (2 &* experts &+ 2 &* slots &+ classes) &* laneCount }
 }
 
-/// The values of one answer: ln y of every class, then the expert's hidden values where the gate asks for them.
+/// The values of one answer: what the expert gives, for the paper's networks ln y of every class, then the expert's hidden
+/// values where the gate asks for them.
 public struct AnswerLayout: Equatable, Sendable {
+  /// Values that the expert answers; those of a mixture over images are the C classes.
   public let classes: Int
+  /// Hidden values of the expert behind them; 0 where the gate does not ask for any.
   public let hidden: Int
 
+  /// An answer of so many values, and so many hidden ones behind them.
   public init(classes: Int, hidden: Int) {
     self.classes = classes
     self.hidden = hidden
   }
 
+  /// Values of an answer in all.
   @inlinable @inline(__always)
   public var width: Int { classes &+ hidden }
   /// The feature of a class in a slot.

@@ -13,7 +13,11 @@ public protocol ModuleKernels: SendableMetatype {
 
   /// The largest of four values of a place.
   ///
-  /// - Parameter which: per place, which of the four it was, 0 … 3, the first where several are equal.
+  /// - Parameters:
+  ///   - values: the four, `count` floats each.
+  ///   - result: `count` floats.
+  ///   - which: per place, which of the four it was, 0 … 3, the first where several are equal.
+  ///   - count: places.
   static func largest(
     _ values: (UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>),
     into result: Floats, which: UnsafeMutablePointer<UInt8>, count: Int)

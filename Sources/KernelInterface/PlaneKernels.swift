@@ -17,15 +17,20 @@ public protocol PlaneKernels: SendableMetatype {
   /// - Parameters:
   ///   - x: a map of its own, so that neighbours in a row of the image are neighbours in memory.
   ///   - weights: packed.
+  ///   - z: the planes to write.
+  ///   - tile: of x and z.
   static func convolve(_ x: PlaneMap, weights: UnsafePointer<Float>, into z: PlaneMap, tile: Int)
 
   /// Convolution, then per output channel · scale + shift, 2×2 maximum pool with stride 2 and ReLU, of one tile.
   ///
   /// - Parameters:
+  ///   - x: a map of its own.
   ///   - weights: packed.
-  ///   - scale, shift: a bias (scale 1) or BatchNorm by running statistics.
+  ///   - scale: per output channel; 1, or that of BatchNorm by running statistics.
+  ///   - shift: per output channel; a bias, or BatchNorm's.
   ///   - y: the pooled planes; odd sizes lose their last row or column.
   ///   - which: [tile][channel][y][x][16], which of its four positions gave each maximum.
+  ///   - tile: of x and y.
   static func convolveAndPool(
     _ x: PlaneMap, weights: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,
     into y: PlaneMap, which: UnsafeMutablePointer<UInt8>, tile: Int
@@ -33,14 +38,23 @@ public protocol PlaneKernels: SendableMetatype {
 
   /// Convolves one tile, border included: z has kernel − 1 rows and columns fewer than x with its border.
   ///
-  /// - Parameter weights: [outputs][inputs][kernel · kernel].
+  /// - Parameters:
+  ///   - x: the planes with their border.
+  ///   - kernel: its height and width.
+  ///   - weights: [outputs][inputs][kernel · kernel].
+  ///   - z: the planes to write.
+  ///   - tile: of x and z.
   static func convolvePlain(
     _ x: PlaneMap, kernel: Int, weights: UnsafePointer<Float>, into z: PlaneMap, tile: Int
   )
 
   /// Adds the gradient of the weights, [outputs][inputs][kernel · kernel], over all tiles.
   ///
-  /// - Parameter gradient: of the convolution's output, zero in lanes without a row.
+  /// - Parameters:
+  ///   - x: the convolution's input.
+  ///   - gradient: of the convolution's output, zero in lanes without a row.
+  ///   - kernel: its height and width.
+  ///   - weights: added to.
   static func addPlainWeightGradient(
     _ x: PlaneMap, _ gradient: PlaneMap, kernel: Int, to weights: Floats
   )
@@ -71,6 +85,11 @@ public protocol PlaneKernels: SendableMetatype {
   ///
   /// - Parameters:
   ///   - gradient: of the pooled and rectified values `y`, zero in lanes without a row.
+  ///   - y: the pooled and rectified values.
+  ///   - tile: of both.
+  ///   - channel: of both.
+  ///   - which: the plane's part of what the forward pass has written.
+  ///   - dense: the map that `target` is a plane of.
   ///   - target: the plane to write, with the strides of `dense`; what pooling left out (odd sizes) is set to zero.
   /// - Returns: the sum of the gradient, for the bias.
   static func spreadPooledGradient(
@@ -89,6 +108,15 @@ public protocol PlaneKernels: SendableMetatype {
   ///
   /// - Parameters:
   ///   - gradient: of the pooled and rectified values `y`.
+  ///   - y: the pooled and rectified values.
+  ///   - z: the convolution's output.
+  ///   - tile: of all three.
+  ///   - channel: of all three.
+  ///   - which: the plane's part of what the forward pass has written.
+  ///   - factor: of g.
+  ///   - slope: of z.
+  ///   - constant: added.
+  ///   - dense: the map that `target` is a plane of.
   ///   - target: the plane to write, with the strides of `dense`.
   static func normalisedGradient(
     _ gradient: PlaneMap, _ y: PlaneMap, _ z: PlaneMap, tile: Int, channel: Int,

@@ -5,18 +5,34 @@
 public struct PlaneMap {
   /// The first value inside the border of the first tile's first plane.
   public let base: Floats
+  /// Planes of a tile.
   public let channels: Int
+  /// Height of a plane, without its border.
   public let height: Int
+  /// Width of a plane, without its border.
   public let width: Int
+  /// Rows of the batch, sixteen per tile but for the last.
   public let rows: Int
+  /// Vectors of zeros on every side of a plane.
   public let border: Int
-  // Steps in floats from one to the next.
+  /// Floats from a tile to the next.
   public let tileStride: Int
+  /// Floats from a channel's plane to the next.
   public let channelStride: Int
+  /// Floats from a line of a plane to the one below.
   public let rowStride: Int
+  /// Floats from a position to the one on its right.
   public let columnStride: Int
 
-  /// - Parameter base: memory of ``floats(channels:height:width:rows:border:)`` floats.
+  /// A map of its own, whose border is not yet cleared.
+  ///
+  /// - Parameters:
+  ///   - base: memory of ``floats(channels:height:width:rows:border:)`` floats.
+  ///   - channels: planes of a tile.
+  ///   - height: of a plane.
+  ///   - width: of a plane.
+  ///   - rows: of the batch.
+  ///   - border: vectors of zeros around a plane.
   @inlinable @inline(__always)
   public init(base: Floats, channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) {
     columnStride = laneCount
@@ -59,11 +75,13 @@ public struct PlaneMap {
     columnStride = map.columnStride
   }
 
+  /// Floats that a map of its own takes, border included.
   @inlinable @inline(__always)
   public static func floats(channels: Int, height: Int, width: Int, rows: Int, border: Int = 0) -> Int {
     FeatureMap.columns(rows: rows) * channels * (height + 2 * border) * (width + 2 * border)
   }
 
+  /// Tiles of sixteen rows; the last may have fewer.
   @inlinable @inline(__always)
   public var tiles: Int { (rows + laneCount - 1) / laneCount }
 

@@ -9,7 +9,11 @@ public struct SGDStep: Sendable {
   /// What gradients are multiplied by before anything else.
   public let gradientScale: Float
 
-  /// - Parameters learningRate, momentum, weightDecay: η, μ and λ.
+  /// - Parameters:
+  ///   - learningRate: η of this step.
+  ///   - momentum: μ
+  ///   - weightDecay: λ
+  ///   - gradientScale: what gradients are multiplied by first.
   public init(learningRate: Double, momentum: Double, weightDecay: Double, gradientScale: Double = 1) {
     change = Float(-learningRate)
     self.momentum = Float(momentum)

@@ -10,7 +10,12 @@ public protocol UpdateKernels: SendableMetatype {
 
   /// Gradient descent with weight decay coupled to the gradient; `count` must be a multiple of 16.
   ///
-  /// - Parameter momentum: b of b ← μb + g; nil: none is kept, and μ has no effect.
+  /// - Parameters:
+  ///   - step: the numbers of the step.
+  ///   - values: w, updated.
+  ///   - gradients: g
+  ///   - momentum: b of b ← μb + g; nil: none is kept, and μ has no effect.
+  ///   - count: floats of each.
   static func sgd(
     _ step: SGDStep, values: Floats, gradients: UnsafePointer<Float>, momentum: Floats?, count: Int
   )

@@ -3,7 +3,7 @@ public import KernelInterface
 /// The gradients of one network's parameters on their way from the blocks worked on here to the sum over the batch.
 ///
 /// The blocks of this place make up a few nodes of the tree; each has a buffer for its sum. A product of many rows and
-/// columns is summed over a node's blocks where it is made (``DenseProduct/weightGradient(_:additions:share:into:in:)``);
+/// columns is summed over a node's blocks where it is made (`DenseProducts.weightGradient` of `Numerics`);
 /// other gradients are written block by block and added up.
 public final class BlockGradients {
   /// Whose memory the first node's sum is.
@@ -17,7 +17,9 @@ public final class BlockGradients {
   private let blockBuffers: FloatBuffers
 
   /// - Parameters:
+  ///   - parameters: in training; the sum over the batch goes to their gradients.
   ///   - blockFloats: how many of the parameters, from the first, have gradients that are written block by block.
+  ///   - sums: over the batch.
   public init(_ parameters: Parameters, blockFloats: Int = 0, sums: any BlockSums) {
     guard let training = parameters.training else {
       preconditionFailure("only parameters in training have gradients")
@@ -50,7 +52,9 @@ public final class BlockGradients {
     for node in nodes { node.add(targets, count: blockFloats) }
   }
 
-  /// Sums over the batch.
+  /// Sums over the batch, and writes the gradients of the parameters that this place updates. Collective where the sums are.
+  ///
+  /// - Throws: what ``BlockSums/total(_:count:into:)`` throws.
   public func finish(_ nodes: [NodeSum]) throws {
     try sums.total(nodes, count: parameters.trainedCount, into: gradients)
   }

@@ -3,15 +3,16 @@ internal import Numerics
 
 /// A node of the tree along which the blocks of a batch are summed, whose blocks are all worked on in one place.
 ///
-/// The tree is that of `Dist.BlockTree`: it follows from the number of blocks alone, and so do the bits of its sums.
+/// The tree is `BlockTree` of `Numerics`: it follows from the number of blocks alone, and so do the bits of its sums.
 public struct BlockNode: Equatable {
-  /// Numbered in the batch.
+  /// The node's blocks, numbered in the batch.
   public let blocks: Range<Int>
-  /// The same numbered among those of the place.
+  /// The node's blocks, numbered among those of the place.
   public let here: Range<Int>
   /// Per block, how often the two topmost sums on a stack are replaced by theirs once its own is on it.
   public let additions: [Int]
 
+  /// A node as ``nodes(within:count:)`` finds it.
   public init(blocks: Range<Int>, here: Range<Int>, additions: [Int]) {
     self.blocks = blocks
     self.here = here
@@ -21,12 +22,16 @@ public struct BlockNode: Equatable {
 
 /// The sum of gradients over a node.
 public struct NodeSum {
+  /// Whose sum it is.
   public let node: BlockNode
+  /// The floats of the sum.
   public let sum: Floats
 
   /// Sums vectors along the tree into that of the node's first block.
   ///
-  /// - Parameter vectors: one per block of this place; used up.
+  /// - Parameters:
+  ///   - vectors: one per block of this place; used up.
+  ///   - count: floats of a vector.
   public func add(_ vectors: [Floats], count: Int) {
     var stack: [Floats] = []
     for (block, additions) in zip(node.here, node.additions) {
@@ -47,6 +52,8 @@ public protocol BlockSums: AnyObject {
   func nodes(ofBlocks blocks: Int) -> [BlockNode]
 
   /// The sum of vectors of `length` that this place's blocks counted, over the whole batch, the same everywhere.
+  ///
+  /// - Throws: what the transport between places throws.
   func combine(_ perBlock: [[Double]], length: Int) throws -> [Double]
 
   /// Writes the sum of gradients over the whole batch, of the parameters that this place updates.
@@ -54,5 +61,7 @@ public protocol BlockSums: AnyObject {
   /// - Parameters:
   ///   - nodes: the sums of this place's nodes; the first may lie in `gradients` itself.
   ///   - count: floats of a vector.
+  ///   - gradients: where the sum goes.
+  /// - Throws: what the transport between places throws.
   func total(_ nodes: [NodeSum], count: Int, into gradients: Floats) throws
 }

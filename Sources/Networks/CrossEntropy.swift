@@ -13,6 +13,7 @@ public enum CrossEntropy {
   ///   - labels: per block one per row, each below the number of classes.
   ///   - batchRows: B, the global number of rows.
   ///   - gradients: per block, [classes][rows], overwritten, zero behind the last row; nil: not wanted.
+  ///   - workspace: memory for the time of the call.
   /// - Returns: per block, Σ −ln softmax(z)_label / B over its rows, in nats.
   public static func perBlock(
     _ logits: [FeatureMap], labels: [[Int]], batchRows: Int, into gradients: [FeatureMap]?,

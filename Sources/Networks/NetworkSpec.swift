@@ -4,14 +4,18 @@ public import Numerics
 /// A network of the paper: convolutions, each with BatchNorm where it has one, ReLU and a 2×2 maximum pool, then dense
 /// layers; ReLU behind every hidden layer (method of arXiv 2302.14703, appendix).
 public struct NetworkSpec: Equatable, Sendable {
+  /// The images that it takes.
   public let input: ImageShape
+  /// At least one, in the order in which images pass them.
   public let convolutions: [ConvolutionLayer]
   /// Widths of the hidden dense layers.
   public let hidden: [Int]
+  /// Values of a row that it gives: logits, unless it is headless.
   public let outputs: Int
   /// Without a layer of its own for the output: the last hidden layer's values, before ReLU, are the output.
   public let headless: Bool
 
+  /// A network of any convolutions, of which there is at least one.
   public init(
     input: ImageShape, convolutions: [ConvolutionLayer], hidden: [Int], outputs: Int, headless: Bool = false
   ) {
@@ -137,7 +141,10 @@ public struct NetworkSpec: Equatable, Sendable {
 
   /// Bytes that the activations and their gradients take for a block of so many rows, and what is scratch beside them.
   ///
-  /// - Parameter blocks: those that are worked on together, of at most so many rows each.
+  /// - Parameters:
+  ///   - rows: of a block.
+  ///   - blocks: those that are worked on together, of at most so many rows each.
+  ///   - products: what computes the dense layers.
   public func workspaceBytes(rows: Int, blocks: Int = 1, products: DenseProducts = .own) -> Int {
     mapBytes(rows: rows) + scratchBytes(rows: rows, blocks: blocks, products: products)
   }

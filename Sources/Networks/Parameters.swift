@@ -8,6 +8,7 @@ internal import Numerics
 public final class Parameters {
   /// Where a tensor lies.
   public struct Place: Sendable {
+    /// What lies there.
     public let spec: TensorSpec
     /// Floats before it.
     public let offset: Int
@@ -25,7 +26,11 @@ public final class Parameters {
   public private(set) var training: (gradients: Floats, state: [Floats])?
   private var optimiser: (any Optimiser)?
 
-  /// - Parameter training: whether there are gradients.
+  /// Tensors of zeros; ``initialise(seed:)`` writes their start values.
+  ///
+  /// - Parameters:
+  ///   - specs: of all tensors, with names of their own.
+  ///   - training: whether there are gradients.
   public init(_ specs: [TensorSpec], training: Bool) {
     var places: [Place] = []
     var offset = 0

@@ -12,16 +12,21 @@ public struct TensorSpec: Equatable, Sendable {
 
   /// The full name, e.g. `experts.3.fc1.weight`.
   public let name: String
+  /// As PyTorch has it: [outputs][inputs] of a dense layer, [filters][channels][height][width] of a convolution.
   public let shape: [Int]
+  /// What it is, and how it starts.
   public let role: Role
 
+  /// A tensor of a full name.
   public init(name: String, shape: [Int], role: Role) {
     self.name = name
     self.shape = shape
     self.role = role
   }
 
+  /// Values, without padding.
   public var count: Int { shape.reduce(1, *) }
+  /// Whether it has a gradient; statistics have none.
   public var isTrained: Bool {
     if case .statistic = role { return false }
     return true

@@ -14,6 +14,7 @@ extension BlockNode {
 
 /// All blocks of a batch in one place.
 public final class WholeBatch: BlockSums {
+  /// Sums that need nobody else.
   public init() {}
 
   public func nodes(ofBlocks blocks: Int) -> [BlockNode] {

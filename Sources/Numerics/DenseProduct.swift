@@ -7,7 +7,9 @@ public import KernelInterface
 /// OpenBLAS they depend on the shape of the product and on the kernels that it chooses for the processor, so every call's
 /// shape follows from the configuration and the routing alone, never from ranks or threads.
 public enum DenseProducts: String, CaseIterable, Sendable {
+  /// The kernels of the processor level in use.
   case own
+  /// OpenBLAS on one thread.
   case openblas
 
   /// The kernels made for the processor, where there are some.
@@ -42,6 +44,7 @@ public enum DenseProducts: String, CaseIterable, Sendable {
     /// X, [inputs][rows]. What is behind the rows is not read.
     public let input: FeatureMap
 
+    /// A block's dH and X, of the same rows.
     public init(gradient: FeatureMap, input: FeatureMap) {
       self.gradient = gradient
       self.input = input
@@ -52,8 +55,11 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   /// along a tree.
   ///
   /// - Parameters:
+  ///   - blocks: ascending, at least one.
   ///   - additions: per block, how often the two topmost sums are added once its own is on the stack.
   ///   - share: which part of dW to compute, and of how many: threads take one each.
+  ///   - weights: dW, overwritten.
+  ///   - workspace: memory for the time of the call.
   public func weightGradient(
     _ blocks: [BlockOfRows], additions: [Int], share: (Int, of: Int) = (0, of: 1), into weights: Floats,
     in workspace: Workspace
@@ -116,6 +122,8 @@ public enum DenseProducts: String, CaseIterable, Sendable {
   /// Bytes of the workspace that the three products of a dense layer take at most, one at a time.
   ///
   /// - Parameters:
+  ///   - inputs: of the layer.
+  ///   - outputs: of the layer.
   ///   - rows: of a block.
   ///   - blocks: those whose weight gradients are summed.
   public func layerWorkspaceBytes(inputs: Int, outputs: Int, rows: Int, blocks: Int = 1) -> Int {

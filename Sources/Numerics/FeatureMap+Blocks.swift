@@ -49,7 +49,9 @@ extension FeatureMap {
 extension Workspace {
   /// Maps of so many features with the rows of some blocks, not yet written.
   ///
-  /// - Parameter rows: per block.
+  /// - Parameters:
+  ///   - features: of every map.
+  ///   - rows: per block.
   public func maps(features: Int, rows: [Int]) -> [FeatureMap] {
     rows.map { map(features: features, rows: $0) }
   }

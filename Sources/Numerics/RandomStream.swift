@@ -23,6 +23,7 @@ public struct RandomStream: Sendable {
   /// Philox's key.
   package let key: SIMD2<UInt32>
 
+  /// The words of a seed for one purpose.
   public init(seed: UInt64, purpose: Purpose) {
     let key = Self.mixed(seed) &+ UInt64(purpose.rawValue) &* 0x9E37_79B9_7F4A_7C15
     self.key = SIMD2(UInt32(truncatingIfNeeded: key), UInt32(truncatingIfNeeded: key >> 32))

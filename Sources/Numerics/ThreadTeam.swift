@@ -7,7 +7,7 @@ internal import CProcessor
 /// A few threads that share the work of one rank: whole blocks and whole experts, so that how many there are changes
 /// nothing that is computed. All of them, the caller's too, treat subnormal numbers as zero.
 public final class ThreadTeam {
-  /// The caller's thread among them.
+  /// Threads that were asked for, the caller's among them.
   public let threads: Int
   private let shared: Shared
   private var workers: [pthread_t] = []
@@ -15,6 +15,9 @@ public final class ThreadTeam {
   /// The caller's thread alone.
   public static func alone() -> ThreadTeam { ThreadTeam(threads: 1) }
 
+  /// Starts one thread fewer than asked for, beside the caller's. Fewer do the same work where the system gives no more.
+  ///
+  /// - Parameter threads: at least 1.
   public init(threads: Int) {
     precondition(threads >= 1, "a team has at least the caller's thread")
     processor_flush_subnormals()
@@ -72,7 +75,8 @@ public final class ThreadTeam {
     }
   }
 
-  /// The same for a body that does not fail.
+  /// Runs a body that does not fail once for every index from 0 to `count` − 1, on any thread and in any order, and returns
+  /// when all are done. The body must not call the team again.
   public func run(_ count: Int, _ body: (Int) -> Void) {
     if workers.isEmpty || count <= 1 {
       for index in 0..<count { body(index) }

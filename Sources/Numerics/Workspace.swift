@@ -45,20 +45,25 @@ public final class Workspace {
   /// Bytes that `count` floats take, rounding included.
   public static func bytes(floats count: Int) -> Int { (count * 4 + 63) & ~63 }
 
+  /// Memory of so many floats, not yet written; it begins at a multiple of 64 bytes.
   public func floats(_ count: Int) -> Floats {
     take(Workspace.bytes(floats: count)).assumingMemoryBound(to: Float.self)
   }
 
+  /// Memory of so many bytes, not yet written; it begins at a multiple of 64.
   public func bytes(_ count: Int) -> UnsafeMutablePointer<UInt8> {
     take((count + 63) & ~63).assumingMemoryBound(to: UInt8.self)
   }
 
+  /// A map of [features][rows], not yet written.
   public func map(features: Int, rows: Int) -> FeatureMap {
     FeatureMap(
       base: floats(FeatureMap.count(features: features, rows: rows)), features: features, rows: rows)
   }
 
+  /// What is in use now.
   public var mark: Mark { now }
+  /// Takes back what was handed out after the mark.
   public func release(to mark: Mark) { now = mark }
 
   /// Takes everything back.
@@ -118,6 +123,7 @@ extension FeatureMap {
   /// Copies a map of the same size, padding included.
   public func copy(_ source: FeatureMap) { base.update(from: source.base, count: features * stride) }
 
+  /// Sets all values to zero, padding included.
   public func clear() { base.update(repeating: 0, count: features * stride) }
 }
 

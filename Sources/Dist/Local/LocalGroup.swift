@@ -10,7 +10,7 @@ struct LocalOffer {
 /// Where the threads of a local group meet.
 ///
 /// Locking rule: every stored variable is read and written under `condition`'s lock alone, except that between the two
-/// waits of ``meet(_:_:_:_:)`` the offers are read without it, when nobody may write them.
+/// waits of `meet` the offers are read without it, when nobody may write them.
 public final class LocalGroup: @unchecked Sendable {
   let size: Int
   private let condition = NSCondition()

@@ -16,7 +16,11 @@ public struct Program: Sendable {
   /// What follows the program's name on a command line that works, such as "train …".
   public var example: String
 
-  /// - Parameter name: as it is typed.
+  /// - Parameters:
+  ///   - name: as it is typed.
+  ///   - failureCode: of an error without a code of its own; not 0.
+  ///   - usageCode: of a start that cannot work; not 0.
+  ///   - example: what follows the name on a command line that works.
   public init(name: String, failureCode: Int32 = 1, usageCode: Int32 = 1, example: String = "…") {
     self.name = name
     self.failureCode = failureCode

@@ -17,12 +17,16 @@ public protocol Gate: AnyObject {
   /// Computes the gradients of the parameters over the whole batch from the gradient of the message of the last forward
   /// pass in training. Collective among the gate's replicas.
   ///
-  /// - Parameter rows: [row features][rows of the blocks], the gradients of the rows, to be written; nil: not wanted.
+  /// - Parameters:
+  ///   - gradient: [message features][rows of the blocks]
+  ///   - rows: [row features][rows of the blocks], the gradients of the rows, to be written; nil: not wanted.
+  /// - Throws: what sums over blocks of several ranks throw.
   func backward(_ gradient: FeatureMap, rows: FeatureMap?) throws
 }
 
 /// A gate whose tensors and work are those of one module.
 public protocol ModuleGate: Gate {
+  /// What makes messages of rows; its gradients are taken by the gate's backward pass.
   var module: any Module { get }
 }
 

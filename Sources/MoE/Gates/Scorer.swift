@@ -39,6 +39,7 @@ public struct ShardRows {
   /// [slots · width][rows]: per slot ln y of every class, then the hidden values. One slot per expert where the scorer
   /// has a reason for all.
   public let answers: FeatureMap
+  /// What an answer consists of.
   public let layout: AnswerLayout
   /// [values][rows]: what the caller says of a row beside all this; of images their class, which oracles look at.
   public let signal: FeatureMap
@@ -46,6 +47,7 @@ public struct ShardRows {
   /// The class of a row, where the signal is that.
   func label(_ row: Int) -> Int { Int(signal[0][row]) }
 
+  /// Maps of the same rows; nothing is copied.
   public init(message: FeatureMap, answers: FeatureMap, layout: AnswerLayout, signal: FeatureMap) {
     self.message = message
     self.answers = answers
@@ -57,13 +59,16 @@ public struct ShardRows {
 /// The gradients of the scores, [experts][rows] each, of the loss that the gate is trained with and of the one that the
 /// experts are; the same map unless they see the gate at different temperatures.
 public struct ScoreGradients {
+  /// Of the loss that the gate is trained with.
   public let gate: FeatureMap
+  /// Of the loss that the experts are trained with.
   public let experts: FeatureMap
   /// T of softmax(score/T) of the gate's loss.
   public let temperature: Float
   /// B, the global number of rows.
   public let batchRows: Int
 
+  /// Gradients of scores at a temperature T, over a batch of B rows.
   public init(gate: FeatureMap, experts: FeatureMap, temperature: Float, batchRows: Int) {
     self.gate = gate
     self.experts = experts
@@ -81,6 +86,7 @@ public struct ScorerGradients {
   /// [rows]: the row's loss, to which a gate with a loss of its own adds it or which it replaces.
   public let losses: Floats
 
+  /// Gradients that go to these maps.
   public init(message: FeatureMap, answers: FeatureMap?, losses: Floats) {
     self.message = message
     self.answers = answers

@@ -8,7 +8,7 @@ extension MixtureLayer {
   ///
   /// Every rank makes it with the same arguments. Modules are made where they live: an expert on its owner, a gate on rank 0
   /// or, replicated, on every rank; neither decides a bit of the results. A start value is a function of seed and name
-  /// (``Parameters/initialise(seed:)``), so names of tensors must not depend on the rank.
+  /// (`Parameters.initialise(seed:)`), so names of tensors must not depend on the rank.
   /// - Parameters:
   ///   - count: experts, E.
   ///   - outputs: values that an expert gives per row, the same for all.
@@ -21,6 +21,8 @@ extension MixtureLayer {
   ///   - replicatesGate: whether every rank has a copy of the gate for its shard. False: rank 0 has it for the whole batch.
   ///   - isTrained: whether gate and experts have gradients.
   ///   - team: the threads that work here; experts are shared out over them.
+  ///   - products: what computes the dense layers of gate and experts.
+  ///   - communicator: the ranks.
   ///   - gate: makes the gate in the given context, whose sums must be those of its modules. Nil for one without parameters.
   ///   - expert: makes an expert, given its number from 0 and its context. Where the scorer has
   ///     ``Scorer/hiddenFeatures``, its module is made tapped.
@@ -63,7 +65,8 @@ extension MixtureLayer {
     (gate?.parameters ?? []) + experts.bank.experts.flatMap(\.parameters)
   }
 
-  /// The same without copies of the gate beside rank 0's: those of all ranks, in the order of ranks, are every tensor once.
+  /// ``parameters`` without copies of the gate beside rank 0's: those of all ranks, in the order of ranks, are every tensor
+  /// once.
   public var ownedParameters: [Parameters] {
     communicator.rank == 0 ? parameters : experts.bank.experts.flatMap(\.parameters)
   }

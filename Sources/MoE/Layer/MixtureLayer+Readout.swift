@@ -26,8 +26,10 @@ extension MixtureLayer {
   ///   - blocks: of this rank's shard, [features][rows] each: what a module gave, or data. A rank without a block gives none.
   ///   - features: values of a row, which a rank without a block cannot see.
   ///   - batch: how the batch is cut, see ``batch(rows:)``.
+  ///   - readout: makes the outputs.
   ///   - point: whether the layer learns, and what draws are counted by.
   ///   - signal: [values][rows of the shard], what a scorer gets to know of a row beside message and answers; nil: nothing.
+  /// - Throws: what ranks, gate or experts throw.
   public func forward(
     _ blocks: [FeatureMap], features: Int, _ batch: BatchBlocks, through readout: some Readout,
     at point: StepPoint, signal: FeatureMap? = nil
@@ -66,6 +68,7 @@ extension MixtureLayer {
   ///   - gradients: of ``MixturePass/outputs``, block by block.
   ///   - readout: that of the forward pass.
   ///   - rows: block by block, [features][rows], to be written, zero behind the last row; nil: rows have no gradient.
+  /// - Throws: what ranks, gate or experts throw.
   public func backward(
     _ pass: MixturePass, gradients: [FeatureMap], through readout: some Readout, into rows: [FeatureMap]?
   ) throws {

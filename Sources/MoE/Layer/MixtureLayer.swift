@@ -23,14 +23,20 @@ package struct LayerRule: Sendable {
 /// A mixture-of-experts layer over ranks: rows in, scores and answers in slots out, and gradients back.
 ///
 /// The layer ends at slots: what a model makes of them, and their gradients, is the caller's. A caller that has a
-/// ``Readout`` for it calls ``forward(_:features:_:through:at:signal:)`` and ``backward(_:gradients:through:into:)``. Letters: B rows in the batch,
-/// E experts, N ranks. Every rank calls every method for the same batch, so that all make the same collectives.
+/// ``Readout`` for it calls ``forward(_:features:_:through:at:signal:)`` and
+/// ``backward(_:gradients:through:into:)``. Letters: B rows in the batch, E experts, N ranks. Every rank calls every method
+/// for the same batch, so that all make the same collectives.
 ///
-/// 1. A rank's shard is a run of whole blocks of the batch. 2. The gate turns rows into a message per row, where its
-/// ``GatePlace`` is. 3. A ``Scorer`` turns messages into scores on the rows' shards, a ``Selection`` scores into experts.
-/// 4. The plan says who gets which rows. 5. Rows are dispatched. 6. Experts answer. 7. Answers come back into slots.
-/// 8. Losses of the gate's probabilities over the whole batch are taken on rank 0. 9. Gradients travel by the same plan.
-/// 10. Everything has one owner, which updates it.
+/// 1. A rank's shard is a run of whole blocks of the batch.
+/// 2. The gate turns rows into a message per row, on rank 0 or, as a copy, on every rank.
+/// 3. A ``Scorer`` turns messages into scores on the rows' shards, a ``Selection`` scores into experts.
+/// 4. The plan says who gets which rows.
+/// 5. Rows are dispatched.
+/// 6. Experts answer.
+/// 7. Answers come back into slots.
+/// 8. Losses of the gate's choice are taken: of rows on their shards, of the whole batch on rank 0.
+/// 9. Gradients travel by the same plan.
+/// 10. Everything has one owner, which updates it; copies of a gate update a share each.
 public final class MixtureLayer {
   package let rule: LayerRule
   package let gate: (any Gate)?

@@ -15,7 +15,9 @@ public struct LinearCombine: Readout, Sendable {
   private let weights: Weights
   private let scale: Float
 
-  /// - Parameter temperature: T.
+  /// - Parameters:
+  ///   - weights: what the answers are weighed by.
+  ///   - temperature: T, that of the layer.
   public init(_ weights: Weights, temperature: Float) {
     self.weights = weights
     scale = 1 / temperature

@@ -17,8 +17,10 @@ public protocol Readout {
   /// Writes the gradients of slots and scores from those of the outputs.
   ///
   /// - Parameters:
-  ///   - outputs: [features][rows]
+  ///   - slots: those of the forward pass.
+  ///   - outputs: [features][rows], the gradients of the outputs.
   ///   - gradients: those of the scores are overwritten, and of the slots where they are wanted.
+  ///   - workspace: memory for the time of the call.
   func backward(
     _ slots: SlotView, outputs: FeatureMap, into gradients: MixtureGradients, in workspace: Workspace)
 }
@@ -31,12 +33,14 @@ extension Readout {
 public struct SlotView {
   /// [experts][rows]: of every expert, whether it was chosen or not.
   public let scores: FeatureMap
-  /// [slots · width][rows], see ``AnswerLayout``.
+  /// [slots · width][rows], see `AnswerLayout` of `KernelInterface`.
   public let answers: FeatureMap
+  /// What an answer consists of.
   public let layout: AnswerLayout
   /// The experts of the slots; nil where slot = expert.
   public let table: SlotTable?
 
+  /// Scores and answers of the same rows; nothing is copied.
   public init(scores: FeatureMap, answers: FeatureMap, layout: AnswerLayout, table: SlotTable?) {
     self.scores = scores
     self.answers = answers

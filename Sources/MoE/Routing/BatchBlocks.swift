@@ -7,12 +7,15 @@ public import Dist
 public struct BatchBlocks: Equatable, Sendable {
   /// B
   public let rows: Int
+  /// Rows of a block; the last may have fewer.
   public let blockRows: Int
+  /// N
   public let ranks: Int
 
   /// - Parameters:
   ///   - rows: of the batch, B.
   ///   - blockRows: of a block; the last of a batch may have fewer.
+  ///   - ranks: N, that the blocks are shared out over.
   public init(rows: Int, blockRows: Int, ranks: Int) {
     precondition(rows >= 0 && blockRows > 0 && ranks > 0, "a batch is cut into blocks of at least one row")
     self.rows = rows

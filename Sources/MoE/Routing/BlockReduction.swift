@@ -2,12 +2,13 @@ public import Dist
 internal import Numerics
 
 extension Communicator {
-  /// Sums one vector per block along the ``BlockTree``; the result is the same bits for any number of ranks, on every
-  /// rank. Collective. A rank sums what lies wholly within its blocks; only those nodes travel.
+  /// Sums one vector per block along the tree of blocks (`BlockTree` of `Numerics`); the result is the same bits for any
+  /// number of ranks, on every rank. Collective. A rank sums what lies wholly within its blocks; only those nodes travel.
   ///
   /// - Parameters:
-  ///   - vectors: one per block of this rank (see ``blocks(of:count:ranks:)``), all of `length`.
+  ///   - vectors: one per block of this rank (see `blocks(of:count:ranks:)` of `Dist`), all of `length`.
   ///   - count: blocks of all ranks.
+  ///   - length: numbers of a vector.
   public func reduceBlocks(_ vectors: [[Double]], count: Int, length: Int) throws(CommunicationError)
     -> [Double]
   {

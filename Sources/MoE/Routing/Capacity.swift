@@ -12,6 +12,9 @@ public struct Capacity: Selection {
   /// c
   public let factor: Double
 
+  /// - Parameters:
+  ///   - base: what selects before the limit.
+  ///   - factor: c, above 0; 1 leaves no room for uneven use.
   public init(_ base: any Selection, factor: Double) {
     self.base = base
     self.factor = factor

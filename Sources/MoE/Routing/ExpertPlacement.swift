@@ -5,9 +5,14 @@ public struct ExpertPlacement: Equatable, Sendable {
   /// The experts of every rank, ascending.
   public let expertsOfRank: [[Int]]
 
+  /// E
   public var experts: Int { owners.count }
+  /// N
   public var ranks: Int { expertsOfRank.count }
 
+  /// - Parameters:
+  ///   - owners: the rank of every expert.
+  ///   - ranks: N; an owner is below it.
   public init(owners: [Int], ranks: Int) {
     precondition(owners.allSatisfy { (0..<ranks).contains($0) }, "an owner is one of the ranks")
     self.owners = owners

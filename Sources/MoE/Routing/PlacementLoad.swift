@@ -2,15 +2,18 @@
 ///
 /// Experts of a run are of one size, so a placement is a number of experts beside the gate and the rest spread evenly.
 public struct PlacementLoad: Equatable, Sendable {
-  /// The gate on rank 0.
+  /// The gate's forward pass, on rank 0.
   public let gateForward: Double
+  /// The gate's backward pass, on rank 0.
   public let gateBackward: Double
-  /// One expert, on average.
+  /// The forward pass of one expert, on average.
   public let expertForward: Double
+  /// The backward pass of one expert, on average.
   public let expertBackward: Double
   /// Whether experts run forward while rank 0 gates: where every expert takes every row.
   public let overlaps: Bool
 
+  /// The work of the parts, all in one unit.
   public init(
     gateForward: Double, gateBackward: Double, expertForward: Double, expertBackward: Double, overlaps: Bool
   ) {

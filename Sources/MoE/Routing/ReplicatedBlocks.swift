@@ -10,7 +10,7 @@ internal import Numerics
 /// to all others (a reduce-scatter and an all-gather, as in stage 1 of ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054).
 /// The optimiser's state is up to date on its share's rank alone until ``gatherState(of:)``.
 ///
-/// Modules in front of a mixture layer and behind it have it as the ``ModuleContext/sums`` of their context, together; call
+/// Modules in front of a mixture layer and behind it have it as the `sums` of their `ModuleContext`, together; call
 /// ``begin(_:)`` before their forward pass.
 public final class ReplicatedBlocks: BlockSums {
   private let communicator: any Communicator
@@ -18,9 +18,10 @@ public final class ReplicatedBlocks: BlockSums {
   private var count = 0
   private var received = ByteBuffer()
 
+  /// The blocks of batches that these ranks share.
   public init(_ communicator: any Communicator) { self.communicator = communicator }
 
-  /// Every rank calls this with the same batch before its gate works on it.
+  /// Every rank calls this with the same batch before its modules work on it.
   public func begin(_ batch: BatchBlocks) {
     blocks = batch.blocks(of: communicator.rank)
     count = batch.count

@@ -10,11 +10,13 @@ internal import Numerics
 ///
 /// A draw is a function of seed, epoch, sample, layer and expert, so that every rank that needs it makes it itself: Philox's
 /// words at (epoch·2³² + sample, hash of the layer's name·2³² + expert/4), the word e mod 4 as the number of one of 2³² cells
-/// of equal probability, of whose middle ``normalQuantile(_:)`` is taken. So it lies within ±6.4 and is symmetric.
+/// of equal probability, of whose middle the quantile of the normal distribution is taken. So it lies within ±6.4 and is
+/// symmetric.
 public struct ScoreNoise: Equatable, Sendable {
   /// Of 1/E.
   public let factor: Double
 
+  /// - Parameter factor: of 1/E, the standard deviation; from 0.
   public init(factor: Double) { self.factor = factor }
 
   /// Adds noise to scores.

@@ -2,8 +2,9 @@ public import KernelInterface
 
 /// Which experts run for a row.
 ///
-/// Adding one: a file with a conformance, and its line where settings become selections (`Configuration.selection`).
+/// Adding one: a file with a conformance, and its line where settings become selections (`Configuration.topSelection`).
 public protocol Selection: Sendable {
+  /// What it has to see at once, and so where it is made; unless it says otherwise, a row.
   var scope: SelectionScope { get }
   /// Whether every expert takes every row, so that no table is needed.
   var takesAll: Bool { get }
@@ -18,8 +19,10 @@ public protocol Selection: Sendable {
   /// Selects for every row of the scores, [experts][rows]: of a shard, or for the scope ``SelectionScope/batch`` of the whole
   /// batch on rank 0.
   ///
-  /// - Parameter table: empty; gets the experts of a row in ascending order, so that sums over slots are sums by ascending
-  ///   expert. A row's slots may stay empty, all of them, too.
+  /// - Parameters:
+  ///   - scores: [experts][rows], those with noise where there is some.
+  ///   - table: empty; gets the experts of a row in ascending order, so that sums over slots are sums by ascending
+  ///     expert. A row's slots may stay empty, all of them, too.
   func select(_ scores: FeatureMap, into table: inout SlotTable)
 }
 
@@ -48,6 +51,7 @@ public enum SelectionScope: Sendable {
 
 /// Every expert.
 public struct AllExperts: Selection {
+  /// A row is sent to all experts, in slots by expert.
   public init() {}
 
   public var takesAll: Bool { true }

@@ -3,7 +3,9 @@ public struct SlotTable: Sendable {
   /// The expert of an empty slot.
   public static let empty = -1
 
+  /// Slots of a row.
   public let slots: Int
+  /// Rows of the scores that were selected by.
   public let rows: Int
   /// [rows][slots], ``empty`` where no expert is.
   package private(set) var experts: [Int32]
@@ -15,6 +17,7 @@ public struct SlotTable: Sendable {
     experts = Array(repeating: Int32(SlotTable.empty), count: rows * slots)
   }
 
+  /// The expert in a slot of a row, or ``empty``.
   public subscript(row: Int, slot: Int) -> Int {
     get { Int(experts[row &* slots &+ slot]) }
     set { experts[row &* slots &+ slot] = Int32(newValue) }

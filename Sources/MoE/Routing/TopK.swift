@@ -3,9 +3,13 @@ public import KernelInterface
 /// The k experts with the largest scores; ties go to the lowest expert. With noise it is that of Shazeer et al. 2017 (arXiv
 /// 1701.06538, equations 3 to 5): the scores that select and weigh are H(x) = s(x) + noise, see ``ScoreNoise``.
 public struct TopK: Selection {
+  /// k
   public let count: Int
   public let noise: ScoreNoise?
 
+  /// - Parameters:
+  ///   - count: k, from 1 to the number of experts.
+  ///   - noise: on the scores in training; nil: none.
   public init(_ count: Int, noise: ScoreNoise? = nil) {
     self.count = count
     self.noise = noise

@@ -8,6 +8,7 @@ public final class ImportanceLoss: RoutingLoss {
   public let variable = LossVariable.probabilities
   private let weight: Double
 
+  /// - Parameter weight: what the loss is multiplied by when it is added to the model's.
   public init(weight: Double) { self.weight = weight }
 
   /// With V the variance and m the mean of I over E experts: ∂(V/m²)/∂I_e = 2 (I_e − m)/((E−1) m²) − 2 V/(E m³), the same

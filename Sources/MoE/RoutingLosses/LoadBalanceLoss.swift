@@ -9,6 +9,7 @@ public final class LoadBalanceLoss: RoutingLoss {
   public let variable = LossVariable.probabilities
   private let weight: Double
 
+  /// - Parameter weight: what the loss is multiplied by when it is added to the model's.
   public init(weight: Double) { self.weight = weight }
 
   /// ∂/∂p_e(x) = E f_e/B, the same for every row.

@@ -10,6 +10,7 @@ public final class RouterZLoss: RoutingLoss {
   private let weight: Double
   private let workspace = Workspace()
 
+  /// - Parameter weight: what the loss is multiplied by when it is added to the model's.
   public init(weight: Double) { self.weight = weight }
 
   /// With l = ln Σ exp s and q = softmax(s): ∂(l²/B)/∂s_e = 2 l q_e/B.

@@ -8,12 +8,16 @@ public import Networks
 public protocol RoutingLoss: AnyObject {
   /// Its key in `metrics.jsonl`: snake case, `…_loss`.
   var name: String { get }
+  /// What it has to see at once, and so where it is taken.
   var scope: LossScope { get }
+  /// What its gradient is taken by.
   var variable: LossVariable { get }
 
   /// Adds ∂(weighted loss)/∂variable of the view's rows to the gradient, and says what these rows add to the loss.
   ///
-  /// - Parameter gradient: [experts][rows], like the maps of the view.
+  /// - Parameters:
+  ///   - view: the rows, and what the loss may know of them.
+  ///   - gradient: [experts][rows], like the maps of the view.
   func add(_ view: RoutingView, to gradient: FeatureMap) -> LossValue
 }
 
@@ -31,6 +35,7 @@ public enum LossScope: Equatable, Sendable {
 public enum LossVariable: Sendable {
   /// p = softmax(score/T); goes on to the scores by ∂L/∂s = p∘(∂L/∂p − ⟨p, ∂L/∂p⟩)/T.
   case probabilities
+  /// The scores themselves, before temperature; noise is added to them, so the gradient passes it unchanged.
   case scores
 }
 
@@ -41,6 +46,7 @@ public struct LossValue: Equatable, Sendable {
   /// As it is minimised.
   public var weighted: Double
 
+  /// What rows add to the loss as it is reported, and the same times its weight.
   public init(reported: Double, weighted: Double) {
     self.reported = reported
     self.weighted = weighted
@@ -49,10 +55,14 @@ public struct LossValue: Equatable, Sendable {
 
 /// What a loss said of a batch.
 public struct NamedValue: Equatable, Sendable {
+  /// That of the loss, see ``RoutingLoss/name``.
   public let name: String
+  /// As it is reported.
   public let reported: Double
+  /// As it is minimised.
   public let weighted: Double
 
+  /// What the loss of a name said.
   public init(name: String, reported: Double, weighted: Double) {
     self.name = name
     self.reported = reported
@@ -81,6 +91,7 @@ public struct RoutingScores {
   /// Those that select experts and weigh them: with the selection's noise; the same map where it has none.
   public let used: FeatureMap
 
+  /// The same map twice where there is no noise.
   public init(clean: FeatureMap, used: FeatureMap) {
     self.clean = clean
     self.used = used
@@ -89,6 +100,7 @@ public struct RoutingScores {
 
 /// What a loss sees.
 public struct RoutingView {
+  /// Of all columns.
   public let scores: RoutingScores
   /// [experts][rows] softmax(score/T) of the scores in use.
   public let probabilities: FeatureMap
@@ -104,6 +116,7 @@ public struct RoutingView {
   /// every row.
   public let select: () -> SlotTable?
 
+  /// What a loss sees of some rows; a test of one's own makes it by hand.
   public init(
     scores: RoutingScores, probabilities: FeatureMap, temperature: Float, rows: Range<Int>, batchRows: Int,
     inputs: [RowBlock], select: @escaping () -> SlotTable?

@@ -3,14 +3,18 @@ internal import Numerics
 
 /// One convolution of a network with what follows it: BatchNorm where it has one, ReLU and a 2×2 maximum pool.
 public struct ConvolutionLayer: Equatable, Sendable {
+  /// Output channels.
   public let filters: Int
   /// Height and width of the kernel.
   public let kernel: Int
   /// Zeros around the image.
   public let padding: Int
+  /// Whether batch normalisation follows, in front of ReLU and pool.
   public let batchNorm: Bool
+  /// Whether it has a bias per filter.
   public let bias: Bool
 
+  /// One of 3×3 without padding, with a bias, unless told otherwise.
   public init(filters: Int, kernel: Int = 3, padding: Int = 0, batchNorm: Bool = false, bias: Bool = true) {
     self.filters = filters
     self.kernel = kernel

@@ -4,6 +4,7 @@ public import Numerics
 ///
 /// Adding a family: one file with a conformance, and its line in ``NetworkFamilies``.
 public protocol NetworkFamily: Sendable {
+  /// As it is called on the command line and in checkpoints, e.g. `mnist`.
   var name: String { get }
   /// What it is, for help texts.
   var summary: String { get }
@@ -21,7 +22,7 @@ public protocol NetworkFamily: Sendable {
   ///   - rows: the shape of the layer's rows.
   ///   - classes: what an expert answers for where there is no head.
   func expert(rows: ImageShape, classes: Int) -> any ModuleSpec
-  /// The gate of a layer.
+  /// The gate of a layer, with an output per expert.
   func gate(rows: ImageShape, experts: Int) -> any ModuleSpec
   /// The gate without its output layer; its output is the last hidden layer, before ReLU.
   func gateTrunk(rows: ImageShape) -> any ModuleSpec
@@ -43,5 +44,6 @@ public enum NetworkFamilies {
   /// In the order in which help texts list them.
   public static let all: [any NetworkFamily] = PaperNetworks.all + [TrunkNetworks(), PerceptronNetworks()]
 
+  /// The family of a name; nil where there is none.
   public static func named(_ name: String) -> (any NetworkFamily)? { all.first { $0.name == name } }
 }

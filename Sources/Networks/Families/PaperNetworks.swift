@@ -59,6 +59,7 @@ public struct PaperNetworks: NetworkFamily {
       gateLayers: Layers(filters: 1, hidden: [128, 32])),
   ]
 
+  /// The paper's networks of a name; nil where there are none.
   public static func named(_ name: String) -> PaperNetworks? { all.first { $0.name == name } }
 
   /// The network of one expert, or the single model.

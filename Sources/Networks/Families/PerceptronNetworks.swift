@@ -7,6 +7,7 @@ public struct PerceptronNetworks: DenseMixtureFamily {
   public let features = 128
   public let width = 256
 
+  /// The family that is called `mlp`.
   public init() {}
 
   public func trunk(_ images: ImageShape) -> (any ModuleSpec)? {

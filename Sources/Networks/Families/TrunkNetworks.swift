@@ -8,6 +8,7 @@ public struct TrunkNetworks: DenseMixtureFamily {
   public let features = 256
   public let width = 2048
 
+  /// The family that is called `cifar-trunk`.
   public init() {}
 
   private func convolutions(_ images: ImageShape) -> NetworkSpec {

@@ -6,6 +6,7 @@ public import Numerics
 ///
 /// In a trunk, whose blocks are on several ranks, its sums are collective; in an expert they are not.
 public struct BatchNorm: Layer {
+  /// Its size follows from the channels of what comes in.
   public init() {}
 
   public var label: String? { "bn" }
@@ -55,7 +56,7 @@ public struct BatchNorm: Layer {
     return trace
   }
 
-  /// ∂β = Σ g, ∂γ = Σ g x̂, and dx as ``NormSlopes`` have it.
+  /// ∂β = Σ g, ∂γ = Σ g x̂, dx = γ/σ (g − ∂β/n − x̂ ∂γ/n), with n values per channel in the batch.
   public func backward(
     _ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _ place: LayerPlace,
     _ gradients: LayerGradients

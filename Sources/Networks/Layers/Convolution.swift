@@ -5,12 +5,14 @@ public import Numerics
 ///
 /// The paper's networks have kernels that do pooling, BatchNorm and ReLU in the same pass (``NetworkSpec``).
 public struct Convolution: Layer {
+  /// Output channels.
   public let filters: Int
   /// Height and width of the kernel.
   public let kernel: Int
   /// Zeros around the image, fewer than the kernel is wide.
   public let padding: Int
 
+  /// One of 3×3 that keeps height and width, unless told otherwise.
   public init(filters: Int, kernel: Int = 3, padding: Int = 1) {
     precondition(padding < kernel, "a convolution is padded by less than its kernel")
     self.filters = filters

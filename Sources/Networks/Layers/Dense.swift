@@ -3,12 +3,16 @@ public import Numerics
 
 /// A dense layer, y = W·x + b, and max(0, y) where it is rectified; the input is flattened as PyTorch does.
 public struct Dense: Layer {
+  /// Values of a row that it gives.
   public let outputs: Int
   /// With ReLU behind it, in the same pass over memory.
   public let rectified: Bool
   public let label: String?
 
-  /// - Parameter label: what its tensors are called, see ``Layer/label``.
+  /// - Parameters:
+  ///   - outputs: values of a row that it gives.
+  ///   - rectified: whether ReLU follows.
+  ///   - label: what its tensors are called, see ``Layer/label``.
   public init(_ outputs: Int, rectified: Bool = false, label: String = "fc") {
     self.outputs = outputs
     self.rectified = rectified

@@ -4,6 +4,7 @@ internal import Numerics
 /// x·Φ(x), Φ being the distribution function of the standard normal distribution (Hendrycks and Gimpel 2016,
 /// arXiv 1606.08415), exact and not by tanh.
 public struct GELU: Layer {
+  /// It keeps the shape of a row and has no tensors.
   public init() {}
 
   public func forward(_ x: [FeatureMap], into y: [FeatureMap], _ place: LayerPlace) -> LayerTrace {

@@ -15,7 +15,9 @@ public protocol Layer: Sendable {
   func output(_ input: ImageShape) -> ImageShape
   /// Its tensors, trained ones first.
   ///
-  /// - Parameter name: the full name of the layer, e.g. `experts.3.fc1`.
+  /// - Parameters:
+  ///   - name: the full name of the layer, e.g. `experts.3.fc1`.
+  ///   - input: the shape of a row that comes in.
   func tensors(name: String, input: ImageShape) -> [TensorSpec]
   /// FLOPs of the forward pass per row.
   func flops(_ input: ImageShape) -> Int
@@ -25,6 +27,7 @@ public protocol Layer: Sendable {
   /// - Parameters:
   ///   - x: per block, [features][rows].
   ///   - y: per block, to be written.
+  ///   - place: tensors, memory and threads.
   /// - Returns: what the backward pass needs beside x and y.
   func forward(_ x: [FeatureMap], into y: [FeatureMap], _ place: LayerPlace) throws -> LayerTrace
 
@@ -34,6 +37,7 @@ public protocol Layer: Sendable {
   ///   - trace: of the forward pass.
   ///   - dy: per block, zero behind the last row; may be used up.
   ///   - dx: per block, to be written, zero behind the last row; nil: not wanted.
+  ///   - place: that of the forward pass.
   ///   - gradients: takes the gradients of the tensors.
   func backward(
     _ trace: LayerTrace, dy: [FeatureMap], into dx: [FeatureMap]?, _ place: LayerPlace,
@@ -51,8 +55,9 @@ extension Layer {
 
 /// What a layer keeps of a forward pass.
 public struct LayerTrace {
-  /// Per block.
+  /// Per block, what came in.
   public let x: [FeatureMap]
+  /// Per block, what went out.
   public let y: [FeatureMap]
   /// Further maps, per block or as the layer likes.
   public var maps: [FeatureMap] = []
@@ -63,6 +68,7 @@ public struct LayerTrace {
   /// Of the layers within this one.
   public var inner: [LayerTrace] = []
 
+  /// A trace of x and y alone; the layer adds what else it needs.
   public init(x: [FeatureMap], y: [FeatureMap]) {
     self.x = x
     self.y = y
@@ -75,7 +81,9 @@ public struct LayerPlace {
   public let name: String
   /// The shape of a row that comes in.
   public let input: ImageShape
+  /// Whether statistics are the batch's or running ones.
   public let mode: NetworkMode
+  /// Threads, products and sums over blocks.
   public let context: ModuleContext
   /// Per block, memory that lasts until the backward pass is done.
   public let pieces: [Workspace]
@@ -122,6 +130,7 @@ public final class LayerGradients {
   ///
   /// - Parameters:
   ///   - perBlock: of `count` floats each, padded to whole vectors; used up.
+  ///   - count: floats of the tensor.
   ///   - tensor: the full name.
   public func add(_ perBlock: [Floats], count: Int, to tensor: String) {
     let offset = parameters.offset(of: tensor)
@@ -131,7 +140,12 @@ public final class LayerGradients {
     }
   }
 
-  /// The gradient Σ dH·Xᵀ of a matrix of [outputs][inputs].
+  /// The gradient Σ dH·Xᵀ of a matrix of [outputs][inputs], summed over the rows of all blocks.
+  ///
+  /// - Parameters:
+  ///   - blocks: per block dH, [outputs][rows], and X, [inputs][rows].
+  ///   - tensor: the full name.
+  ///   - place: of the layer.
   public func addProduct(
     _ blocks: [(gradient: FeatureMap, input: FeatureMap)], to tensor: String, _ place: LayerPlace
   ) {

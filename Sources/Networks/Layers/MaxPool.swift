@@ -3,6 +3,7 @@ public import Numerics
 
 /// 2×2 maximum pool with stride 2; odd sizes lose their last row or column.
 public struct MaxPool: Layer {
+  /// It keeps the channels, halves height and width, and has no tensors.
   public init() {}
 
   public func output(_ input: ImageShape) -> ImageShape {

@@ -3,6 +3,7 @@ internal import Numerics
 
 /// max(0, x).
 public struct ReLU: Layer {
+  /// It keeps the shape of a row and has no tensors.
   public init() {}
 
   public func forward(_ x: [FeatureMap], into y: [FeatureMap], _ place: LayerPlace) -> LayerTrace {

@@ -7,6 +7,7 @@ public struct LogProbabilitiesSpec: ModuleSpec {
   /// What gives the logits.
   public let logits: any ModuleSpec
 
+  /// A module that takes ln softmax, in nats, of what another gives.
   public init(_ logits: any ModuleSpec) { self.logits = logits }
 
   public var input: ImageShape { logits.input }

@@ -27,10 +27,13 @@ public protocol Module: AnyObject {
   ///
   /// Collective exactly if the module takes statistics of a batch by sums that are.
   /// - Parameters:
+  ///   - blocks: the rows of this place.
   ///   - outputs: per block, [outputs][rows], to be written.
   ///   - taps: per block, [tapped][rows]; nil: nobody wants them.
+  ///   - mode: whether statistics are the batch's or running ones.
   ///   - pieces: per block, memory of its own, where what the backward pass needs is kept.
   /// - Returns: what the backward pass needs; valid until the workspaces are reset.
+  /// - Throws: what sums over blocks of several ranks throw.
   func forward(
     _ blocks: [RowBlock], into outputs: [FeatureMap], taps: [FeatureMap]?, mode: NetworkMode,
     in pieces: [Workspace]
@@ -39,6 +42,7 @@ public protocol Module: AnyObject {
   /// Computes the gradients of all parameters over the whole batch, and those of the rows where they are wanted.
   ///
   /// - Parameters:
+  ///   - pass: of a forward pass in training.
   ///   - gradients: per block, of the outputs, zero behind the last row; used up by the call.
   ///   - taps: per block, what the tapped values get beside what comes through the outputs.
   ///   - inputs: per block, [inputs][rows], to be written; nil: not wanted.
@@ -64,6 +68,8 @@ extension Module {
   /// - Parameters:
   ///   - x: per block, [inputs][rows].
   ///   - y: per block, [outputs][rows], to be written.
+  ///   - mode: whether statistics are the batch's or running ones.
+  ///   - pieces: per block, memory of its own, where what the backward pass needs is kept.
   public func forward(
     _ x: [FeatureMap], into y: [FeatureMap], mode: NetworkMode = .training, in pieces: [Workspace]
   ) throws -> any ModulePass {
@@ -73,6 +79,7 @@ extension Module {
   /// Computes the gradients of the parameters, and of the rows where they are wanted, without taps.
   ///
   /// - Parameters:
+  ///   - pass: of a forward pass in training.
   ///   - dy: per block, of the outputs, zero behind the last row; used up by the call.
   ///   - dx: per block, [inputs][rows], to be written; nil: not wanted.
   public func backward(_ pass: any ModulePass, dy: [FeatureMap], into dx: [FeatureMap]?) throws {
@@ -84,14 +91,23 @@ extension Module {
 public protocol ModulePass {}
 
 /// Whether statistics of a batch are the batch's own, which also move the running ones, or the running ones.
-public enum NetworkMode: Sendable { case training, evaluation }
+public enum NetworkMode: Sendable {
+  /// Statistics are the batch's, and what the backward pass needs is kept.
+  case training
+  /// Statistics are the running ones.
+  case evaluation
+}
 
 /// What a module has computed, counted where its kernels are called.
 public struct ModuleWork: Equatable, Sendable {
+  /// Rows that went forward.
   public var rows = 0
+  /// FLOPs of forward passes.
   public var forwardFlops = 0
+  /// FLOPs of backward passes, those of the rows' gradients among them.
   public var backwardFlops = 0
 
+  /// Nothing yet.
   public init() {}
 }
 
@@ -106,6 +122,7 @@ public struct ModuleContext {
   /// What computes products of matrices.
   public var products: DenseProducts
 
+  /// A context of one place: all blocks here, worked on by the caller's thread, unless told otherwise.
   public init(
     isTrained: Bool = true, sums: any BlockSums = WholeBatch(), team: ThreadTeam = .alone(),
     products: DenseProducts = .standard

@@ -22,7 +22,10 @@ public protocol ModuleSpec: Sendable {
 
   /// An estimate of the bytes that a pass over blocks of so many rows keeps and takes.
   ///
-  /// - Parameter blocks: those that are worked on together, of at most so many rows each.
+  /// - Parameters:
+  ///   - rows: of a block.
+  ///   - blocks: those that are worked on together, of at most so many rows each.
+  ///   - products: what computes the dense layers.
   func workspaceBytes(rows: Int, blocks: Int, products: DenseProducts) -> Int
 
   /// Bytes of it that are scratch memory, taken for the time of a call.
@@ -30,7 +33,10 @@ public protocol ModuleSpec: Sendable {
 
   /// The module.
   ///
-  /// - Parameter isTapped: whether its taps will be asked for.
+  /// - Parameters:
+  ///   - prefix: what the names of its tensors begin with.
+  ///   - isTapped: whether its taps will be asked for.
+  ///   - context: where it works and with what.
   func makeModule(prefix: String, isTapped: Bool, _ context: ModuleContext) -> any Module
 }
 

@@ -8,6 +8,7 @@ public enum RowBlock {
   /// [features][rows]
   case features(FeatureMap)
 
+  /// Rows of the block.
   public var rows: Int {
     switch self {
     case .tiles(let tiles): tiles.rows

@@ -3,6 +3,7 @@ public import Numerics
 
 /// Layers one behind the other.
 public struct SequentialSpec: ModuleSpec {
+  /// At least one, in the order in which rows pass them.
   public let layers: [any Layer]
   public let input: ImageShape
 
@@ -77,7 +78,10 @@ public final class Sequential: Module {
   private let gradients: BlockGradients?
   public var work = ModuleWork()
 
-  /// - Parameter prefix: what the names of the tensors begin with.
+  /// - Parameters:
+  ///   - spec: the layers.
+  ///   - prefix: what the names of the tensors begin with.
+  ///   - context: where it works and with what.
   public init(_ spec: SequentialSpec, prefix: String, _ context: ModuleContext) {
     self.spec = spec
     self.context = context
@@ -115,6 +119,8 @@ public final class Sequential: Module {
     return Pass(traces: traces, place: place, rows: rows)
   }
 
+  /// Takes the gradients of the outputs back through the layers; it ends the process where the pass is not this module's, or
+  /// the module not in training.
   public func backward(
     _ pass: any ModulePass, gradients outputs: [FeatureMap], taps: [FeatureMap]?, inputs: [FeatureMap]?
   ) throws {

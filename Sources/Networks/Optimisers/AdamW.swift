@@ -4,6 +4,7 @@ public struct AdamW: Optimiser {
   /// What it does beside the decay.
   public var adam: Adam
 
+  /// AdamW with the constants of an ``Adam``.
   public init(_ adam: Adam = Adam()) { self.adam = adam }
 
   public var state: [String] { adam.state }

@@ -4,6 +4,7 @@ public struct CosineSchedule: Schedule {
   /// L
   public let length: Int
 
+  /// - Parameter length: L, in steps; at least 1.
   public init(length: Int) {
     precondition(length > 0, "a cosine schedule has at least one step")
     self.length = length

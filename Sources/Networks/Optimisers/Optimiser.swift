@@ -17,13 +17,16 @@ public protocol Optimiser: Sendable {
 
 /// Some of the trained floats of a network, in whole vectors.
 public struct TrainedFloats {
+  /// w, updated in place.
   public let values: Floats
+  /// ∂L/∂w of the step, before ``UpdatePoint/gradientScale``.
   public let gradients: UnsafePointer<Float>
   /// One for every name of ``Optimiser/state``, in that order.
   public let state: [Floats]
   /// A multiple of 16.
   public let count: Int
 
+  /// `count` floats of each, in whole vectors.
   public init(values: Floats, gradients: UnsafePointer<Float>, state: [Floats], count: Int) {
     self.values = values
     self.gradients = gradients
@@ -43,6 +46,7 @@ public struct UpdatePoint: Equatable, Sendable {
   /// What gradients are multiplied by before anything else, see ``clippingScale(norm:limit:)``.
   public var gradientScale = 1.0
 
+  /// A step whose gradients are taken as they are.
   public init(step: Int, learningRate: Double, weightDecay: Double = 0) {
     self.step = step
     self.learningRate = learningRate

@@ -9,6 +9,7 @@ public struct SGD: Optimiser {
   /// μ
   public var momentum: Double
 
+  /// - Parameter momentum: μ; 0: none, and nothing is kept.
   public init(momentum: Double = 0) { self.momentum = momentum }
 
   public var state: [String] { momentum == 0 ? [] : ["momentum"] }

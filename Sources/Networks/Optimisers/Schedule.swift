@@ -11,13 +11,17 @@ public protocol Schedule: Sendable {
 
 /// The schedules that a run can choose by name.
 public enum ScheduleKind: String, CaseIterable, Sendable {
+  /// ``ConstantSchedule``
   case constant
+  /// ``StepSchedule``
   case step
+  /// ``CosineSchedule``
   case cosine
 }
 
 /// The same learning rate in every step.
 public struct ConstantSchedule: Schedule {
+  /// The factor 1.
   public init() {}
   public func factor(step: Int) -> Double { 1 }
 }

@@ -7,6 +7,9 @@ public struct StepSchedule: Schedule {
   /// γ
   public let ratio: Double
 
+  /// - Parameters:
+  ///   - every: n, in steps; at least 1.
+  ///   - ratio: γ
   public init(every: Int, ratio: Double) {
     precondition(every > 0, "a step schedule changes after at least one step")
     self.every = every

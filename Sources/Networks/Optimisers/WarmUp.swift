@@ -3,8 +3,12 @@
 public struct WarmUp: Schedule {
   /// W; 0: none.
   public let steps: Int
+  /// What it stands in front of.
   public let schedule: any Schedule
 
+  /// - Parameters:
+  ///   - steps: W; 0: none.
+  ///   - schedule: the one whose factors rise.
   public init(steps: Int, before schedule: any Schedule) {
     self.steps = steps
     self.schedule = schedule

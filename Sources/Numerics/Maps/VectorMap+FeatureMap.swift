@@ -1,6 +1,6 @@
 public import KernelInterface
 
-/// The same functions of feature maps, [feature][rows].
+/// The same functions of feature maps, [features][rows].
 ///
 /// Maps of one call have the same features and rows. What is behind the last row of an operand does not matter; behind that
 /// of a result there are zeros afterwards, so that sums over whole vectors see the rows alone. A result may be the map of an
@@ -73,14 +73,19 @@ extension VectorMap {
 
   /// Per row Σ x over the features, ascending from 0 in single precision.
   ///
-  /// - Parameter sums: one float per row; the maps' memory is not among them.
+  /// - Parameters:
+  ///   - x: [features][rows]
+  ///   - sums: one float per row; the map's memory is not among them.
   public static func sumOverFeatures(_ x: FeatureMap, into sums: UnsafeMutablePointer<Float>) {
     kernels.sumOverFeatures(x, into: sums)
   }
 
   /// Per row Σ a·b over the features, one chain of multiply-adds, ascending from 0.
   ///
-  /// - Parameter products: one float per row; the maps' memory is not among them.
+  /// - Parameters:
+  ///   - a: [features][rows]
+  ///   - b: of the same size.
+  ///   - products: one float per row; the maps' memory is not among them.
   public static func dotPerRow(
     _ a: FeatureMap, _ b: FeatureMap, into products: UnsafeMutablePointer<Float>
   ) {
@@ -90,7 +95,10 @@ extension VectorMap {
 
   /// y = x·factor, each row by its own.
   ///
-  /// - Parameter factors: one float per row; the maps' memory is not among them.
+  /// - Parameters:
+  ///   - x: [features][rows]
+  ///   - factors: one float per row; the maps' memory is not among them.
+  ///   - y: of the same size as x; may be x.
   public static func scaleRows(
     _ x: FeatureMap, by factors: UnsafePointer<Float>, into y: FeatureMap
   ) {

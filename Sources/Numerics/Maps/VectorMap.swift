@@ -14,7 +14,7 @@ internal import KernelInterface
 /// not allowed. NaN stays NaN, with a payload that is not promised. A subnormal number counts as the thread takes it:
 /// zero on the threads that train. Errors are in units in the last place (ulp), the largest over all floats, at v3 and v4.
 ///
-/// A call costs one jump to the level's kernel; give it whole vectors. Where values are a ``FeatureMap``, the same functions
+/// A call costs one jump to the level's kernel; give it whole vectors. Where values are a `FeatureMap`, the same functions
 /// take one.
 public enum VectorMap {
   // MARK: Functions
@@ -61,6 +61,8 @@ public enum VectorMap {
   /// - Parameters:
   ///   - dy: gradient of the outputs.
   ///   - x: the inputs of ``gelu(_:into:count:)``.
+  ///   - dx: gradient of the inputs, overwritten.
+  ///   - count: elements.
   public static func geluGradient(
     _ dy: UnsafePointer<Float>, at x: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>, count: Int
   ) {
