@@ -28,6 +28,11 @@ for level in levels where isCheckedOut {
   }
 }
 
+// Documentation alone needs DocC's plugin. `scripts/docs` sets the variable; nobody else resolves the plugin.
+let documentation: [Package.Dependency] =
+  Context.environment["MOE_DIST_DOCC"] == nil
+  ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0")]
+
 let belowTraining: [Target.Dependency] = [
   "MoE", "DataSets", "Records", "Dist", "Files", "Networks", "Numerics", "KernelInterface",
 ]
@@ -43,7 +48,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
-  ],
+  ] + documentation,
   targets: [
     // MARK: C libraries: a module map and one header each
     .systemLibrary(

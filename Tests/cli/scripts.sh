@@ -48,8 +48,22 @@ scaling_with_hostfile() {
   grep -q '4 ranks on 3 cores' "$scratch/err"
 }
 
-for script in compare-pytorch scaling-benchmark similarity-cost; do check "$script has a help text" help_of "$script"; done
+docs_refuses() {
+  refused docs --outptu "$scratch/docs"
+  refused docs --output
+}
+docs_without_swift() {
+  mkdir "$scratch/bin"
+  ln -s "$(command -v bash)" "$(command -v dirname)" "$(command -v basename)" "$scratch/bin"
+  exits_with 1 env PATH="$scratch/bin" "$root/scripts/docs"
+  equal "lines" "$(wc -l <"$scratch/err")" 1
+  grep -q '^docs: Swift 6.2 or newer is needed' "$scratch/err"
+}
+
+for script in compare-pytorch docs scaling-benchmark similarity-cost; do check "$script has a help text" help_of "$script"; done
 check "compare-pytorch refuses wrong options" compare_refuses
+check "docs refuses wrong options" docs_refuses
+check "docs needs Swift" docs_without_swift
 check "scaling-benchmark refuses wrong options" scaling_refuses
 check "scaling-benchmark counts the tasks of a Slurm job" scaling_in_slurm
 check "scaling-benchmark counts the slots of a hostfile" scaling_with_hostfile
