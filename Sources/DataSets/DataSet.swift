@@ -1,3 +1,4 @@
+public import Files
 public import Numerics
 
 /// Labelled images, as raw bytes.
@@ -47,11 +48,11 @@ public struct DataSet: Sendable {
   /// Where the files were found; empty for a built-in task.
   public let location: String
   /// Warnings about the data, one line each.
-  public internal(set) var notes: [String]
+  public internal(set) var notes: [Message]
 
   public init(
     name: String, classes: Int, classNames: [String], train: ImageSet, test: ImageSet, mean: [Double],
-    standardDeviation: [Double], fingerprints: [String: String], location: String, notes: [String],
+    standardDeviation: [Double], fingerprints: [String: String], location: String, notes: [Message],
     coarseNames: [String]? = nil, coarseOfClass: [Int]? = nil, augmentation: Augmentation? = nil
   ) {
     precondition(coarseOfClass.map { $0.count == classes } ?? true, "every class has a coarse class")

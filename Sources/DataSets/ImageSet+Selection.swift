@@ -19,9 +19,9 @@ extension ImageSet {
   /// The first samples of every class in file order: `count` in all, equally many per class, a remainder by one for
   /// each of the lowest classes; all samples where `count` is nil.
   ///
-  /// - Parameter option: what the user calls the count.
+  /// - Parameter setting: that of the count.
   /// - Throws: `Failure(.usage, …)` where a class has fewer samples.
-  func first(_ count: Int?, of data: DataSet, option: String) throws(Failure) -> ImageSet {
+  func first(_ count: Int?, of data: DataSet, setting: String) throws(Failure) -> ImageSet {
     guard let count else { return self }
     let classes = data.classes
     var wanted = (0..<classes).map { count / classes + ($0 < count % classes ? 1 : 0) }
@@ -35,18 +35,18 @@ extension ImageSet {
       let available = labels.count { Int($0) == poor }
       throw Failure(
         .usage,
-        "\(option) \(count): needs \(available + wanted[poor]) samples of class \(poor) of \(data.name), which has "
+        "\(setting: setting, count): needs \(available + wanted[poor]) samples of class \(poor) of \(data.name), which has "
           + "\(available); take fewer, or leave it out for all")
     }
     return selecting(taken)
   }
 
   /// A word about a count that leaves classes without a sample; nil where every class has one.
-  static func note(_ count: Int?, of data: DataSet, option: String) -> String? {
+  static func note(_ count: Int?, of data: DataSet, setting: String) -> Message? {
     guard let count, count < data.classes else { return nil }
     let last = data.classes - 1
     return
-      "\(option) \(count) leaves \(count == last ? "class" : "classes \(count) to") \(last) of \(data.name) without a "
+      "\(setting: setting, count) leaves \(count == last ? "class" : "classes \(count) to") \(last) of \(data.name) without a "
       + "sample; \(data.classes) give every class one"
   }
 

@@ -6,7 +6,7 @@ extension DataSetSource {
   /// images have. With a note where the images have no contrast.
   func normalisation(
     _ options: DataOptions, published: (mean: [Double], standardDeviation: [Double])?, of set: ImageSet
-  ) throws(Failure) -> (mean: [Double], standardDeviation: [Double], notes: [String]) {
+  ) throws(Failure) -> (mean: [Double], standardDeviation: [Double], notes: [Message]) {
     let channels = set.shape.channels
     for (word, given) in [("mean", options.mean), ("standard deviation", options.standardDeviation)] {
       guard let given else { continue }

@@ -7,16 +7,20 @@ public struct AgreedError: ProcessError {
   public let exitCode: Int32
   /// What rank 0 prints behind the program's name.
   public let description: String
+  /// What was thrown, where this rank has it as a value and not as text from another rank alone.
+  public let error: (any ProcessError)?
 
   /// An error that this rank has, and that every other rank has as well: one that follows from the command line alone.
   public init(_ error: any ProcessError) {
     exitCode = error.exitCode
     description = error.description
+    self.error = error
   }
 
   init(exitCode: Int32, description: String) {
     self.exitCode = exitCode
     self.description = description
+    error = nil
   }
 }
 

@@ -24,14 +24,18 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
 /// An error in one line for the user: what, where, and what to do about it.
 public struct Failure: Error, CustomStringConvertible, Equatable {
   public let code: ExitCode
-  public let message: String
+  /// What it says; settings can be spelled as options.
+  public let words: Message
 
-  public init(_ code: ExitCode, _ message: String) {
+  /// - Parameter words: a literal, or a `Message` of a string that names no settings.
+  public init(_ code: ExitCode, _ words: Message) {
     self.code = code
-    self.message = message
+    self.words = words
   }
 
   public var exitCode: Int32 { code.rawValue }
+  /// What it says, with settings by their names.
+  public var message: String { words.description }
   public var description: String { message }
 }
 

@@ -5,7 +5,7 @@ internal import Training
 
 extension ClusterPlan {
   /// The plan in words and tables.
-  public var text: String {
+  public func text(as spelling: Message.Spelling = .settings) -> String {
     let outline = request.outline
     var text = "moe-dist \(Version.text) plans \(request.ranks) rank\(request.ranks == 1 ? "" : "s")"
     if let perHost = request.links.ranksPerHost, perHost < request.ranks {
@@ -16,7 +16,7 @@ extension ClusterPlan {
     text += "block\(outline.blocks == 1 ? "" : "s") of \(outline.blockRows)\n"
     for source in request.sources { text += "\(source)\n" }
     for choice in choices { text += "\n" + choiceText(choice) }
-    return text + "\n" + phasesText + "\n" + scalingText + "\n" + adviceText
+    return text + "\n" + phasesText + "\n" + scalingText + "\n" + adviceText.text(as: spelling)
   }
 
   private func choiceText(_ choice: Choice) -> String {
@@ -81,12 +81,13 @@ extension ClusterPlan {
     return table.text
   }
 
-  private var adviceText: String {
+  private var adviceText: Message {
     let best = recommended
-    var text = "recommended: \(best.ranks) rank\(best.ranks == 1 ? "" : "s")"
-    if request.outline.gateComputes { text += ", --gate-placement \(best.gate.rawValue)" }
-    text +=
-      ": \(fixed(best.prediction.step * 1e3, 3)) ms per step, \(fixed(best.speedUp, 2)) times one rank; "
+    var text: Message = "recommended: \(best.ranks) rank\(best.ranks == 1 ? "" : "s")"
+    if request.outline.gateComputes { text = text + ", \(setting: "gate-placement", best.gate.rawValue)" }
+    text =
+      text
+      + ": \(fixed(best.prediction.step * 1e3, 3)) ms per step, \(fixed(best.speedUp, 2)) times one rank; "
     return text + "more ranks gain less than a twentieth. Routing is taken as even.\n"
   }
 

@@ -65,11 +65,14 @@ public struct ClusterPlan {
   public init(_ request: PlanRequest) throws(Failure) {
     guard (1...1_000_000).contains(request.ranks) else {
       throw Failure(
-        .usage, "--ranks \(request.ranks) is not allowed: expected a whole number from 1 to 1000000")
+        .usage, "\(setting: "ranks", request.ranks) is not allowed: expected a whole number from 1 to 1000000"
+      )
     }
     guard ["auto", "block", "round-robin"].contains(request.placement) else {
       throw Failure(
-        .usage, "--placement \(request.placement): a plan is for auto, block or round-robin, not for a list")
+        .usage,
+        "\(setting: "placement", request.placement): a plan is for auto, block or round-robin, not for a list"
+      )
     }
     self.request = request
     let model = StepModel(request.outline, try request.costs.fitted(to: request.outline), request.links)

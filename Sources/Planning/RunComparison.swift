@@ -27,7 +27,8 @@ public struct RunComparison: Sendable {
   /// - Throws: ``Failure`` where the file is not there or is none.
   public init(summary path: String, costs: StepCosts, outline: ModelOutline, links: Links) throws(Failure) {
     guard let bytes = try SafeFile.read(path, limit: 64 << 20) else {
-      throw Failure(.notFound, "there is no \(path); give the directory of a finished run to --against")
+      throw Failure(
+        .notFound, "there is no \(path); give the directory of a finished run to \(setting: "against")")
     }
     let wrong = Failure(.badData, "\(path): is not the summary of a run that did steps")
     let json: JSONValue

@@ -64,7 +64,8 @@ public enum Report {
     guard String(decoding: head, as: UTF8.self).contains(ReportPage.mark) else {
       throw Failure(
         .cannotCreate,
-        "\(path) exists and is no report of moe-dist; choose another --output, or replace it with --force")
+        "\(path) exists and is no report of moe-dist; choose another \(setting: "output"), or replace it with \(setting: "force")"
+      )
     }
   }
 }

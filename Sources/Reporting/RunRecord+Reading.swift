@@ -19,7 +19,7 @@ extension RunRecord {
     do {
       settings = try RunDirectory.settings(in: directory).entries
     } catch {
-      throw Failure(error.code == .usage ? .badData : error.code, error.message)
+      throw Failure(error.code == .usage ? .badData : error.code, error.words)
     }
     sessions = try Self.sessions(directory + "/run.json")
     lines = try Self.lines(directory + "/metrics.jsonl")

@@ -13,15 +13,16 @@ public struct StudySetting: Equatable, Sendable {
 
   /// Reads `key=value`.
   ///
+  /// - Parameter option: what took the words, for messages: `set`, `grid`.
   /// - Throws: ``Failure`` where it is none, or where the key is no setting.
   public init(parsing words: String, option: String) throws(Failure) {
     guard let equals = words.firstIndex(of: "="), equals != words.startIndex,
       words.index(after: equals) != words.endIndex
-    else { throw Failure(.usage, "\(option) \(words) is not allowed: expected key=value") }
+    else { throw Failure(.usage, "\(setting: option, words) is not allowed: expected key=value") }
     key = String(words[..<equals])
     text = String(words[words.index(after: equals)...])
     guard ConfigurationSchema.setting(key) != nil else {
-      throw Failure(.usage, "\(option) \(words): unknown setting '\(key)'\(settingHint(key))")
+      throw Failure(.usage, "\(setting: option, words): unknown setting '\(key)'\(settingHint(key))")
     }
   }
 

@@ -94,7 +94,9 @@ public struct StudyDirectory: Sendable {
   package func check(_ run: StudyRun, against wanted: StudyRunRecord) throws(Failure) {
     guard let found = try record(of: run.id), let difference = found.difference(from: wanted) else { return }
     throw Failure(
-      .usage, "\(self.run(run.id)) was made with \(difference); use another --out, or remove that directory")
+      .usage,
+      "\(self.run(run.id)) was made with \(difference); use another \(setting: "out"), or remove that directory"
+    )
   }
 
   /// Takes a run for this process, until the claim goes or the process ends; nil where another process has it.

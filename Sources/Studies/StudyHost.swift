@@ -1,4 +1,5 @@
 public import DataSets
+public import Files
 public import Training
 
 /// What a study needs from the program around it.
@@ -10,6 +11,8 @@ public struct StudyHost {
   public var versions: [String: String]
   public var buildFlags: String
   public var environment: [String: String]
+  /// How settings are spelled in what runs say and keep.
+  public var spelling = Message.Spelling.settings
   /// Ranks that work side by side, for the remaining time.
   public var ranks: Int
   /// Whether this process was asked to stop.

@@ -30,9 +30,10 @@ extension Study {
   /// - Throws: ``Failure`` for settings that distinguish the methods or belong to the engine.
   public static func check(overrides: [StudySetting], allowing allowed: [String] = []) throws(Failure) {
     for setting in overrides where reserved.contains(setting.key) && !allowed.contains(setting.key) {
-      let instead = setting.key == "seed" ? "; choose how many with --seeds" : ""
+      let instead: Message = setting.key == "seed" ? "; choose how many with \(setting: "seeds")" : ""
       throw Failure(
-        .usage, "--set \(setting.words) is not allowed: a study sets '\(setting.key)' by itself\(instead)")
+        .usage,
+        "\(setting: "set", setting.words) is not allowed: a study sets '\(setting.key)' by itself\(instead)")
     }
   }
 
@@ -126,8 +127,8 @@ extension Study {
         let known = methods.filter { !$0.isHidden }.map(\.name)
         throw Failure(
           .usage,
-          "--methods: unknown method '\(name)'\(didYouMean(name, among: known)); known are "
-            + known.joined(separator: ", "))
+          "\(setting: "methods"): unknown method '\(name)'\(didYouMean(name, among: known)); known are \(known.joined(separator: ", "))"
+        )
       }
       kept.insert(name)
       while let source = method.source, let next = self.method(source.method) {
@@ -144,7 +145,9 @@ extension Study {
   public mutating func override(_ settings: [StudySetting]) throws(Failure) {
     if isSweep, let first = methods.first {
       for setting in settings where first.settings.contains(where: { $0.key == setting.key }) {
-        throw Failure(.usage, "--set \(setting.words) contradicts --grid \(setting.key)=…; leave one out")
+        throw Failure(
+          .usage,
+          "\(setting: "set", setting.words) contradicts \(setting: "grid", setting.key)=…; leave one out")
       }
     }
     overrides += settings
@@ -179,7 +182,7 @@ extension Study {
         throw Failure(
           .usage,
           "\(run.method) has \(choices) settings to choose from, which needs validation samples; "
-            + "leave out --set validation-fraction=0 or fix the setting with --set")
+            + "leave out \(setting: "set") validation-fraction=0 or fix the setting with \(setting: "set")")
       }
       found.append((run, configuration))
     }

@@ -37,9 +37,9 @@ extension StudyRunner {
         return try directory.write(record, of: run.id)
       }
     } catch let error as any ProcessError where error.exitCode == ExitCode.diverged.rawValue {
-      RunDirectory.writeError(
-        in: path, rank: 0, host: "", code: error.exitCode, message: error.description)
-      RunDirectory.writeFailure(in: path, state: .diverged, reason: error.description)
+      let words = Message(error).text(as: host.spelling)
+      RunDirectory.writeError(in: path, rank: 0, host: "", code: error.exitCode, message: words)
+      RunDirectory.writeFailure(in: path, state: .diverged, reason: words)
     }
     record.seconds += PhaseClock.now() - began
     try directory.write(record, of: run.id)
@@ -51,11 +51,12 @@ extension StudyRunner {
     // The record is there before the run is, so that whoever goes on with it knows what it is.
     try SafeFile.makeDirectories(directory.run(run.id))
     try directory.write(record, of: run.id)
-    let training = try TrainingRun(
+    var training = try TrainingRun(
       resolved: configuration, data: data, resume: .auto,
       origin: RunOrigin(
         command: host.command, versions: host.versions, buildFlags: host.buildFlags,
         environment: host.environment))
+    training.spelling = host.spelling
     let communicator = LocalCommunicator()
     let observer = StudyRunObserver(stop: host.stopRequested) { [weak self] epoch, epochs in
       guard let self, PhaseClock.now() - lastReport > 10 else { return }

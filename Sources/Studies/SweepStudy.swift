@@ -10,18 +10,19 @@ extension Study {
   public static func sweep(base: [StudySetting], grids: [String], seeds: Int) throws(Failure) -> Study {
     var combinations: [[StudySetting]] = [[]]
     for words in grids {
-      let grid = try StudySetting(parsing: words, option: "--grid")
+      let grid = try StudySetting(parsing: words, option: "grid")
       if ["seed", "run-dir", "checkpoint-every", "checkpoint-every-steps", "max-time"].contains(grid.key) {
-        let instead = grid.key == "seed" ? "; choose how many with --seeds" : ""
+        let instead: Message = grid.key == "seed" ? "; choose how many with \(setting: "seeds")" : ""
         throw Failure(
-          .usage, "--grid \(words) is not allowed: a study sets '\(grid.key)' by itself\(instead)")
+          .usage, "\(setting: "grid", words) is not allowed: a study sets '\(grid.key)' by itself\(instead)")
       }
       if combinations[0].contains(where: { $0.key == grid.key }) {
-        throw Failure(.usage, "--grid \(words): '\(grid.key)' has a grid already; give all its values in one")
+        throw Failure(
+          .usage, "\(setting: "grid", words): '\(grid.key)' has a grid already; give all its values in one")
       }
       let separator: Character = grid.text.contains(";") ? ";" : ","
       let values = grid.text.split(separator: separator).map(String.init)
-      guard !values.isEmpty else { throw Failure(.usage, "--grid \(words) has no values") }
+      guard !values.isEmpty else { throw Failure(.usage, "\(setting: "grid", words) has no values") }
       combinations = combinations.flatMap { combination in
         values.map { combination + [StudySetting(grid.key, $0)] }
       }

@@ -89,7 +89,7 @@ extension MoEDist {
     guard ["train", "distill", "bench", "plan"].contains(command),
       let hint = foreignNameHint(String(option.drop { $0 == "-" }), isOption: true)
     else { return nil }
-    return "unknown option '\(option)'\(hint)"
+    return "unknown option '\(option)'\(hint.text(as: .options))"
   }
 }
 
@@ -105,13 +105,27 @@ enum Program {
     Foundation.exit(code)
   }
 
+  /// Runs the body on every rank, see `Ranks.run`; settings that an error names are options of the command line here.
+  static func run(_ environment: [String: String], _ body: (any Communicator) throws -> Int32) -> Int32 {
+    Ranks.run(identity, environment: environment) { comm in
+      do {
+        return try body(comm)
+      } catch {
+        guard let failure = Failure(behind: error) else { throw error }
+        let spelled = Failure(failure.code, Message(failure.words.text(as: .options)))
+        if error is AgreedError { throw AgreedError(spelled) }
+        throw spelled
+      }
+    }
+  }
+
   /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
   static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
     do {
       return try body()
     } catch {
       let failure = error as? Failure ?? Failure(.internalError, "internal error: \(error)")
-      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.message)") }
+      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.words.text(as: .options))") }
       end(failure.exitCode, environment)
     }
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 package import Training
 
 /// What a command does where a setting is not given.
@@ -7,11 +8,15 @@ package protocol SettingDefaults {
 }
 
 package enum TrainingDefaults: SettingDefaults {
-  package static func text(_ setting: Setting) -> String { setting.defaultText }
+  package static func text(_ setting: Setting) -> String {
+    setting.defaultText.text(as: .options)
+  }
 }
 
 package enum DistillationDefaults: SettingDefaults {
-  package static func text(_ setting: Setting) -> String { Distillation.defaultText(setting) }
+  package static func text(_ setting: Setting) -> String {
+    Distillation.defaultText(setting).text(as: .options)
+  }
 }
 
 /// The settings of a run as options, one for each that ``ConfigurationSchema`` has, below the headings of its sections.
@@ -103,7 +108,7 @@ private struct SettingSection<Defaults: SettingDefaults, let number: Int>: Secti
   private static func option(_ setting: Setting) -> Any {
     let name = NameSpecification.customLong(setting.key)
     let help = ArgumentHelp(
-      "\(setting.help) (default: \(Defaults.text(setting)))",
+      "\(setting.help.text(as: .options)) (default: \(Defaults.text(setting)))",
       valueName: setting.placeholder.isEmpty ? nil : setting.placeholder)
     return setting.isSwitch
       ? Flag<Bool?>(name: name, inversion: .prefixedNo, help: help)

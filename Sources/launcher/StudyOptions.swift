@@ -31,7 +31,7 @@ struct StudyOptions: ParsableArguments {
 
   /// What the user set for all runs.
   func overrides() throws -> [StudySetting] {
-    var all = try settings.map { try StudySetting(parsing: $0, option: "--set") }
+    var all = try settings.map { try StudySetting(parsing: $0, option: "set") }
     if let dataDir { all.append(StudySetting("data-dir", dataDir)) }
     return all
   }
@@ -48,11 +48,12 @@ struct StudyOptions: ParsableArguments {
     let (runner, directory) = Program.prepare(environment) {
       let study = try make()
       let directory = StudyDirectory(out ?? "studies/\(study.name)")
-      let host = StudyHost(
+      var host = StudyHost(
         load: { try $0.loadData(environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": BLAS.version],
         buildFlags: Doctor.buildFlags, environment: environment, ranks: Ranks.count(in: environment),
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })
+      host.spelling = .options
       return (try StudyRunner(study, in: directory, host: host), directory)
     }
     if dryRun {
@@ -61,7 +62,7 @@ struct StudyOptions: ParsableArguments {
       return
     }
     StopSignals.listen()
-    let code = Ranks.run(Program.identity, environment: environment) { comm in
+    let code = Program.run(environment) { comm in
       let isComplete = try runner.work()
       // A rank that was not asked to stop may have done what was left.
       let open = try comm.allReduceMax(isComplete ? 0 : 1)
@@ -78,7 +79,7 @@ struct StudyOptions: ParsableArguments {
         Console.error("kept in \(directory.path): results.md, results.csv, results.json, runs/")
       }
       guard let failure = results.failure else { return 0 }
-      Console.error("moe-dist: \(failure.message)")
+      Console.error("moe-dist: \(failure.words.text(as: .options))")
       return failure.exitCode
     }
     Program.end(code, environment)

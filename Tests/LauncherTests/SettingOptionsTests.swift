@@ -18,7 +18,7 @@ private func refusal(_ words: String...) -> String? {
     _ = try Configuration.resolve([Options.parse(MoEDist.joiningNegativeNumbers(words)).layer])
     return nil
   } catch let failure as Failure {
-    return failure.code == .usage ? failure.message : nil
+    return failure.code == .usage ? failure.words.text(as: .options) : nil
   } catch {
     return MoEDist.exitCode(for: error).rawValue == 64 ? MoEDist.message(for: error) : nil
   }
@@ -116,7 +116,8 @@ struct SettingOptionsTests {
       #expect(
         failure?.code == .usage && failure?.message.contains("differs from c, which was trained") == true)
     case .run: #expect(throws: Never.self) { _ = try resume(values[1]) }
-    case .start: #expect(try resume(values[1]).notes.contains { $0.hasSuffix("no effect on a resumed run") })
+    case .start:
+      #expect(try resume(values[1]).notes.contains { $0.description.hasSuffix("no effect on a resumed run") })
     }
   }
 

@@ -140,12 +140,12 @@ public struct DataSetSearch: Sendable {
   }
 
   /// The failure of a data set that was not found.
-  func notFound(_ name: String, advice: String) -> Failure {
+  func notFound(_ name: String, advice: Message) -> Failure {
     Failure(.notFound, "\(name): not found in \(account); \(advice)")
   }
 
   /// A word where the files were not taken from the directory that the user chose.
-  func notes(_ name: String, options: DataOptions) -> [String] {
+  func notes(_ name: String, options: DataOptions) -> [Message] {
     guard let chosen = options.dataDirectory, let directory, !isInDataDirectory else { return [] }
     return ["\(name): not complete in the data directory \(chosen); taken from \(directory)"]
   }

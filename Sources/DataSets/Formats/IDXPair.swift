@@ -7,7 +7,8 @@ struct IDXPair: DataSetSource {
   let summary = "any IDX image and label files; sizes and classes from the files"
   let defaults = DataSetDefaults(experts: 5, model: "mnist", epochs: 20, batchSize: 512, learningRate: 1e-3)
 
-  let advice = "name a directory with the four files by --data-dir, or each file by itself"
+  let advice: Message =
+    "name a directory with the four files by \(setting: "data-dir"), or each file by itself"
 
   func read(_ options: DataOptions) throws(Failure) -> DataSet { try readIDX(options, facts: nil) }
 }
@@ -50,7 +51,7 @@ extension DataSetSource {
 
   private func findFiles(
     _ options: DataOptions
-  ) throws(Failure) -> (files: [DataPart: String], location: String, notes: [String]) {
+  ) throws(Failure) -> (files: [DataPart: String], location: String, notes: [Message]) {
     if !options.files.isEmpty {
       let absent = DataPart.allCases.filter { options.files[$0] == nil }.map(\.rawValue)
       guard absent.isEmpty else {
@@ -66,7 +67,7 @@ extension DataSetSource {
   }
 
   /// A valid file that is not the published one is worth a word, not an error: subsets and repaired copies exist.
-  private func fingerprintNotes(_ found: [DataPart: String], files: [DataPart: String]) -> [String] {
+  private func fingerprintNotes(_ found: [DataPart: String], files: [DataPart: String]) -> [Message] {
     DataPart.allCases.compactMap { part in
       guard let published = knownFingerprints[part], let sum = found[part], published != sum else {
         return nil

@@ -9,8 +9,8 @@ struct CIFAR10: DataSetSource {
   let defaults = DataSetDefaults(
     experts: 5, model: "cifar-small", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)
-  let advice =
-    "put the files of cifar-10-binary.tar.gz into one of these directories, or use --dataset synthetic-rgb"
+  let advice: Message =
+    "put the files of cifar-10-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
   private let files = CIFARFiles(
     format: .cifar10, folder: "cifar-10-batches-bin", train: (1...5).map { "data_batch_\($0).bin" },
     test: "test_batch.bin")
@@ -35,8 +35,8 @@ struct CIFAR100: DataSetSource {
   let defaults = DataSetDefaults(
     experts: 20, model: "cifar", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)
-  let advice =
-    "put the files of cifar-100-binary.tar.gz into one of these directories, or use --dataset synthetic-rgb"
+  let advice: Message =
+    "put the files of cifar-100-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
   private let files = CIFARFiles(
     format: .cifar100, folder: "cifar-100-binary", train: ["train.bin"], test: "test.bin",
     fineNames: "fine_label_names.txt", coarseNames: "coarse_label_names.txt")

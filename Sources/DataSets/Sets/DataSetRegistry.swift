@@ -60,7 +60,7 @@ public protocol DataSetSource: Sendable {
   /// The size of the published data; nil where only the files tell.
   var publishedSize: DataSetSize? { get }
   /// What to do where the files are not found.
-  var advice: String { get }
+  var advice: Message { get }
   /// Where the files are; nil for a task that needs none.
   func search(_ options: DataOptions) -> DataSetSearch?
   /// Reads all of the data, for ``load(_:)``.
@@ -88,16 +88,16 @@ extension DataSetSource {
     if let directory = options.dataDirectory, !isBuiltIn, !isDirectory(directory) {
       throw Failure(
         .notFound,
-        "--data-dir \(directory): there is no such directory; name the one that has the files of \(name), or leave it out "
+        "\(setting: "data-dir", directory): there is no such directory; name the one that has the files of \(name), or leave it out "
           + "for the usual places")
     }
     var data = try read(options)
     data.notes += [
-      ImageSet.note(options.trainSamples, of: data, option: "--train-samples"),
-      ImageSet.note(options.testSamples, of: data, option: "--test-samples"),
+      ImageSet.note(options.trainSamples, of: data, setting: "train-samples"),
+      ImageSet.note(options.testSamples, of: data, setting: "test-samples"),
     ].compactMap { $0 }
-    data.train = try data.train.first(options.trainSamples, of: data, option: "--train-samples")
-    data.test = try data.test.first(options.testSamples, of: data, option: "--test-samples")
+    data.train = try data.train.first(options.trainSamples, of: data, setting: "train-samples")
+    data.test = try data.test.first(options.testSamples, of: data, setting: "test-samples")
     if options.augment { data.augmentation = augmentation }
     return data
   }

@@ -17,7 +17,7 @@ struct FashionMNIST: DataSetSource {
     .testLabels: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
   ]
 
-  let advice = "apt-get install dataset-fashion-mnist, or use --dataset synthetic"
+  let advice: Message = "apt-get install dataset-fashion-mnist, or use \(setting: "dataset") synthetic"
 
   func read(_ options: DataOptions) throws(Failure) -> DataSet {
     try readIDX(

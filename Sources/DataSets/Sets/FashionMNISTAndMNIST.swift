@@ -11,7 +11,7 @@ struct FashionMNISTAndMNIST: DataSetSource {
     testSamples: 11_843)
   let defaults = DataSetDefaults(
     experts: 6, model: "combined", epochs: 20, batchSize: 512, learningRate: 1e-3)
-  let advice =
+  let advice: Message =
     "it needs the files of fashion-mnist and of mnist, each in a folder of that name in one of these places"
 
   func search(_ options: DataOptions) -> DataSetSearch? {

@@ -16,7 +16,8 @@ struct MNIST: DataSetSource {
     .testLabels: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
   ]
 
-  let advice = "put MNIST's four IDX files into one of these directories, or use --dataset synthetic"
+  let advice: Message =
+    "put MNIST's four IDX files into one of these directories, or use \(setting: "dataset") synthetic"
 
   func read(_ options: DataOptions) throws(Failure) -> DataSet {
     try readIDX(

@@ -11,7 +11,7 @@ public struct SyntheticClusters: DataSetSource {
   package var trainCount = 12_000
   package var testCount = 2_000
 
-  public let advice = "it is built in"
+  public let advice: Message = "it is built in"
   public var publishedSize: DataSetSize? {
     DataSetSize(
       shape: SyntheticTask.shape, classes: SyntheticTask.classes, trainingSamples: trainCount,

@@ -138,7 +138,7 @@ public struct SyntheticRGB: DataSetSource {
     "built in: 32 × 32 × 3, 20 coarse classes of five with a known best decomposition, 10 000 + 2 000"
   public let defaults = DataSetDefaults(
     experts: 20, model: "cifar-small", epochs: 10, batchSize: 128, learningRate: 1e-3)
-  public let advice = "it is built in"
+  public let advice: Message = "it is built in"
   public var publishedSize: DataSetSize? {
     DataSetSize(
       shape: SyntheticRGBTask.shape, classes: SyntheticRGBTask.classes, trainingSamples: trainCount,

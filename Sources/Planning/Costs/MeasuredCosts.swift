@@ -2,6 +2,7 @@ public import DataSets
 public import Dist
 internal import Files
 internal import Numerics
+internal import Records
 public import Training
 
 #if canImport(Glibc)
@@ -29,7 +30,7 @@ public enum MeasuredCosts {
         failure = error as? Failure ?? Failure(.internalError, "the costs could not be measured: \(error)")
       }
     }
-    try communicator.agree(failure)
+    try communicator.agree(on: failure)
     // Numbers are written so that they read back as the same values.
     guard let costs = StepCosts(try JSONValue(parsing: communicator.broadcast(text: text))) else {
       preconditionFailure("costs read back what they write")

@@ -83,7 +83,7 @@ public struct StepCosts: Equatable, Sendable {
       throw Failure(
         .usage,
         "the costs are those of \(subject.words), not of \(wanted.words); measure with the same options by "
-          + "'moe-dist bench --save FILE', or leave --costs out")
+          + "'moe-dist bench --save FILE', or leave \(setting: "costs") out")
     }
     var costs = self
     costs.subject = wanted

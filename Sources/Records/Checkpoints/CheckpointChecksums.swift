@@ -70,8 +70,8 @@ enum CheckpointChecksums {
   }
 
   /// What to do about a file that is not what was written.
-  static let advice =
-    "the file is damaged or was edited; --resume auto falls back to the newest good checkpoint"
+  static let advice: Message =
+    "the file is damaged or was edited; \(setting: "resume") auto falls back to the newest good checkpoint"
 
   private static func headerDigest(metadata: [String: String], tensors: [SafetensorsTensor]) -> String {
     SHA256.hexadecimal(SHA256.digest(of: SafetensorsHeader.text(metadata: metadata, tensors: tensors)))

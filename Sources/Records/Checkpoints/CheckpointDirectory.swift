@@ -54,14 +54,14 @@ public struct CheckpointDirectory: Sendable {
   /// - Parameter warn: Takes one line for every newer checkpoint that is damaged.
   /// - Returns: nil when there is none.
   /// - Throws: ``Failure`` when the directory cannot be read.
-  public func newestValid(warn: (String) -> Void) throws(Failure) -> CheckpointFile? {
+  public func newestValid(warn: (Message) -> Void) throws(Failure) -> CheckpointFile? {
     for name in try list().reversed() {
       do {
         let file = try CheckpointFile(path: path(of: name), followingLinks: false)
         try file.verifyAll()
         return file
       } catch {
-        warn("\(error.message); trying the checkpoint before it")
+        warn("\(error.words); trying the checkpoint before it")
       }
     }
     return nil

@@ -85,7 +85,7 @@ public enum CheckpointWriter {
     } catch {
       if hasTemporary { unlink(temporary) }
       guard let failure = error as? Failure else { throw error }
-      throw Failure(failure.code, failure.message + "; no checkpoint was written, earlier ones are intact")
+      throw Failure(failure.code, "\(failure.words); no checkpoint was written, earlier ones are intact")
     }
     try vote.agree { () throws(Failure) in
       guard isRoot else { return }

@@ -24,14 +24,14 @@ struct Vote {
   private func located(_ failure: Failure) -> Failure {
     guard communicator.size > 1 else { return failure }
     return Failure(
-      failure.code, "\(failure.message) (rank \(communicator.rank) on host \(communicator.hostName))")
+      failure.code, "\(failure.words) (rank \(communicator.rank) on host \(communicator.hostName))")
   }
 
   /// A collective: every rank's exit code, and the messages when one has failed.
   private func firstFailure(_ own: Failure?) throws(CommunicationError) -> Failure? {
     let codes = try communicator.allGather([own?.exitCode ?? 0])
     guard let first = codes.firstIndex(where: { $0 != 0 }) else { return nil }
-    let messages = try communicator.allGather(text: own?.message ?? "")
-    return Failure(ExitCode(rawValue: codes[first]) ?? .internalError, messages[first])
+    let texts = try communicator.allGather(text: own?.words.encoded ?? "")
+    return Failure(ExitCode(rawValue: codes[first]) ?? .internalError, Message(encoded: texts[first]))
   }
 }

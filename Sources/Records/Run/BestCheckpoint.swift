@@ -32,9 +32,9 @@ public struct BestCheckpoint: Equatable, Sendable {
         .notFound,
         errors.isEmpty
           ? "\(run) has no validation error by which one of its checkpoints could be the best; train with a "
-            + "--validation-fraction above 0, or take --checkpoint latest"
-          : "\(run) has no checkpoint at the end of an epoch with a validation error; train with --checkpoint-every 1, "
-            + "or take --checkpoint latest")
+            + "\(setting: "validation-fraction") above 0, or take \(setting: "checkpoint") latest"
+          : "\(run) has no checkpoint at the end of an epoch with a validation error; train with \(setting: "checkpoint-every") 1, "
+            + "or take \(setting: "checkpoint") latest")
     }
     name = best.0
     validationError = best.1

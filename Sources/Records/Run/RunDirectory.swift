@@ -31,12 +31,13 @@ public final class RunDirectory {
       if errno == EEXIST {
         throw Failure(
           .cannotCreate,
-          "run directory \(path) exists already; continue it with --resume auto or choose another with --run-dir"
+          "run directory \(path) exists already; continue it with \(setting: "resume") auto or choose another with \(setting: "run-dir")"
         )
       }
       throw Failure(
         .cannotCreate,
-        "cannot make run directory \(path): \(SafeFile.errorText()); choose another with --run-dir")
+        "cannot make run directory \(path): \(SafeFile.errorText()); choose another with \(setting: "run-dir")"
+      )
     }
     return try reopen(path)
   }

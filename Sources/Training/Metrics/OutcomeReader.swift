@@ -57,13 +57,13 @@ package struct OutcomeReader {
     for row in 0..<rows where !losses[row].isFinite {
       throw Failure(
         .diverged,
-        "the loss of row \(row) of step \(step) is not finite; start again with a smaller --learning-rate, if need be "
-          + "with the weights of an earlier checkpoint by --init-from")
+        "the loss of row \(row) of step \(step) is not finite; start again with a smaller \(setting: "learning-rate"), if need be "
+          + "with the weights of an earlier checkpoint by \(setting: "init-from")")
     }
     if let loss = outcome.losses.first(where: { !$0.weighted.isFinite }) {
       throw Failure(
         .diverged,
-        "the \(loss.name) of step \(step) is not finite; lower its weight or --learning-rate")
+        "the \(loss.name) of step \(step) is not finite; lower its weight or \(setting: "learning-rate")")
     }
     let view = hasGate ? gateView(scores) : nil
     let chosenClasses = integers(.chosenClass)

@@ -31,7 +31,7 @@ public struct Evaluation: Sendable {
   public let account: ComputeAccount?
   public let timing: TimingTable?
   /// What has to be said where experts were chosen by the labels; nil where they were not.
-  public let oracleNote: String?
+  public let oracleNote: Message?
 
   /// The metrics and whether they are those of an oracle; null where they are not known.
   public var json: JSONValue {
@@ -48,7 +48,7 @@ public enum Evaluator {
     guard let text = file.metadata["configuration"] else {
       throw Failure(
         .badData,
-        "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with --init-from"
+        "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with \(setting: "init-from")"
       )
     }
     return try Configuration(valueKeysJSON: text)
@@ -74,7 +74,7 @@ public enum Evaluator {
     }
     guard !samples.isEmpty else {
       throw AgreedError(
-        Failure(.usage, "the run held out no validation samples; evaluate --split test or train"))
+        Failure(.usage, "the run held out no validation samples; evaluate \(setting: "split") test or train"))
     }
     return try run(
       request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
@@ -89,8 +89,8 @@ public enum Evaluator {
       throw AgreedError(
         Failure(
           .usage,
-          "a model with --gate \(trained.gate.rawValue) chooses experts by the label, so it cannot predict; train a gate "
-            + "for its experts: --gate softmax --freeze experts --init-only experts --init-from \(request.checkpoint)"
+          "a model with \(setting: "gate", trained.gate.rawValue) chooses experts by the label, so it cannot predict; train a gate "
+            + "for its experts: \(setting: "gate") softmax \(setting: "freeze") experts \(setting: "init-only") experts \(setting: "init-from", request.checkpoint)"
         ))
     }
     let samples = (0..<images.count).map { Int32($0) }
@@ -116,7 +116,7 @@ public enum Evaluator {
     } catch let found as Failure {
       failure = found
     }
-    try communicator.agree(failure)
+    try communicator.agree(on: failure)
     let metrics = try session.evaluate(images, samples: samples, each: each)
     let seconds = PhaseClock.now() - start
     let reports = try RankReports(session.parts, clock: clock, over: communicator)
@@ -146,12 +146,13 @@ public enum Evaluator {
   ) throws -> Configuration {
     let design = trained.gate.design
     if request.combine != nil || request.topK != nil {
-      let rule = "--combine \(request.combine?.rawValue ?? trained.combine.rawValue)"
+      let rule: Message = "\(setting: "combine", request.combine?.rawValue ?? trained.combine.rawValue)"
       if design.choosesOne {
         throw AgreedError(
           Failure(
             .usage,
-            "\(rule) has no meaning for --gate \(trained.gate.rawValue), whose arg-max expert answers alone"))
+            "\(rule) has no meaning for \(setting: "gate", trained.gate.rawValue), whose arg-max expert answers alone"
+          ))
       }
       if design.needsEveryExpert, request.combine != trained.combine, request.combine != .expectation {
         throw AgreedError(
@@ -175,13 +176,14 @@ public enum Evaluator {
     }
     if let weights = request.topKWeights { configuration.topKWeights = weights }
     if configuration.combine != .topK {
-      let idle =
-        request.topK.map { "--top-k \($0)" } ?? request.topKWeights.map { "--top-k-weights \($0.rawValue)" }
+      let idle: Message? =
+        request.topK.map { "\(setting: "top-k", $0)" }
+        ?? request.topKWeights.map { "\(setting: "top-k-weights", $0.rawValue)" }
       if let idle {
         throw AgreedError(
           Failure(
             .usage,
-            "\(idle) has no effect with --combine \(configuration.combine.rawValue); add --combine top-k, or leave it out"
+            "\(idle) has no effect with \(setting: "combine", configuration.combine.rawValue); add \(setting: "combine") top-k, or leave it out"
           ))
       }
     }
@@ -190,7 +192,8 @@ public enum Evaluator {
       throw AgreedError(
         Failure(
           .usage,
-          "--top-k \(configuration.topK) is not between 1 and the model's \(configuration.experts) experts"))
+          "\(setting: "top-k", configuration.topK) is not between 1 and the model's \(configuration.experts) experts"
+        ))
     }
     return configuration
   }

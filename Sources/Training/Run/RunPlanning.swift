@@ -1,5 +1,6 @@
 internal import DataSets
 internal import Dist
+internal import Files
 internal import KernelInterface
 internal import MoE
 internal import Networks
@@ -38,7 +39,9 @@ extension Trainer {
       bytesDispatched: Int(
         Double(outline.layers * configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
-      notes: data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 })
+      notes: (data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 }).map {
+        $0.text(as: spelling)
+      })
     plan.threads = configuration.threads
     plan.layers = outline.layers
     plan.trunkParameters = outline.trunkParameters
@@ -54,7 +57,7 @@ extension Trainer {
   }
 
   /// How long training should take by the cost model, where there is one.
-  private var duration: String? {
+  private var duration: Message? {
     let left = totalSteps - currentPosition.step
     guard let step = prediction?.step, left > 0 else { return nil }
     return
@@ -62,13 +65,13 @@ extension Trainer {
   }
 
   /// What the cost model says where a replicated gate would be much faster than the one on rank 0.
-  private var placementAdvice: String? {
+  private var placementAdvice: Message? {
     let ranks = communicator.size
     guard let forecast, let prediction, ranks > 1, configuration.gatePlacement == .root else { return nil }
     let ratio = prediction.step / forecast.predict(ranks: ranks, gate: .replicated).step
     guard ratio > 1.25 else { return nil }
     return
-      "--gate-placement replicated should make a step \(fixed(ratio, 1)) times as fast, with the same result"
+      "\(setting: "gate-placement") replicated should make a step \(fixed(ratio, 1)) times as fast, with the same result"
   }
 }
 

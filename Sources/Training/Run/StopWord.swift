@@ -1,3 +1,5 @@
+internal import Files
+
 /// What a rank has to say about stopping: the word that travels with a step. Of several the largest counts.
 enum StopWord: Float {
   case none
@@ -11,11 +13,11 @@ enum StopWord: Float {
   init(_ word: Float) { self = StopWord(rawValue: word) ?? .none }
 
   /// Why the run stops; nil where it goes on.
-  var reason: String? {
+  var reason: Message? {
     switch self {
     case .none, .patience: nil
-    case .time: "the time given by --max-time is over; continue with --resume auto"
-    case .signal: "asked to stop by a signal; continue with --resume auto"
+    case .time: "the time given by \(setting: "max-time") is over; continue with \(setting: "resume") auto"
+    case .signal: "asked to stop by a signal; continue with \(setting: "resume") auto"
     }
   }
 }

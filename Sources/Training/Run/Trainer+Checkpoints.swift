@@ -13,7 +13,7 @@ extension Trainer {
       throw Failure(
         .badData,
         "\(path): its gate learns from the run with the checksum \(file.metadata["teacher"] ?? "none"), but "
-          + "--distill-from \(source?.path ?? "was not given and so") has \(source?.contentChecksum ?? "none")"
+          + "\(setting: "distill-from", source?.path ?? "was not given and so") has \(source?.contentChecksum ?? "none")"
       )
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
@@ -36,7 +36,7 @@ extension Trainer {
     guard let directory else { return false }
     let parts = session.parts
     try communicator.agree(
-      TrainingState.nonFinite(parts).map {
+      on: TrainingState.nonFinite(parts).map {
         Failure(
           .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
@@ -55,7 +55,10 @@ extension Trainer {
     } catch let failure as Failure {
       failedSaves += 1
       if final || failedSaves >= 3 { throw AgreedError(failure) }
-      if isRoot { observer.note("checkpoint \(name) was not written: \(failure); training goes on") }
+      if isRoot {
+        observer.note(
+          "checkpoint \(name) was not written: \(failure.words.text(as: spelling)); training goes on")
+      }
       return false
     }
     failedSaves = 0

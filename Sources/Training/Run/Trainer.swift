@@ -1,6 +1,6 @@
 public import DataSets
 public import Dist
-internal import Files
+public import Files
 internal import KernelInterface
 internal import MoE
 internal import Networks
@@ -35,6 +35,8 @@ public final class Trainer {
   var failedSaves = 0
   let directory: String?
   let hosts: [String]
+  /// How settings are spelled in what the run says.
+  let spelling: Message.Spelling
   /// What the placement was chosen with; nil where FLOPs decided, or nothing was to be decided.
   let forecast: (any StepForecast)?
   private var began = RunPosition()
@@ -48,12 +50,13 @@ public final class Trainer {
   ///   - run: the run directory on rank 0, nil elsewhere.
   ///   - resume: the checkpoint to continue from; nil: from the start.
   ///   - forecast: what steps cost, the same on every rank; nil: the placement `auto` goes by FLOPs.
+  ///   - spelling: of settings in notes and in the reason of a stop.
   ///   - onPhase: called on every rank when a phase begins.
   /// - Throws: ``Failure`` for a checkpoint that does not fit.
   public init(
     configuration: Configuration, data: DataSet, communicator: any Communicator, directory: String?,
     run: RunDirectory?, resume: String?, observer: any TrainingObserver,
-    forecast: (any StepForecast)? = nil,
+    forecast: (any StepForecast)? = nil, spelling: Message.Spelling = .settings,
     onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
   ) throws {
     let configuration = configuration.resolvingScale(of: data)
@@ -63,6 +66,7 @@ public final class Trainer {
     self.directory = directory
     self.run = run
     self.observer = observer
+    self.spelling = spelling
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
     let clock = PhaseClock(communicator, onPhase: onPhase)
@@ -78,13 +82,13 @@ public final class Trainer {
       guard !split.train.isEmpty else {
         throw Failure(
           .usage,
-          "--validation-fraction \(configuration.validationFraction) leaves none of the \(data.train.count) training "
+          "\(setting: "validation-fraction", configuration.validationFraction) leaves none of the \(data.train.count) training "
             + "samples for training; take a smaller one")
       }
       guard configuration.patience == nil || !split.validation.isEmpty else {
         throw Failure(
           .usage,
-          "--patience watches the validation error, but --validation-fraction \(configuration.validationFraction) holds "
+          "\(setting: "patience") watches the validation error, but \(setting: "validation-fraction", configuration.validationFraction) holds "
             + "out none of the \(data.train.count) training samples; take a larger one")
       }
       let source = try configuration.distillFrom.map { (path) throws(Failure) in
@@ -104,7 +108,7 @@ public final class Trainer {
     } catch let found as Failure {
       failure = found
     }
-    try communicator.agree(failure)
+    try communicator.agree(on: failure)
     began = position
   }
 
@@ -129,7 +133,7 @@ public final class Trainer {
     if isRoot { observer.started(try plan()) }
     try writeStatus(.running)
     let order = BatchOrder(samples: split.train, seed: configuration.seed, shuffle: configuration.shuffle)
-    var stopped: String?
+    var stopped: Message?
     var saved: RunPosition?
     var raised: Float = 0
     // Every rank has read the same checkpoint; afterwards rank 0 says it.
@@ -161,7 +165,7 @@ public final class Trainer {
     if saved != position { try save(final: true) }
     if stopped == nil { try evaluateTest() }
     let state: RunState = stopped == nil ? .finished : .stopped
-    let reason = isOutOfPatience ? patienceWords : stopped
+    let reason = isOutOfPatience ? patienceWords : stopped?.text(as: spelling)
     try writeStatus(state, reason: reason)
     return try summary(state, reason: reason)
   }
@@ -197,7 +201,7 @@ public final class Trainer {
         rows: samplesTrained, parts: session.parts,
         trained: session.parts.trainsExperts ? samplesTrained : 0,
         reasonForAll: session.trainingRule.scorer.reasonForAll),
-      runDirectory: directory, oracleNote: configuration.oracleNote)
+      runDirectory: directory, oracleNote: configuration.oracleNote?.text(as: spelling))
     try run?.write(summary: summary)
     return summary
   }

@@ -45,7 +45,7 @@ extension TrainingRun {
     } catch {
       // Of an error that all ranks have, rank 0 speaks.
       if communicator.rank == 0 || !(error is AgreedError) {
-        Self.write(error, in: opened.path, rank: communicator.rank, host: communicator.hostName)
+        write(error, in: opened.path, rank: communicator.rank, host: communicator.hostName)
       }
       throw error
     }
@@ -85,7 +85,7 @@ extension TrainingRun {
         failure = error
       }
     }
-    try communicator.agree(failure)
+    try communicator.agree(on: failure)
     opened.path = try communicator.broadcast(text: opened.run?.path ?? "")
     return opened
   }
@@ -112,7 +112,8 @@ extension TrainingRun {
     return try Trainer(
       configuration: configuration, data: data, communicator: communicator, directory: opened.path,
       run: opened.run, resume: checkpoint, observer: observer,
-      forecast: try forecast?(configuration, DataSetSize(data), communicator), onPhase: onPhase)
+      forecast: try forecast?(configuration, DataSetSize(data), communicator), spelling: spelling,
+      onPhase: onPhase)
   }
 
   /// Writes what describes the run, on rank 0, and warns where ranks differ. Collective.
@@ -152,10 +153,12 @@ extension TrainingRun {
   ) -> Watchdog {
     let rank = communicator.rank
     let host = communicator.hostName
+    let advice: Message =
+      "look for a rank that is stopped or a host that is lost, then continue with \(setting: "resume") auto"
     return Watchdog(
       limit: configuration.watchdog, place: "rank \(rank) on host \(host)",
       phases: Phase.allCases.map(\.rawValue), program: program.name, exitCode: ExitCode.stalled.rawValue,
-      advice: "look for a rank that is stopped or a host that is lost, then continue with --resume auto"
+      advice: advice.text(as: spelling)
     ) { words in
       guard let directory else { return }
       RunDirectory.writeError(
@@ -165,12 +168,10 @@ extension TrainingRun {
   }
 
   /// Writes an error into the directory of a run, as the last that its rank says.
-  private static func write(_ error: any Error, in directory: String?, rank: Int, host: String) {
+  private func write(_ error: any Error, in directory: String?, rank: Int, host: String) {
     guard let directory else { return }
-    let known = error as? any ProcessError
-    let code = known?.exitCode ?? ExitCode.internalError.rawValue
-    let words =
-      known?.description ?? (error as? CommunicationError)?.description ?? "internal error: \(error)"
+    let code = (error as? any ProcessError)?.exitCode ?? ExitCode.internalError.rawValue
+    let words = Message(error).text(as: spelling)
     RunDirectory.writeError(in: directory, rank: rank, host: host, code: code, message: words)
     RunDirectory.writeFailure(
       in: directory, state: code == ExitCode.diverged.rawValue ? .diverged : .failed, reason: words)

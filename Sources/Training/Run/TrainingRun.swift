@@ -1,6 +1,6 @@
 public import DataSets
 public import Dist
-internal import Files
+public import Files
 internal import MoE
 internal import Records
 
@@ -41,11 +41,13 @@ public struct TrainingRun {
   public package(set) var configuration: Configuration
   public let data: DataSet
   /// What is to be said about how the configuration came about, and about the run that goes on; a sentence each.
-  public package(set) var notes: [String]
+  public package(set) var notes: [Message]
   /// As the configuration says at first: its run directory, or nowhere.
   public var place: Place
   /// What `run.json` says of this process.
   public var origin: RunOrigin
+  /// How settings are spelled in what the run says to its observer and writes into `status.json` and `errors/`.
+  public var spelling = Message.Spelling.settings
   let resume: Resume
   /// The checkpoint that it goes on from; nil: it begins.
   public let checkpoint: String?
@@ -58,7 +60,7 @@ public struct TrainingRun {
   public init(
     _ layers: [ConfigurationLayer], resume: Resume = .never, origin: RunOrigin = RunOrigin()
   ) throws {
-    var notes: [String] = []
+    var notes: [Message] = []
     let directory = layers.flatMap(\.entries).last { $0.key == "run-dir" }?.text
     let checkpoint = try Self.checkpoint(resume, of: directory, &notes)
     var resolved: ResolvedConfiguration
@@ -96,10 +98,10 @@ public struct TrainingRun {
 
   /// A run of a configuration that came out of ``Configuration/resolve(_:)``.
   package init(
-    resolved configuration: Configuration, data: DataSet?, notes: [String] = [], resume: Resume,
+    resolved configuration: Configuration, data: DataSet?, notes: [Message] = [], resume: Resume,
     origin: RunOrigin
   ) throws {
-    var all: [String] = []
+    var all: [Message] = []
     let checkpoint = try Self.checkpoint(resume, of: configuration.runDirectory, &all)
     let data = try data ?? configuration.loadData(origin.environment)
     if let checkpoint { try configuration.resolvingScale(of: data).check(goesOnFrom: checkpoint) }
@@ -109,7 +111,7 @@ public struct TrainingRun {
   }
 
   private init(
-    checked configuration: Configuration, data: DataSet, notes: [String], resume: Resume,
+    checked configuration: Configuration, data: DataSet, notes: [Message], resume: Resume,
     checkpoint: String?, origin: RunOrigin
   ) throws {
     var configuration = configuration
@@ -145,25 +147,28 @@ public struct TrainingRun {
   // MARK: - The checkpoint that a run goes on from
 
   private static func checkpoint(
-    _ resume: Resume, of directory: String?, _ notes: inout [String]
+    _ resume: Resume, of directory: String?, _ notes: inout [Message]
   ) throws -> String? {
     switch resume {
     case .never: return nil
     case .checkpoint(let path):
       let file = try CheckpointFile(path: path)
-      if let words = try RunDirectory.interruption(of: parts(of: path).directory) { notes.append(words) }
+      if let words = try RunDirectory.interruption(of: parts(of: path).directory) {
+        notes.append(Message(words))
+      }
       return file.path
     case .auto:
       guard let directory else {
-        throw Failure(.usage, "--resume auto continues the run in --run-dir, which was not given")
+        throw Failure(
+          .usage, "\(setting: "resume") auto continues the run in \(setting: "run-dir"), which was not given")
       }
       guard RunDirectory.exists(directory) else { return nil }
-      var warnings: [String] = []
+      var warnings: [Message] = []
       let file = try CheckpointDirectory(directory).newestValid { warnings.append($0) }
       notes += warnings
       if let interruption = try RunDirectory.interruption(of: directory) {
         let going = file.map { "; it goes on from \(parts(of: $0.path).name)" }
-        notes.append(interruption + (going ?? "; it has no checkpoint and begins again"))
+        notes.append(Message(interruption + (going ?? "; it has no checkpoint and begins again")))
       }
       return file?.path
     }

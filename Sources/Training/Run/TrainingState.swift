@@ -62,7 +62,7 @@ package enum TrainingState {
       .badData,
       "\(file.path): was trained on other data than those of '\(data.name)' here (different: "
         + "\(parts.isEmpty ? "the list of files" : parts.joined(separator: ", "))); give the data that it was trained on "
-        + "with --data-dir")
+        + "with \(setting: "data-dir")")
   }
 
   /// Reads the position of a run from a checkpoint's metadata.
@@ -71,7 +71,7 @@ package enum TrainingState {
       throw Failure(
         .badData,
         "\(file): not a checkpoint of this program (format \(metadata["format"] ?? "missing"), expected \(format)); "
-          + "start from its weights with --init-from")
+          + "start from its weights with \(setting: "init-from")")
     }
     func number(_ key: String) throws(Failure) -> Int {
       guard let text = metadata[key], let value = Int(text), value >= 0 else {

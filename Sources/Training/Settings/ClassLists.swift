@@ -33,7 +33,7 @@ package struct ClassLists: Equatable, Sendable {
         guard label < classes else {
           throw Failure(
             .usage,
-            "--expert-classes names class \(label), but data set '\(dataset)' has the classes 0 to \(classes - 1)"
+            "\(setting: "expert-classes") names class \(label), but data set '\(dataset)' has the classes 0 to \(classes - 1)"
           )
         }
         experts[label] = expert
@@ -41,7 +41,9 @@ package struct ClassLists: Equatable, Sendable {
     }
     if let missing = experts.firstIndex(of: -1) {
       throw Failure(
-        .usage, "--expert-classes gives class \(missing) to no expert; every class of '\(dataset)' needs one")
+        .usage,
+        "\(setting: "expert-classes") gives class \(missing) to no expert; every class of '\(dataset)' needs one"
+      )
     }
     return experts
   }

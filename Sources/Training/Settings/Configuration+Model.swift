@@ -15,10 +15,10 @@ extension Configuration {
   }
 
   /// What has to be said of figures of a gate that looks at the labels; nil for any other.
-  package var oracleNote: String? {
+  package var oracleNote: Message? {
     guard gate.design.isOracle else { return nil }
     return
-      "oracle: --gate \(gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
+      "oracle: \(setting: "gate", gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
   }
 
   /// The modules of the model; nil for a name that is none.

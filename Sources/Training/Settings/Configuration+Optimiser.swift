@@ -22,7 +22,10 @@ extension Configuration {
     if optimiser == .sgd { momentum = momentum ?? 0.9 }
     if schedule == .step {
       guard stepEpochs != nil else {
-        throw Failure(.usage, "--schedule step needs the epochs between its factors; give --step-epochs N")
+        throw Failure(
+          .usage,
+          "\(setting: "schedule") step needs the epochs between its factors; give \(setting: "step-epochs") N"
+        )
       }
       stepFactor = stepFactor ?? 0.1
     }
@@ -31,17 +34,18 @@ extension Configuration {
       guard epochs <= length else {
         throw Failure(
           .usage,
-          "\(given["epochs"]?.words ?? "--epochs \(epochs)") goes beyond --schedule-epochs \(length), where the cosine has "
+          "\(given["epochs"]?.words ?? "\(setting: "epochs", epochs)") goes beyond \(setting: "schedule-epochs", length), where the cosine has "
             + "brought the learning rate to 0; train at most \(length) epochs, or start a new run with "
-            + "--schedule-epochs \(epochs)")
+            + "\(setting: "schedule-epochs", epochs)")
       }
       scheduleEpochs = length
     }
     if let patience, validationFraction == 0 {
       throw Failure(
         .usage,
-        "\(given["patience"]?.words ?? "--patience \(patience)") watches the validation error, but "
-          + "--validation-fraction 0 holds no samples out; give it a fraction, or leave out --patience")
+        "\(given["patience"]?.words ?? "\(setting: "patience", patience)") watches the validation error, but "
+          + "\(setting: "validation-fraction") 0 holds no samples out; give it a fraction, or leave out \(setting: "patience")"
+      )
     }
   }
 }

@@ -1,3 +1,5 @@
+public import Files
+
 /// Settings from one place, in the order given: a YAML file or the command line.
 public struct ConfigurationLayer: Equatable, Sendable {
   /// Where a setting was given.
@@ -19,11 +21,10 @@ public struct ConfigurationLayer: Equatable, Sendable {
       self.origin = origin
     }
 
-    /// The setting as the user wrote it: `--top-k 9`, or `run.yaml:3:8: top-k: 9`.
-    var words: String {
+    /// The setting as the user wrote it: `top-k 9`, which can be spelled as an option, or `run.yaml:3:8: top-k: 9`.
+    var words: Message {
       switch origin {
-      case .commandLine: Setting.commandLineText(key, text)
-      case .program: "\(key) \(text)"
+      case .commandLine, .program: Setting.words(key, text)
       case .file(let file, let line, let column): "\(file):\(line):\(column): \(key): \(text)"
       }
     }
@@ -45,13 +46,13 @@ public struct ResolvedConfiguration: Equatable, Sendable {
   /// The settings that a user gave, by key, whatever their place; the last of each.
   public var given: [String: ConfigurationLayer.Entry]
   /// Settings that were given but have no effect, a sentence each, for the start line.
-  public var notes: [String]
+  public var notes: [Message]
 }
 
 extension Setting {
-  /// The setting as one would give it on the command line.
-  static func commandLineText(_ key: String, _ text: String) -> String {
-    guard ConfigurationSchema.setting(key)?.isSwitch == true else { return "--\(key) \(text)" }
-    return text == "true" ? "--\(key)" : "--no-\(key)"
+  /// A setting and its value, for a message.
+  static func words(_ key: String, _ text: String) -> Message {
+    guard ConfigurationSchema.setting(key)?.isSwitch == true else { return "\(setting: key, text)" }
+    return "\(setting: key, text == "true")"
   }
 }

@@ -48,7 +48,7 @@ extension Configuration {
     }
     try configuration.checkGate(given)
     try configuration.completeOptimiser(given)
-    var notes: [String] = []
+    var notes: [Message] = []
     // All are asked before any is put back.
     let withoutEffect = ConfigurationSchema.settings.compactMap { setting in
       setting.objection(configuration).map { (setting: setting, reason: $0) }
@@ -57,10 +57,11 @@ extension Configuration {
       let before = setting.text(configuration)
       setting.reset(&configuration)
       guard let entry = given[setting.key], before != setting.text(configuration) else { continue }
-      notes.append("\(Setting.commandLineText(setting.key, entry.text)) has no effect \(reason)")
+      notes.append("\(Setting.words(setting.key, entry.text)) has no effect \(reason)")
     }
     if configuration.optimiser == .adamw, configuration.weightDecay == 0, let entry = given["optimiser"] {
-      notes.append("\(Setting.commandLineText(entry.key, entry.text)) is Adam as long as --weight-decay is 0")
+      notes.append(
+        "\(Setting.words(entry.key, entry.text)) is Adam as long as \(setting: "weight-decay") is 0")
     }
     try configuration.checkExperts(given)
     return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
@@ -71,7 +72,8 @@ extension Configuration {
     guard let setting = ConfigurationSchema.setting(entry.key) else {
       switch entry.origin {
       case .commandLine, .program:
-        throw Failure(.usage, "unknown option '--\(entry.key)'\(settingHint(entry.key, isOption: true))")
+        throw Failure(
+          .usage, "unknown option '\(setting: entry.key)'\(settingHint(entry.key, isOption: true))")
       case .file(let file, let line, let column):
         throw Failure(
           .usage, "\(file):\(line):\(column): unknown key '\(entry.key)'\(settingHint(entry.key))")
@@ -88,8 +90,8 @@ extension Configuration {
     let hint = nearestName(to: name, among: names).map { " did you mean '\($0)'?" } ?? ""
     return Failure(
       .usage,
-      "\(entry?.words ?? Setting.commandLineText(key, name)): unknown \(key) '\(name)';\(hint) known are "
-        + names.joined(separator: ", "))
+      "\(entry?.words ?? Setting.words(key, name)): unknown \(key) '\(name)';\(hint) known are \(names.joined(separator: ", "))"
+    )
   }
 
   // MARK: - What cannot be
@@ -100,41 +102,52 @@ extension Configuration {
       let count = lists.classesOfExpert.count
       if let entry = given["experts"], experts != count {
         throw Failure(
-          .usage, "\(entry.words) contradicts --expert-classes, which lists \(count) experts; leave one out")
+          .usage,
+          "\(entry.words) contradicts \(setting: "expert-classes"), which lists \(count) experts; leave one out"
+        )
       }
       experts = count
     } else if gate == .classes {
       throw Failure(
-        .usage, "--gate classes needs the classes of every expert; give --expert-classes 0,7/1,9/…")
+        .usage,
+        "\(setting: "gate") classes needs the classes of every expert; give \(setting: "expert-classes") 0,7/1,9/…"
+      )
     }
     if distillFrom != nil {
       guard gate == .softmax else {
         throw Failure(
           .usage,
-          "--distill-from trains a plain gate; leave out --gate \(gate.rawValue) or give --gate softmax")
+          "\(setting: "distill-from") trains a plain gate; leave out \(setting: "gate", gate.rawValue) or give \(setting: "gate") softmax"
+        )
       }
       guard initFrom == nil else {
-        throw Failure(.usage, "--distill-from starts from that run's experts; leave out --init-from")
+        throw Failure(
+          .usage,
+          "\(setting: "distill-from") starts from that run's experts; leave out \(setting: "init-from")")
       }
       if let entry = given["freeze"], freeze != .experts {
         throw Failure(
-          .usage, "\(entry.words) contradicts --distill-from, which freezes the experts; leave one out")
+          .usage,
+          "\(entry.words) contradicts \(setting: "distill-from"), which freezes the experts; leave one out")
       }
       freeze = .experts
     }
     if freeze == .experts, gate.design.choosesOne, gate != .loss {
       throw Failure(
-        .usage, "--freeze experts with --gate \(gate.rawValue) leaves nothing to train; choose another gate")
+        .usage,
+        "\(setting: "freeze") experts with \(setting: "gate", gate.rawValue) leaves nothing to train; choose another gate"
+      )
     }
     if freeze == .experts, gate == .none {
-      throw Failure(.usage, "--freeze experts with --gate none leaves nothing to train")
+      throw Failure(
+        .usage, "\(setting: "freeze") experts with \(setting: "gate") none leaves nothing to train")
     }
   }
 
   private func checkExperts(_ given: [String: ConfigurationLayer.Entry]) throws(Failure) {
     guard combine == .topK, topK > experts else { return }
-    let wanted = given["top-k"]?.words ?? "--top-k \(topK)"
-    let available = given["experts"]?.words ?? "--experts \(experts), the default for \(dataset)"
+    let wanted = given["top-k"]?.words ?? "\(setting: "top-k", topK)"
+    let available = given["experts"]?.words ?? "\(setting: "experts", experts), the default for \(dataset)"
     throw Failure(.usage, "\(wanted) is larger than \(available); take a smaller k or more experts")
   }
 
@@ -143,30 +156,31 @@ extension Configuration {
     if distillFrom != nil {
       throw Failure(
         .usage,
-        "--distill-from is for models whose experts answer for the classes; --model \(model) has a head")
+        "\(setting: "distill-from") is for models whose experts answer for the classes; \(setting: "model", model) has a head"
+      )
     }
     guard gate != .attentive || combine == .expectation else {
       throw Failure(
         .usage,
-        "--combine \(combine.rawValue) saves nothing with --gate attentive, whose keys need every expert; leave it out, or "
-          + "take --gate softmax")
+        "\(setting: "combine", combine.rawValue) saves nothing with \(setting: "gate") attentive, whose keys need every expert; leave it out, or "
+          + "take \(setting: "gate") softmax")
     }
     guard freeze == .none else {
       throw Failure(
         .usage,
-        "--freeze \(freeze.rawValue) would leave the trunk of --model \(model) without their part of its gradient; leave it "
+        "\(setting: "freeze", freeze.rawValue) would leave the trunk of \(setting: "model", model) without their part of its gradient; leave it "
           + "out")
     }
     guard combine != .stochastic else {
       throw Failure(
         .usage,
-        "--combine stochastic needs the loss of every expert, and the experts of --model \(model) answer for no classes; "
+        "\(setting: "combine") stochastic needs the loss of every expert, and the experts of \(setting: "model", model) answer for no classes; "
           + "take expectation or top-k")
     }
     guard ![.peeking, .loudest, .loss].contains(gate) else {
       throw Failure(
         .usage,
-        "--gate \(gate.rawValue) looks at the experts' answers for the classes, and those of --model \(model) give none; "
+        "\(setting: "gate", gate.rawValue) looks at the experts' answers for the classes, and those of \(setting: "model", model) give none; "
           + "take softmax, attentive or none")
     }
     if similarityScale == "dataset", similarity > 0 || dissimilarity > 0 {
@@ -174,7 +188,7 @@ extension Configuration {
       guard given["similarity-scale"] == nil else {
         throw Failure(
           .usage,
-          "--similarity-scale dataset measures images, and the rows of --model \(model) are none; take batch-max, none or "
+          "\(setting: "similarity-scale") dataset measures images, and the rows of \(setting: "model", model) are none; take batch-max, none or "
             + "a number")
       }
       similarityScale = "batch-max"

@@ -80,7 +80,7 @@ extension Configuration {
       case .run: continue
       case .start:
         resolved.notes.append(
-          "\(Setting.commandLineText(entry.key, entry.text)) has no effect on a resumed run")
+          "\(Setting.words(entry.key, entry.text)) has no effect on a resumed run")
       case .values:
         let now = setting.text(resolved.configuration)
         let then = setting.text(base)

@@ -32,7 +32,7 @@ extension ConfigurationLayer {
     entries = []
     guard let root else { return }
     func place(_ node: Node) -> (line: Int, column: Int) { (node.mark?.line ?? 1, node.mark?.column ?? 1) }
-    func refuse(_ node: Node, _ words: String) -> Failure {
+    func refuse(_ node: Node, _ words: Message) -> Failure {
       Failure(.usage, "\(file):\(place(node).line):\(place(node).column): \(words)")
     }
     guard let mapping = root.mapping else { throw refuse(root, "expected lines of the form 'key: value'") }
@@ -91,7 +91,7 @@ extension ConfigurationLayer {
       return Failure(
         .usage, "\(file):\(context.mark.line):\(context.mark.column): key '\(keys[0])' occurs more than once")
     case .reader(let problem, let offset, _, _):
-      return Failure(.usage, "\(file): \(problem)" + (offset.map { " at character \($0)" } ?? ""))
+      return Failure(.usage, "\(file): \(problem)\(offset.map { " at character \($0)" } ?? "")")
     default: return Failure(.usage, "\(file): no valid YAML")
     }
   }

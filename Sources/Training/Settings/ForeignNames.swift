@@ -1,3 +1,5 @@
+package import Files
+
 // What users of PyTorch's trainers, of Lightning, timm and Megatron type, and what it is called here.
 
 /// What stands here for a name that others use.
@@ -7,17 +9,18 @@ private enum Counterpart {
   /// An option of the command line that is no setting.
   case option(String)
   /// Nothing; a sentence about what there is instead.
-  case nothing(String)
+  case nothing(Message)
 }
 
-private let computing =
-  "it runs on processors: start N ranks with 'mpirun -np N moe-dist …'; '--threads' is how many threads each has"
-private let loading = "the images are in memory, and nobody loads them beside the training"
-private let betas = "beta1 = 0.9, beta2 = 0.999 and epsilon = 1e-8 are fixed"
-private let precision = "everything is computed in single precision, and sums in an order that never changes"
-private let tracking = "a run writes metrics.jsonl and report.html into '--run-dir'"
-private let batches = "'--batch-size' is that of a step, over all ranks together"
-private let warmUpUnit = "'--warm-up' counts steps"
+private let computing: Message =
+  "it runs on processors: start N ranks with 'mpirun -np N moe-dist …'; '\(setting: "threads")' is how many threads each has"
+private let loading: Message = "the images are in memory, and nobody loads them beside the training"
+private let betas: Message = "beta1 = 0.9, beta2 = 0.999 and epsilon = 1e-8 are fixed"
+private let precision: Message =
+  "everything is computed in single precision, and sums in an order that never changes"
+private let tracking: Message = "a run writes metrics.jsonl and report.html into '\(setting: "run-dir")'"
+private let batches: Message = "'\(setting: "batch-size")' is that of a step, over all ranks together"
+private let warmUpUnit: Message = "'\(setting: "warm-up")' counts steps"
 
 /// Their names, by what they are called here.
 private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
@@ -52,7 +55,7 @@ private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
   ),
   (.setting("step-epochs"), ["step-size", "lr-step-size", "lr-step"]),
   (
-    .nothing("'--schedule step' takes a factor every '--step-epochs' epochs"),
+    .nothing("'\(setting: "schedule") step' takes a factor every '\(setting: "step-epochs")' epochs"),
     ["milestones", "lr-milestones"]
   ),
   (.setting("step-factor"), ["gamma", "lr-gamma", "decay-rate", "lr-decay-rate", "lr-decay-factor"]),
@@ -190,20 +193,21 @@ private func plain(_ name: String) -> String {
 /// What to say behind `unknown option '--…'`, or behind `unknown key '…'`: what the name is called here, what there is in
 /// its place, or which setting it nearly is; nothing where nobody knows.
 ///
-/// - Parameter isOption: whether names have their two hyphens.
-package func settingHint(_ name: String, isOption: Bool = false) -> String {
+/// - Parameter isOption: whether it was given as an option; a key of a file keeps its name in every spelling.
+package func settingHint(_ name: String, isOption: Bool = false) -> Message {
   foreignNameHint(name, isOption: isOption)
-    ?? didYouMean(name, among: ConfigurationSchema.settings.map(\.key))
+    ?? Message(didYouMean(name, among: ConfigurationSchema.settings.map(\.key)))
 }
 
 /// The same for a name that others use; nil for any other.
-package func foreignNameHint(_ name: String, isOption: Bool) -> String? {
+package func foreignNameHint(_ name: String, isOption: Bool) -> Message? {
   let wanted = plain(name)
   guard let found = foreignNames.first(where: { $0.names.contains(wanted) }) else { return nil }
   switch found.counterpart {
-  case .setting(let key): return "; it is '\(isOption ? "--" : "")\(key)' here"
+  case .setting(let key): return isOption ? "; it is '\(setting: key)' here" : "; it is '\(key)' here"
   case .option(let key):
-    return isOption ? "; it is '--\(key)' here" : "; it is the option '--\(key)' of the command line"
+    return isOption
+      ? "; it is '\(setting: key)' here" : "; it is the option '\(setting: key)' of the command line"
   case .nothing(let words): return "; it has no counterpart: \(words)"
   }
 }

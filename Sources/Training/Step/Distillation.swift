@@ -18,10 +18,10 @@ public enum Distillation {
   ]
 
   /// What a setting is where it is not given, in words.
-  public static func defaultText(_ setting: Setting) -> String {
+  public static func defaultText(_ setting: Setting) -> Message {
     switch setting.key {
-    case "gate": GateKind.softmax.rawValue
-    case "freeze": Freeze.experts.rawValue
+    case "gate": Message(GateKind.softmax.rawValue)
+    case "freeze": Message(Freeze.experts.rawValue)
     case "distill-from": "the checkpoint of RUN"
     default: isInherited(setting) ? "that of RUN" : setting.defaultText
     }
@@ -44,8 +44,8 @@ public enum Distillation {
     guard source.gate == .attentive else {
       throw Failure(
         .usage,
-        "\(checkpoint) was trained with --gate \(source.gate.rawValue), whose experts need no keys; distill takes a run "
-          + "with --gate attentive")
+        "\(checkpoint) was trained with \(setting: "gate", source.gate.rawValue), whose experts need no keys; distill takes a run "
+          + "with \(setting: "gate") attentive")
     }
     var entries: [(key: String, text: String)] = ConfigurationSchema.settings.compactMap { setting in
       guard setting.effect == .values, isInherited(setting) else { return nil }

@@ -42,17 +42,17 @@ public struct ModelOutline {
     guard let family = NetworkFamilies.named(configuration.model) else {
       throw Failure(
         .usage,
-        "unknown model '\(configuration.model)'; known are "
-          + NetworkFamilies.all.map(\.name).joined(separator: ", "))
+        "unknown model '\(configuration.model)'; known are \(NetworkFamilies.all.map(\.name).joined(separator: ", "))"
+      )
     }
     if let reason = family.misfit(size.shape) {
       throw Failure(
         .usage,
-        "model '\(family.name)' does not fit data set '\(configuration.dataset)': \(reason); choose another --model"
+        "model '\(family.name)' does not fit data set '\(configuration.dataset)': \(reason); choose another \(setting: "model")"
       )
     }
     let design = configuration.gateDesign
-    if let objection = design.objection(to: family) { throw Failure(.usage, objection) }
+    if let objection = design.objection(to: family) { throw Failure(.usage, Message(objection)) }
     model = family.name
     gateKind = configuration.gate
     input = size.shape

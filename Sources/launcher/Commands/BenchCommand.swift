@@ -47,7 +47,7 @@ struct BenchCommand: ParsableCommand {
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
     let request = Program.prepare(environment) { try makeRequest(environment) }
-    let code = Ranks.run(Program.identity, environment: environment) { comm in
+    let code = Program.run(environment) { comm in
       let place = BenchmarkPlace(
         hosts: try comm.allGather(text: comm.hostName),
         cores: try comm.allGather([ProcessInfo.processInfo.activeProcessorCount]),

@@ -69,7 +69,7 @@ struct DataCommand: ParsableCommand {
           do {
             Console.output(report(source, try source.load(options)))
           } catch let failure as Failure {
-            Console.error("moe-dist: \(failure.message)")
+            Console.error("moe-dist: \(failure.words.text(as: .options))")
             if code == .finished { code = failure.code }
           }
         }

@@ -129,7 +129,7 @@ struct EvaluateCommand: ParsableCommand {
       }
       return (request, trained, part, try trained.loadData(environment))
     }
-    let code = Ranks.run(Program.identity, environment: environment) { comm in
+    let code = Program.run(environment) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)
       let found = try Evaluator.evaluate(
         request, split: part, trained: trained, data: data, communicator: comm,
@@ -145,7 +145,7 @@ struct EvaluateCommand: ParsableCommand {
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
           metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
           account: account,
-          runDirectory: nil, oracleNote: found.oracleNote)
+          runDirectory: nil, oracleNote: found.oracleNote?.text(as: .options))
         Console.output(summary.figures)
       }
       return 0

@@ -73,7 +73,7 @@ struct PlanCommand: ParsableCommand {
       PlanRequest(
         outline: outline, costs: measured, links: links, sources: [costsSource(file), source], ranks: ranks,
         placement: configuration.placement))
-    return json ? plan.json.text(pretty: true) + "\n" : plan.text
+    return json ? plan.json.text(pretty: true) + "\n" : plan.text(as: .options)
   }
 
   private func check() throws {

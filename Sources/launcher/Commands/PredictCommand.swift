@@ -29,7 +29,7 @@ struct PredictCommand: ParsableCommand {
       let data = try trained.loadData(environment)
       return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
     }
-    let code = Ranks.run(Program.identity, environment: environment) { comm in
+    let code = Program.run(environment) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? output ?? "-" : nil, as: format)
       _ = try Evaluator.predict(request, images: set, trained: trained, data: data, communicator: comm) {
         try sink.write($0)

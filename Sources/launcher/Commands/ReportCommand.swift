@@ -1,5 +1,6 @@
 import ArgumentParser
 import Dist
+import Files
 import Foundation
 import Reporting
 
@@ -47,7 +48,7 @@ struct ReportCommand: ParsableCommand {
       try Report.write(runs: [run], to: page, figures: Report.defaultFigures(for: [run]))
       if !quiet { Console.error("report: \(page)") }
     } catch {
-      Console.error("NOTE: the report was not written: \(error)")
+      Console.error("NOTE: the report was not written: \(error.words.text(as: .options))")
     }
   }
 }

@@ -63,7 +63,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       return
     }
     StopSignals.listen()
-    let code = Ranks.run(Program.identity, environment: environment) { comm in
+    let code = Program.run(environment) { comm in
       try train(prepared, over: comm)
     }
     Program.end(code, environment)
@@ -74,6 +74,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   private func prepare(base: [ConfigurationLayer], _ environment: [String: String]) throws -> Preparation {
     let layers = try base + files.layers + [settings.layer]
     var run = try makeRun(layers, environment)
+    run.spelling = .options
     if fastDevRun { run.limit(steps: 5) }
     if fastDevRun || dryRun {
       run.place = .nowhere
@@ -100,7 +101,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       var run = try TrainingRun([synthetic] + layers, origin: origin)
       run.notes.append(
         "NOTE: the default data set was not found, so this run trains the built-in task 'synthetic' instead. "
-          + failure.message)
+          + failure.words)
       return run
     }
   }
@@ -111,7 +112,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     let run = prepared.run
     let isRoot = comm.rank == 0
     if isRoot, !quiet {
-      for note in run.notes { Console.error(note) }
+      for note in run.notes { Console.error(note.text(as: .options)) }
       if run.configuration.products == .openblas, let advice = BLAS.kernelAdvice {
         Console.error("NOTE: \(advice)")
       }

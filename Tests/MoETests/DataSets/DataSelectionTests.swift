@@ -74,20 +74,20 @@ private func marks(_ set: ImageSet) -> [UInt8] {
   @Test func classesWithoutASampleAreNamed() throws {
     #expect(try load(train: 3, test: 3).notes == load().notes)
     let notes = try load(train: 2, test: 1).notes
-    let added = notes.filter { $0.contains("without a sample") }
+    let added = notes.map(\.description).filter { $0.contains("without a sample") }
     #expect(added.count == 2)
-    #expect(added.first?.contains("--train-samples 2 leaves class 2 of idx") == true, "\(added)")
-    #expect(added.last?.contains("--test-samples 1 leaves classes 1 to 2 of idx") == true, "\(added)")
+    #expect(added.first?.contains("train-samples 2 leaves class 2 of idx") == true, "\(added)")
+    #expect(added.last?.contains("test-samples 1 leaves classes 1 to 2 of idx") == true, "\(added)")
     #expect(added.allSatisfy { $0.contains("3 give every class one") })
   }
 
   @Test func aClassThatHasTooFewIsNamed() {
     let (found, _) = failure { _ = try load(train: 12) }
     #expect(found?.code == .usage)
-    for word in ["--train-samples 12", "4 samples of class 1", "which has 3"] {
+    for word in ["train-samples 12", "4 samples of class 1", "which has 3"] {
       #expect(found?.message.contains(word) == true, "\(found?.message ?? "")")
     }
-    #expect(failure { _ = try load(test: 7) }.failure?.message.contains("--test-samples 7") == true)
+    #expect(failure { _ = try load(test: 7) }.failure?.message.contains("test-samples 7") == true)
   }
 
   @Test func coarseLabelsGoWithTheirSamples() throws {

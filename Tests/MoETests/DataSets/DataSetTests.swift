@@ -119,7 +119,7 @@ private func options(_ directory: String?, _ environment: [String: String] = [:]
     let root = ["MOE_DIST_DATA": directory.path + "/root"]
     let data = try idxPair.load(options(directory.path + "/other", root))
     #expect(data.location == directory.path + "/root/idx")
-    #expect(data.notes.count == 1 && data.notes[0].contains(directory.path + "/other"))
+    #expect(data.notes.count == 1 && data.notes[0].description.contains(directory.path + "/other"))
     let (found, _) = failure { _ = try idxPair.load(options(directory.path + "/typo", root)) }
     #expect(found?.code == .notFound && found?.message.contains(directory.path + "/typo") == true)
   }
@@ -132,7 +132,7 @@ private func options(_ directory: String?, _ environment: [String: String] = [:]
     let data = try fashion.load(options(directory.path))
     #expect(data.train.count == 3 && data.classes == 10 && data.classNames[9] == "Ankle boot")
     #expect(data.notes.count == 4)
-    #expect(data.notes[0].contains("train-images-idx3-ubyte is not the published file"))
+    #expect(data.notes[0].description.contains("train-images-idx3-ubyte is not the published file"))
     #expect(data.fingerprints["train-labels"] == sha256(idxLabels([0, 9, 4])))
     #expect(data.mean == [0.2859] && data.standardDeviation == [0.3530])
   }

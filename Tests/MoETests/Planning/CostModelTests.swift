@@ -221,7 +221,7 @@ struct CostModelTests {
     let expected = whole / (gate + 2 * Double(outline.expertFlops))
     #expect(abs(replicated.speedUp - expected) < 1e-9)
     #expect(plan.recommended.gate == .replicated)
-    #expect(try self.plan(outline, ranks: 1000).text.contains("computed by 4 ranks"))
+    #expect(try self.plan(outline, ranks: 1000).text().contains("computed by 4 ranks"))
   }
 
   /// With messages that cost α whatever their size, four ranks gather in two rounds and reduce in a ring of 2 · 3 messages.
@@ -256,7 +256,7 @@ struct CostModelTests {
     let begin = ContinuousClock.now
     let found = try plan(
       outline, ranks: 100_000, links: Links(within: link, between: link, ranksPerHost: 64))
-    let text = found.text
+    let text = found.text()
     let json = found.json.text()
     #expect(ContinuousClock.now - begin < .seconds(1))
     #expect(text.split(separator: "\n").count < 120)

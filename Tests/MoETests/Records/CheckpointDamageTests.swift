@@ -50,7 +50,7 @@ import Testing
     let found = thrownFailure { _ = try file.read("scalar", shape: []) }
     #expect(found?.code == .badData)
     #expect(found?.message.hasPrefix("\(path): tensor 'scalar': expected SHA-256 '") == true)
-    #expect(found?.message.contains("--resume auto falls back") == true)
+    #expect(found?.message.contains("resume auto falls back") == true)
     _ = try file.read("gate.out.bias", shape: [3])
   }
 

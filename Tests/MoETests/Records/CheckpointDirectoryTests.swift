@@ -75,14 +75,14 @@ import Testing
     _ = try scratch.write(try scratch.read(names[2].fileName).dropLast(), to: names[2].fileName)
 
     var warnings: [String] = []
-    let file = try CheckpointDirectory(scratch.path).newestValid { warnings.append($0) }
+    let file = try CheckpointDirectory(scratch.path).newestValid { warnings.append($0.description) }
     #expect(file?.metadata == ["step": "10"])
     #expect(warnings.count == 2)
     #expect(warnings.first?.contains(names[3].fileName) == true)
     #expect(warnings.last?.contains(names[2].fileName) == true)
 
     for name in names { _ = try scratch.write([], to: name.fileName) }
-    #expect(try CheckpointDirectory(scratch.path).newestValid { warnings.append($0) } == nil)
+    #expect(try CheckpointDirectory(scratch.path).newestValid { warnings.append($0.description) } == nil)
     #expect(warnings.count == 6)
   }
 
@@ -117,10 +117,10 @@ import Testing
     let scratch = TemporaryDirectory()
     try write(Array(names.prefix(2)), to: scratch)
     let none = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
-    #expect(none?.code == .notFound && none?.message.contains("--validation-fraction above 0") == true)
+    #expect(none?.code == .notFound && none?.message.contains("validation-fraction above 0") == true)
     _ = try scratch.write(metrics([("validation", 3, 30, 0.5)]), to: "metrics.jsonl")
     let elsewhere = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
-    #expect(elsewhere?.code == .notFound && elsewhere?.message.contains("--checkpoint-every 1") == true)
+    #expect(elsewhere?.code == .notFound && elsewhere?.message.contains("checkpoint-every 1") == true)
     _ = try scratch.write(Array("nonsense\n".utf8), to: "metrics.jsonl")
     let damaged = thrownFailure { _ = try BestCheckpoint(of: scratch.path) }
     #expect(damaged?.code == .badData && damaged?.message.contains("metrics.jsonl:1") == true)

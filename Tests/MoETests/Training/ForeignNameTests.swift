@@ -1,3 +1,4 @@
+import Files
 import Testing
 import Training
 
@@ -14,18 +15,20 @@ struct ForeignNameTests {
     ("log-interval", "log-every"), ("save-dir", "run-dir"), ("Save_Dir", "run-dir"),
   ])
   func isAnsweredWithOurs(theirs: String, ours: String) {
-    #expect(settingHint(theirs, isOption: true) == "; it is '--\(ours)' here")
-    #expect(settingHint(theirs) == "; it is '\(ours)' here")
+    #expect(settingHint(theirs, isOption: true).text(as: .options) == "; it is '--\(ours)' here")
+    #expect(settingHint(theirs, isOption: true).text(as: .settings) == "; it is '\(ours)' here")
+    #expect(settingHint(theirs).text(as: .options) == "; it is '\(ours)' here")
   }
 
   @Test(arguments: ["num-workers", "device", "workers", "fp16", "betas", "warmup-epochs"])
   func withoutACounterpartASentenceSaysWhy(theirs: String) {
-    #expect(settingHint(theirs, isOption: true).hasPrefix("; it has no counterpart: "))
+    #expect(settingHint(theirs, isOption: true).description.hasPrefix("; it has no counterpart: "))
   }
 
   @Test func anOptionIsNoKey() {
-    #expect(settingHint("resume-from", isOption: true) == "; it is '--resume' here")
-    #expect(settingHint("resume") == "; it is the option '--resume' of the command line")
+    #expect(settingHint("resume-from", isOption: true).text(as: .options) == "; it is '--resume' here")
+    #expect(
+      settingHint("resume").text(as: .options) == "; it is the option '--resume' of the command line")
   }
 
   @Test func theTableNamesSettingsAndEveryNameOnce() {

@@ -1,3 +1,4 @@
+internal import Files
 internal import MoE
 
 extension ConfigurationSchema {
@@ -14,14 +15,22 @@ extension ConfigurationSchema {
       "Where the data set's files are."
     )
     .applies(.toFiles),
-    .path("train-images", \.trainImages, .run, "FILE", default: "none", "IDX file, for --dataset idx.")
-      .applies(.with("dataset", \.dataset, "idx")),
-    .path("train-labels", \.trainLabels, .run, "FILE", default: "none", "IDX file, for --dataset idx.")
-      .applies(.with("dataset", \.dataset, "idx")),
-    .path("test-images", \.testImages, .run, "FILE", default: "none", "IDX file, for --dataset idx.")
-      .applies(.with("dataset", \.dataset, "idx")),
-    .path("test-labels", \.testLabels, .run, "FILE", default: "none", "IDX file, for --dataset idx.")
-      .applies(.with("dataset", \.dataset, "idx")),
+    .path(
+      "train-images", \.trainImages, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
+    )
+    .applies(.with("dataset", \.dataset, "idx")),
+    .path(
+      "train-labels", \.trainLabels, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
+    )
+    .applies(.with("dataset", \.dataset, "idx")),
+    .path(
+      "test-images", \.testImages, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
+    )
+    .applies(.with("dataset", \.dataset, "idx")),
+    .path(
+      "test-labels", \.testLabels, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
+    )
+    .applies(.with("dataset", \.dataset, "idx")),
     .list(
       "mean", \.mean, .values, default: "the data set's own; computed for idx", where: { _ in true },
       expected: "numbers with commas between them, one per channel",
@@ -57,7 +66,7 @@ extension ConfigurationSchema {
       "model", \.model, .values, "NAME", default: "by data set", "The networks of the experts and the gate."),
     .whole(
       "layers", \.layers, .values, in: 1...64,
-      "Mixture layers, one behind the other, for --model mlp and cifar-trunk; each has --experts experts."
+      "Mixture layers, one behind the other, for \(setting: "model") mlp and cifar-trunk; each has \(setting: "experts") experts."
     ).addedLater().applies(.toDeepModels),
     .whole("experts", \.experts, .values, in: 1...65_536, default: "by data set", "Number of experts.")
       .applies(.toMixtures).mostUsed(),
@@ -69,21 +78,25 @@ extension ConfigurationSchema {
       .mostUsed(),
     .choice("combine", \.combine, .values, "How the experts' answers become the model's.")
       .applies(.toMixtures, .toWeighedExperts).mostUsed(),
-    .whole("top-k", \.topK, .values, in: 1...65_536, "Experts that run per sample, for --combine top-k.")
-      .applies(.toMixtures, .toWeighedExperts, .toTopK).mostUsed(),
+    .whole(
+      "top-k", \.topK, .values, in: 1...65_536,
+      "Experts that run per sample, for \(setting: "combine") top-k."
+    )
+    .applies(.toMixtures, .toWeighedExperts, .toTopK).mostUsed(),
     .choice(
-      "top-k-weights", \.topKWeights, .values, default: "full for --top-k 1, otherwise renormalised",
-      "Weights of the experts that run, for --combine top-k."
+      "top-k-weights", \.topKWeights, .values,
+      default: "full for \(setting: "top-k") 1, otherwise renormalised",
+      "Weights of the experts that run, for \(setting: "combine") top-k."
     )
     .applies(.toMixtures, .toWeighedExperts, .toTopK),
     .real(
       "noise", \.noise, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Noise on the gate's scores in training, for --combine top-k: normal, of standard deviation noise/E."
+      "Noise on the gate's scores in training, for \(setting: "combine") top-k: normal, of standard deviation noise/E."
     ).addedLater().applies(.toMixtures, .toWeighedExperts, .toTopK),
     .optionalReal(
       "capacity", \.capacity, .values, "X", default: "no limit", where: { $0 > 0 },
       expected: "a positive number",
-      "An expert takes at most capacity·k·B/E rows of a training batch, for --combine top-k; later rows are dropped."
+      "An expert takes at most capacity·k·B/E rows of a training batch, for \(setting: "combine") top-k; later rows are dropped."
     ).addedLater().applies(.toMixtures, .toWeighedExperts, .toTopK),
     .real(
       "temperature", \.temperature, .values, where: { $0 > 0 }, expected: "a positive number",
@@ -91,7 +104,7 @@ extension ConfigurationSchema {
     )
     .applies(.toMixtures),
     .optionalReal(
-      "expert-temperature", \.expertTemperature, .values, "X", default: "that of --temperature",
+      "expert-temperature", \.expertTemperature, .values, "X", default: "that of \(setting: "temperature")",
       where: { $0 > 0 }, expected: "a positive number",
       "T of the gate's softmax in the loss of the experts, which then train with the gate detached, and it with them."
     ).applies(.toMixtures, .toWeighedExperts, .withoutDistillation, .toExpertTemperature),
@@ -99,7 +112,7 @@ extension ConfigurationSchema {
       "expert-classes", \.expertClasses, .values, "C,C/C,C/…", default: "none",
       where: { ClassLists($0) != nil },
       expected: "the classes of every expert, such as 0,7/1,9/2,4/3,8/5,6, each class once",
-      "The classes of every expert, for --gate classes, which it implies."
+      "The classes of every expert, for \(setting: "gate") classes, which it implies."
     )
     .applies(.with("gate", \.gate, .classes)),
   ]
@@ -113,13 +126,15 @@ extension ConfigurationSchema {
     .applies(.toGateLoss),
     .real(
       "similarity", \.similarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of distances within an expert: similar samples to one expert. Acts with --dissimilarity as one weight, "
-        + "similarity/E + dissimilarity/(E²−E)."
+      """
+      Weight of distances within an expert: similar samples to one expert. Acts with \(setting: "dissimilarity") as one weight, \
+      similarity/E + dissimilarity/(E²−E).
+      """
     )
     .applies(.toGateLoss),
     .real(
       "dissimilarity", \.dissimilarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of distances between experts; see --similarity."
+      "Weight of distances between experts; see \(setting: "similarity")."
     )
     .applies(.toGateLoss),
     .choice(
@@ -143,8 +158,10 @@ extension ConfigurationSchema {
     ).addedLater().applies(.toGateLoss),
     .real(
       "load-balance", \.loadBalance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of the load-balancing loss E·Σ f·P of the experts' shares f of the choices and means P of p, for --combine "
-        + "top-k."
+      """
+      Weight of the load-balancing loss E·Σ f·P of the experts' shares f of the choices and means P of p, for \(setting: "combine") \
+      top-k.
+      """
     ).addedLater().applies(.toGateLoss, .toChosenExperts),
   ]
 }

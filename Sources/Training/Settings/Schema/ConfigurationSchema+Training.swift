@@ -1,3 +1,4 @@
+internal import Files
 internal import Networks
 
 extension ConfigurationSchema {
@@ -19,29 +20,31 @@ extension ConfigurationSchema {
       .addedLater(),
     .real(
       "weight-decay", \.weightDecay, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Decay of every trained tensor: decoupled with --optimiser adamw, otherwise added to the gradient (L2)."
+      "Decay of every trained tensor: decoupled with \(setting: "optimiser") adamw, otherwise added to the gradient (L2)."
     ),
     .optionalReal(
       "momentum", \.momentum, .values, "X", default: "0.9 with sgd", where: { (0..<1).contains($0) },
-      expected: "a number from 0 to less than 1", "For --optimiser sgd; 0 keeps no state."
+      expected: "a number from 0 to less than 1", "For \(setting: "optimiser") sgd; 0 keeps no state."
     ).addedLater().applies(.with("optimiser", \.optimiser, .sgd)),
     .choice(
       "schedule", \.schedule, .values,
-      "How the learning rate changes: not, by a factor every --step-epochs, or by half a cosine to 0."
+      "How the learning rate changes: not, by a factor every \(setting: "step-epochs"), or by half a cosine to 0."
     ).addedLater(),
     .optionalWhole(
       "schedule-epochs", \.scheduleEpochs, .values, in: 1...1_000_000,
-      default: "--epochs as the run began",
-      "Epochs until a cosine reaches 0. A run trains no further; to begin with fewer --epochs and go on later, give it "
-        + "from the start."
+      default: "\(setting: "epochs") as the run began",
+      """
+      Epochs until a cosine reaches 0. A run trains no further; to begin with fewer \(setting: "epochs") and go on later, give it \
+      from the start.
+      """
     ).addedLater().applies(.with("schedule", \.schedule, .cosine)),
     .optionalWhole(
       "step-epochs", \.stepEpochs, .values, in: 1...1_000_000, default: "none",
-      "Epochs between the factors of --schedule step, which needs it."
+      "Epochs between the factors of \(setting: "schedule") step, which needs it."
     ).addedLater().applies(.with("schedule", \.schedule, .step)),
     .optionalReal(
       "step-factor", \.stepFactor, .values, "X", default: "0.1 with step", where: { $0 > 0 },
-      expected: "a positive number", "The factor of --schedule step."
+      expected: "a positive number", "The factor of \(setting: "schedule") step."
     ).addedLater().applies(.with("schedule", \.schedule, .step)),
     .whole(
       "warm-up", \.warmUp, .values, in: 0...Int(Int32.max),
@@ -54,8 +57,10 @@ extension ConfigurationSchema {
     ).addedLater(),
     .optionalWhole(
       "patience", \.patience, .run, in: 1...1_000_000, default: "go on",
-      "Finish when this many epochs have not brought a smaller validation error; an equal one is none. The model stays "
-        + "that of the last epoch; evaluate --checkpoint best takes the best."),
+      """
+      Finish when this many epochs have not brought a smaller validation error; an equal one is none. The model stays \
+      that of the last epoch; evaluate \(setting: "checkpoint") best takes the best.
+      """),
     .seed("seed", \.seed, "Determines every random draw.")
       .mostUsed(),
     .onOff("shuffle", \.shuffle, .values, "Draw a new order of the samples in every epoch."),
@@ -64,18 +69,23 @@ extension ConfigurationSchema {
       "Rows per block, the unit in which a batch is divided among ranks."),
     .choice(
       "products", \.products, .values,
-      "What computes the matrix products of dense layers: own kernels, with the same bits on every processor that has "
-        + "fused multiply-add, or OpenBLAS, whose bits depend on the kernels that it chooses."
+      """
+      What computes the matrix products of dense layers: own kernels, with the same bits on every processor that has \
+      fused multiply-add, or OpenBLAS, whose bits depend on the kernels that it chooses.
+      """
     ).addedLater(),
     .path(
       "init-from", \.initFrom, .start, "FILE|RUN", default: "none",
       "Start from the weights of a safetensors file, or of a run directory's newest checkpoint."),
-    .onOff("init-partial", \.initPartial, .start, "Let the file of --init-from lack tensors.")
-      .applies(.toInitialTensors),
-    .choice("init-only", \.initOnly, .start, "Which tensors to take from the file of --init-from.")
+    .onOff("init-partial", \.initPartial, .start, "Let the file of \(setting: "init-from") lack tensors.")
       .applies(.toInitialTensors),
     .choice(
-      "freeze", \.freeze, .values, "Leave the gate or the experts as they start (see --init-from)."
+      "init-only", \.initOnly, .start, "Which tensors to take from the file of \(setting: "init-from")."
+    )
+    .applies(.toInitialTensors),
+    .choice(
+      "freeze", \.freeze, .values,
+      "Leave the gate or the experts as they start (see \(setting: "init-from"))."
     )
     .applies(.toMixtures, .toGatesWithTensors),
     .path(

@@ -1,3 +1,5 @@
+public import Files
+
 /// One setting of a ``Configuration``: its name on the command line and in YAML, its help, its check, its text.
 public struct Setting: Sendable {
   /// What a setting has an effect on, and thereby whether it may change when a run is resumed.
@@ -33,9 +35,9 @@ public struct Setting: Sendable {
   /// What the value is called in a help text, e.g. `N`, `FILE`; empty for a switch.
   public let placeholder: String
   /// What it does, with its unit.
-  public let help: String
+  public let help: Message
   /// The default in words.
-  public let defaultText: String
+  public let defaultText: Message
   public let effect: Effect
   /// That of the list in which ``ConfigurationSchema`` has it.
   public private(set) var group = Group.data
@@ -59,7 +61,7 @@ public struct Setting: Sendable {
   let reset: @Sendable (inout Configuration) -> Void
 
   init(
-    key: String, placeholder: String, help: String, defaultText: String, effect: Effect, choices: [String],
+    key: String, placeholder: String, help: Message, defaultText: Message, effect: Effect, choices: [String],
     isSwitch: Bool, text: @escaping @Sendable (Configuration) -> String?,
     assign: @escaping @Sendable (inout Configuration, String) -> String?,
     reset: @escaping @Sendable (inout Configuration) -> Void
@@ -76,8 +78,8 @@ public struct Setting: Sendable {
     self.reset = reset
   }
 
-  /// Why it makes no difference, such as `with --combine expectation`; nil where it does.
-  func objection(_ configuration: Configuration) -> String? {
+  /// Why it makes no difference, such as `with combine expectation`; nil where it does.
+  func objection(_ configuration: Configuration) -> Message? {
     for condition in conditions {
       if let objection = condition.objection(configuration) { return objection }
     }

@@ -1,3 +1,5 @@
+internal import Files
+
 // One maker per kind of value.
 
 extension Setting {
@@ -5,11 +7,11 @@ extension Setting {
 
   static func whole(
     _ key: String, _ field: Field<Int>, _ effect: Effect, in range: ClosedRange<Int>,
-    default byDefault: String? = nil,
-    _ help: String
+    default byDefault: Message? = nil,
+    _ help: Message
   ) -> Setting {
     make(
-      key, "N", effect, byDefault ?? String(Configuration()[keyPath: field]), help,
+      key, "N", effect, byDefault ?? "\(Configuration()[keyPath: field])", help,
       field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = Int(text), range.contains(value) else { return wholeWords(range) }
@@ -20,8 +22,8 @@ extension Setting {
 
   static func optionalWhole(
     _ key: String, _ field: Field<Int?>, _ effect: Effect, in range: ClosedRange<Int>,
-    default byDefault: String,
-    _ help: String
+    default byDefault: Message,
+    _ help: Message
   ) -> Setting {
     make(
       key, "N", effect, byDefault, help,
@@ -33,9 +35,9 @@ extension Setting {
       })
   }
 
-  static func seed(_ key: String, _ field: Field<UInt64>, _ help: String) -> Setting {
+  static func seed(_ key: String, _ field: Field<UInt64>, _ help: Message) -> Setting {
     make(
-      key, "N", .values, String(Configuration()[keyPath: field]), help,
+      key, "N", .values, "\(Configuration()[keyPath: field])", help,
       field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = UInt64(text) else { return "a whole number from 0 to \(UInt64.max)" }
@@ -46,11 +48,12 @@ extension Setting {
 
   static func real(
     _ key: String, _ field: Field<Double>, _ effect: Effect, _ placeholder: String = "X",
-    default byDefault: String? = nil, where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String,
-    _ help: String
+    default byDefault: Message? = nil, where isAllowed: @escaping @Sendable (Double) -> Bool,
+    expected: String,
+    _ help: Message
   ) -> Setting {
     make(
-      key, placeholder, effect, byDefault ?? numberText(Configuration()[keyPath: field]), help,
+      key, placeholder, effect, byDefault ?? Message(numberText(Configuration()[keyPath: field])), help,
       field: field, text: { numberText($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = number(text), isAllowed(value) else { return expected }
@@ -61,8 +64,8 @@ extension Setting {
 
   static func optionalReal(
     _ key: String, _ field: Field<Double?>, _ effect: Effect, _ placeholder: String,
-    default byDefault: String,
-    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: String
+    default byDefault: Message,
+    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: Message
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
@@ -75,8 +78,8 @@ extension Setting {
   }
 
   static func list(
-    _ key: String, _ field: Field<[Double]?>, _ effect: Effect, default byDefault: String,
-    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: String
+    _ key: String, _ field: Field<[Double]?>, _ effect: Effect, default byDefault: Message,
+    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: Message
   ) -> Setting {
     make(
       key, "X,…", effect, byDefault, help,
@@ -91,11 +94,12 @@ extension Setting {
   }
 
   static func choice<Value: RawRepresentable & CaseIterable & Sendable>(
-    _ key: String, _ field: Field<Value>, _ effect: Effect, default byDefault: String? = nil, _ help: String
+    _ key: String, _ field: Field<Value>, _ effect: Effect, default byDefault: Message? = nil, _ help: Message
   ) -> Setting where Value.RawValue == String {
     let words = Value.allCases.map(\.rawValue)
     return make(
-      key, words.joined(separator: "|"), effect, byDefault ?? Configuration()[keyPath: field].rawValue, help,
+      key, words.joined(separator: "|"), effect,
+      byDefault ?? Message(Configuration()[keyPath: field].rawValue), help,
       choices: words,
       field: field, text: { $0[keyPath: field].rawValue },
       assign: { configuration, text in
@@ -107,9 +111,9 @@ extension Setting {
       })
   }
 
-  static func onOff(_ key: String, _ field: Field<Bool>, _ effect: Effect, _ help: String) -> Setting {
+  static func onOff(_ key: String, _ field: Field<Bool>, _ effect: Effect, _ help: Message) -> Setting {
     make(
-      key, "", effect, String(Configuration()[keyPath: field]), help, isSwitch: true,
+      key, "", effect, "\(Configuration()[keyPath: field])", help, isSwitch: true,
       field: field, text: { String($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = Bool(text) else { return "true or false" }
@@ -120,12 +124,12 @@ extension Setting {
 
   static func word(
     _ key: String, _ field: Field<String>, _ effect: Effect, _ placeholder: String,
-    default byDefault: String? = nil,
+    default byDefault: Message? = nil,
     where isAllowed: @escaping @Sendable (String) -> Bool = { _ in true }, expected: String = "a word",
-    _ help: String
+    _ help: Message
   ) -> Setting {
     make(
-      key, placeholder, effect, byDefault ?? Configuration()[keyPath: field], help,
+      key, placeholder, effect, byDefault ?? Message(Configuration()[keyPath: field]), help,
       field: field, text: { $0[keyPath: field] },
       assign: { configuration, text in
         guard !text.isEmpty, isAllowed(text) else { return expected }
@@ -136,8 +140,8 @@ extension Setting {
 
   static func optionalWord(
     _ key: String, _ field: Field<String?>, _ effect: Effect, _ placeholder: String,
-    default byDefault: String,
-    where isAllowed: @escaping @Sendable (String) -> Bool, expected: String, _ help: String
+    default byDefault: Message,
+    where isAllowed: @escaping @Sendable (String) -> Bool, expected: String, _ help: Message
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
@@ -151,8 +155,8 @@ extension Setting {
 
   static func path(
     _ key: String, _ field: Field<String?>, _ effect: Effect, _ placeholder: String,
-    default byDefault: String,
-    _ help: String
+    default byDefault: Message,
+    _ help: Message
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault, help,
@@ -165,7 +169,7 @@ extension Setting {
   }
 
   private static func make<Value>(
-    _ key: String, _ placeholder: String, _ effect: Effect, _ byDefault: String, _ help: String,
+    _ key: String, _ placeholder: String, _ effect: Effect, _ byDefault: Message, _ help: Message,
     choices: [String] = [], isSwitch: Bool = false, field: Field<Value>,
     text: @escaping @Sendable (Configuration) -> String?,
     assign: @escaping @Sendable (inout Configuration, String) -> String?

@@ -161,7 +161,7 @@ struct OptimiserRunTests {
     #expect {
       _ = try run.train(1, [("epochs", "3")], resume: true)
     } throws: { error in
-      (error as? Failure)?.code == .usage && "\(error)".contains("--epochs 3 goes beyond --schedule-epochs 2")
+      (error as? Failure)?.code == .usage && "\(error)".contains("epochs 3 goes beyond schedule-epochs 2")
     }
     let whole = TrialRun()
     _ = try whole.train(1, [("schedule", "cosine"), ("epochs", "4")])

@@ -30,13 +30,13 @@ struct OptimiserSettingsTests {
   }
 
   @Test func whatContradictsIsRefused() {
-    #expect(refusal(["schedule": "step"])?.contains("--step-epochs N") == true)
+    #expect(refusal(["schedule": "step"])?.contains("step-epochs N") == true)
     #expect(
       refusal(["schedule": "cosine", "epochs": "9", "schedule-epochs": "4"])?
-        .hasPrefix("--epochs 9 goes beyond --schedule-epochs 4") == true)
+        .hasPrefix("epochs 9 goes beyond schedule-epochs 4") == true)
     #expect(
       refusal(["patience": "2", "validation-fraction": "0"])?.hasPrefix(
-        "--patience 2 watches the validation error")
+        "patience 2 watches the validation error")
         == true)
   }
 
@@ -45,16 +45,16 @@ struct OptimiserSettingsTests {
       "momentum": "0.5", "schedule-epochs": "3", "step-epochs": "2", "step-factor": "0.5",
     ])
     #expect(
-      resolved.notes == [
-        "--momentum 0.5 has no effect with --optimiser adam",
-        "--schedule-epochs 3 has no effect with --schedule constant",
-        "--step-epochs 2 has no effect with --schedule constant",
-        "--step-factor 0.5 has no effect with --schedule constant",
+      resolved.notes.map(\.description) == [
+        "momentum 0.5 has no effect with optimiser adam",
+        "schedule-epochs 3 has no effect with schedule constant",
+        "step-epochs 2 has no effect with schedule constant",
+        "step-factor 0.5 has no effect with schedule constant",
       ])
     #expect(resolved.configuration == (try resolve([:]).configuration))
     #expect(
-      try resolve(["optimiser": "adamw"]).notes == [
-        "--optimiser adamw is Adam as long as --weight-decay is 0"
+      try resolve(["optimiser": "adamw"]).notes.map(\.description) == [
+        "optimiser adamw is Adam as long as weight-decay is 0"
       ])
     #expect(try resolve(["optimiser": "adamw", "weight-decay": "0.01"]).notes.isEmpty)
   }

@@ -83,7 +83,7 @@ struct PatienceTests {
       #expect {
         _ = try run.train(1, Self.idle + [("validation-fraction", fraction)])
       } throws: { error in
-        "\(error)".contains("--patience") && "\(error)".contains("--validation-fraction \(fraction)")
+        "\(error)".contains("patience") && "\(error)".contains("validation-fraction \(fraction)")
       }
     }
   }
