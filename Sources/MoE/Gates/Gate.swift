@@ -91,7 +91,7 @@ package struct GateRequest {
 
 /// A kind of gate: what it holds, what is computed for it, and how shards score experts with it.
 ///
-/// Adding a gate: one file with a conformance, and one case of ``GateKind`` with its line in ``GateKind/design``, one below the other.
+/// Adding a gate: one file with a conformance, and one line in the list of ``GateKind``.
 package protocol GateDesign: Sendable {
   /// The arg-max expert answers alone, whatever the combine rule.
   var choosesOne: Bool { get }

@@ -5,7 +5,7 @@ public import KernelInterface
 /// What it does to a float may depend on that float, its gradient and its state alone: ranks update shares of a network,
 /// and the result must not depend on how it is shared out.
 ///
-/// Adding one: a file with a conformance, and a case of ``OptimiserKind`` with its line.
+/// Adding one: a file with a conformance, and a line in the list of ``OptimiserKind``.
 public protocol Optimiser: Sendable {
   /// The names of what is kept of every trained float from step to step; it starts at zero. A checkpoint has it as
   /// `optimizer.<parameter>.<name>`.

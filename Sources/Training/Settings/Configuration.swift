@@ -101,10 +101,8 @@ public struct Configuration: Equatable, Sendable {
   public var similarityDistance = SimilarityDistance.euclidean
   /// What distances are divided by: `dataset`, `batch-max`, `none` or a number.
   public var similarityScale = "dataset"
-  /// w of w·mean_x (ln Σ_e exp s_e)².
-  public var zLoss = 0.0
-  /// w of w·E·Σ_e f_e P_e.
-  public var loadBalance = 0.0
+  /// Weights of losses that are named in their list alone, those that are not 0; see ``subscript(weight:)``.
+  var lossWeights: [String: Double] = [:]
   public var freeze = Freeze.none
   public var distillLoss = DistillationLoss.kl
   public var batchSize = 512

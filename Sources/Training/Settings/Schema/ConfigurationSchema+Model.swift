@@ -152,16 +152,5 @@ extension ConfigurationSchema {
       "What distances are divided by; dataset: the mean distance of the first 1000 training samples."
     )
     .applies(.toGateLoss, .toSimilarity),
-    .real(
-      "z-loss", \.zLoss, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of the router z-loss, the mean of (ln Σ exp s)² of the gate's scores s: small scores."
-    ).addedLater().applies(.toGateLoss),
-    .real(
-      "load-balance", \.loadBalance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      """
-      Weight of the load-balancing loss E·Σ f·P of the experts' shares f of the choices and means P of p, for \(setting: "combine") \
-      top-k.
-      """
-    ).addedLater().applies(.toGateLoss, .toChosenExperts),
-  ]
+  ] + RoutingLossSetting.all.compactMap(\.setting)
 }

@@ -100,7 +100,9 @@ extension Setting {
   func mostUsed() -> Setting { changed { $0.isMostUsed = true } }
 
   /// The same setting, which makes a difference under these conditions alone.
-  func applies(_ conditions: Condition...) -> Setting { changed { $0.conditions = conditions } }
+  func applies(_ conditions: Condition...) -> Setting { applies(conditions) }
+
+  func applies(_ conditions: [Condition]) -> Setting { changed { $0.conditions = conditions } }
 
   func placed(in group: Group) -> Setting { changed { $0.group = group } }
 
