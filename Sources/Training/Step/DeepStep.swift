@@ -94,7 +94,7 @@ final class DeepStep: Step {
       var point = batch.point
       point.layer = ModelOutline.scope(layer: index)
       let pass = try layer.forward(
-        rows, features: trunk.outputs, batch.blocks, through: rule.combine, at: point, signal: batch.signal,
+        rows, features: trunk.outputs, batch.blocks, through: rule.readout, at: point, signal: batch.signal,
         word: word)
       // The rows go past the layer, too.
       for (output, row) in zip(pass.outputs, rows) { kernels.add(row, to: output) }
@@ -145,7 +145,7 @@ final class DeepStep: Step {
       let isLast = index == last
       let rows = workspace.maps(features: trunk.outputs, rows: counts)
       let collected = try layer.backward(
-        &pass.layers[index], gradients: current, through: rule.combine, into: rows,
+        &pass.layers[index], gradients: current, through: rule.readout, into: rows,
         handing: isLast ? parcel : layer.parcel(pass.layers[index].layer, riders: 0),
         rowLosses: isLast ? report[RowReport.loss.rawValue] : nil, word: isLast ? word : 0)
       if isLast { told = collected }

@@ -11,7 +11,7 @@ package struct StepRule: Sendable {
   /// What an expert answers.
   package let layout: AnswerLayout
   /// What a layer inside a deeper network makes of its slots.
-  package let combine: LinearCombine
+  package let readout: any Readout & Sendable
   package let scorer: any Scorer
 
   /// What of it the layer needs.
@@ -56,7 +56,7 @@ package struct StepRule: Sendable {
     let answers = AnswerLayout(
       classes: gate.family.isDeep ? gate.input.pixels : gate.classes, hidden: scorer.hiddenFeatures)
     layout = answers
-    combine = LinearCombine(
+    readout = LinearCombine(
       weights == .full ? .full : .renormalised, temperature: Float(configuration.temperature))
     // Behind a head there is one answer, that of the whole model.
     if gate.family.isDeep {
