@@ -25,7 +25,7 @@ public final class Watchdog: Sendable {
   /// - Parameters:
   ///   - limit: seconds without a tick; 0: the watchdog sleeps.
   ///   - place: `rank r on host h`, for the message.
-  ///   - phases: the names that ``tick(phase:step:)`` refers to.
+  ///   - phases: the names that ``tick(phase:step:)`` refers to; none for a watch over the start of a job.
   ///   - program: its name, for the message.
   ///   - exitCode: ends the process.
   ///   - advice: what to do about it, the end of the message.
@@ -46,8 +46,13 @@ public final class Watchdog: Sendable {
       var seen = -1
       var since = Date()
       while true {
-        Thread.sleep(forTimeInterval: min(0.25, limit / 4))
+        let pause = min(0.25, limit / 4)
+        let before = Date()
+        Thread.sleep(forTimeInterval: pause)
         guard let self, !self.stopped.load(ordering: .relaxed) else { return }
+        // A watchdog that was stopped itself, with the whole job, has seen nothing in that time.
+        let slept = Date().timeIntervalSince(before) - pause
+        if slept > 1 { since += slept }
         let now = self.ticks.load(ordering: .relaxed)
         if now != seen {
           seen = now
@@ -75,13 +80,27 @@ public final class Watchdog: Sendable {
   public func stop() { stopped.store(true, ordering: .relaxed) }
 
   private func end() {
-    let name = phases[phase.load(ordering: .relaxed)]
+    let name = phases.isEmpty ? "" : phases[phase.load(ordering: .relaxed)]
     let words =
-      "stalled: no phase was completed for \(limit) s; in phase '\(name)' of step \(step.load(ordering: .relaxed)), "
-      + "after \(ticks.load(ordering: .relaxed)) phases; "
-      + advice
+      phases.isEmpty
+      ? "stalled: not all ranks have arrived within \(limit) s; \(advice)"
+      : "stalled: no phase was completed for \(limit) s; in phase '\(name)' of step \(step.load(ordering: .relaxed)), "
+        + "after \(ticks.load(ordering: .relaxed)) phases; "
+        + advice
     onStall(words)
-    FileHandle.standardError.write(Data("\(program): \(place): \(words)\n".utf8))
+    printLine("\(program): \(place): \(words)")
     _exit(exitCode)
+  }
+}
+
+/// A line on standard error; nobody is told where that cannot be written.
+func printLine(_ line: String) {
+  let bytes = Array((line + "\n").utf8)
+  var done = 0
+  while done < bytes.count {
+    let count = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress! + done, $0.count - done) }
+    if count < 0, errno == EINTR { continue }
+    guard count > 0 else { return }
+    done += count
   }
 }

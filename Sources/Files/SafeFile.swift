@@ -2,10 +2,11 @@ internal import Glibc
 
 /// Small files whose writing is checked to the end. Every failure says which file, what was done and why not.
 package enum SafeFile {
-  /// Replaces a file at once: a reader sees the old content or the new, whole.
+  /// Replaces a file at once: a reader sees the old content or the new, whole. Several processes may, at the same time: the
+  /// last one stays.
   package static func replace(_ path: String, _ text: String) throws(Failure) {
-    let temporary = path + ".part"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    let temporary = path + temporaryMark + String(UInt64.random(in: 0 ... .max), radix: 36)
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure("write", path) }
     do throws(Failure) {
       try write(text, to: descriptor, path)
@@ -22,6 +23,9 @@ package enum SafeFile {
     }
   }
 
+  /// Stands in the names of files that are not whole yet, behind the name that they are to have.
+  package static let temporaryMark = ".part-"
+
   /// Adds to the end of a file, which is made if it is not there.
   package static func append(_ path: String, _ text: String) throws(Failure) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
@@ -37,14 +41,26 @@ package enum SafeFile {
 
   /// The whole of a file; nil where there is none.
   ///
-  /// - Parameter limit: The most bytes that such a file may sensibly have.
-  package static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8]? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  /// - Parameters:
+  ///   - limit: The most bytes that such a file may sensibly have.
+  ///   - followingLinks: Whether it may be a link: a file that a user names may, one inside a run may not.
+  /// - Throws: ``Failure``: no plain file, too large (65), not readable (74).
+  package static func read(_ path: String, limit: Int, followingLinks: Bool = true) throws(Failure)
+    -> [UInt8]?
+  {
+    // Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (followingLinks ? 0 : O_NOFOLLOW))
     if descriptor < 0 {
       if errno == ENOENT || errno == ENOTDIR { return nil }
+      if errno == ELOOP { throw Failure(.badData, "\(path): expected a plain file, found a link") }
       throw failure("read", path)
     }
     defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw failure("read", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw Failure(.badData, "\(path): expected a plain file, found a directory or a special file")
+    }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -93,7 +109,7 @@ package enum SafeFile {
     return Failure(.inputOutput, "cannot \(verb) \(path): \(errorText())\(hint)")
   }
 
-  private static func write(_ text: String, to descriptor: Int32, _ path: String) throws(Failure) {
+  package static func write(_ text: String, to descriptor: Int32, _ path: String) throws(Failure) {
     let bytes = Array(text.utf8)
     var done = 0
     while done < bytes.count {
@@ -103,4 +119,11 @@ package enum SafeFile {
       done += count
     }
   }
+}
+
+/// The directory and the name of a file.
+package func pathParts(of path: String) -> (directory: String, name: String) {
+  guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+  let directory = path[..<slash]
+  return (directory.isEmpty ? "/" : String(directory), String(path[path.index(after: slash)...]))
 }

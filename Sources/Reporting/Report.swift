@@ -28,10 +28,12 @@ public enum Report {
     var runs: [RunRecord] = []
     for path in paths { runs.append(try RunRecord(directory: trimmed(path))) }
     guard !runs.isEmpty else { throw Failure(.usage, "a report needs at least one run directory") }
-    if !force { try checkReplaceable(output) }
+    try OutputFile.check(output, force: force) {
+      String(decoding: $0, as: UTF8.self).contains(ReportPage.mark)
+    }
     let page = ReportPage(runs: runs)
     if let figures { try write(page, into: figures) }
-    try SafeFile.replace(output, page.html)
+    try OutputFile.write(page.html, to: output)
   }
 
   private static func write(_ page: ReportPage, into directory: String) throws(Failure) {
@@ -56,16 +58,5 @@ public enum Report {
     var path = path
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
     return path
-  }
-
-  private static func checkReplaceable(_ path: String) throws(Failure) {
-    guard RunDirectory.exists(path) else { return }
-    guard let head = try SafeFile.head(path, bytes: 1024) else { return }
-    guard String(decoding: head, as: UTF8.self).contains(ReportPage.mark) else {
-      throw Failure(
-        .cannotCreate,
-        "\(path) exists and is no report of moe-dist; choose another \(setting: "output"), or replace it with \(setting: "force")"
-      )
-    }
   }
 }

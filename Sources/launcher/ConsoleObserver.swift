@@ -26,6 +26,8 @@ final class ConsoleObserver: TrainingObserver {
 
   var stopRequested: Bool { StopSignals.raised }
 
+  func takeSaveRequest() -> Bool { StopSignals.takeSave() }
+
   func started(_ plan: RunPlan) { if !quiet { Console.error(plan.startLine) } }
 
   func progress(_ progress: StepProgress) {
@@ -36,7 +38,7 @@ final class ConsoleObserver: TrainingObserver {
       + "loss \(String(format: "%.4f", progress.loss))  \(Int(progress.samplesPerSecond)) samples/s  "
       + "\(ConsoleObserver.remaining(progress.secondsRemaining)) left"
     if draws {
-      FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+      Console.draw(line)
       isLineOpen = true
     } else {
       Console.error(line)

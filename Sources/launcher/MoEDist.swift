@@ -30,6 +30,7 @@ package struct MoEDist: ParsableCommand {
   package init() {}
 
   package static func main() {
+    StopSignals.listen()
     let environment = ProcessInfo.processInfo.environment
     do {
       var command = try parseAsRoot(joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
@@ -37,13 +38,15 @@ package struct MoEDist: ParsableCommand {
         if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(objection)") }
         Program.end(ExitCode.usage.rawValue, environment)
       }
+      if !trains(command) { StopSignals.endProcess() }
       try command.run()
+      Program.end(0, environment)
     } catch {
       // Every rank parses the same words; rank 0 speaks for all.
       let code = exitCode(for: error)
       if Ranks.rank(in: environment) == 0 {
         if code == .success {
-          print(fullMessage(for: error))
+          Console.output(fullMessage(for: error) + "\n")
         } else if let words = foreignOption(in: message(for: error)) {
           Console.error("moe-dist: \(words)")
         } else {
@@ -59,6 +62,12 @@ package struct MoEDist: ParsableCommand {
 }
 
 extension MoEDist {
+  /// Whether a command has something to save when it is asked to stop.
+  private static func trains(_ command: any ParsableCommand) -> Bool {
+    command is TrainCommand || command is DistillCommand || command is ReproduceCommand
+      || command is SweepCommand
+  }
+
   /// The words of the command line with `--experts -1` as `--experts=-1`, so that it is refused as a number and not as an
   /// option without a value: no option is a number.
   package static func joiningNegativeNumbers(_ words: [String]) -> [String] {
@@ -90,54 +99,5 @@ extension MoEDist {
       let hint = foreignNameHint(String(option.drop { $0 == "-" }), isOption: true)
     else { return nil }
     return "unknown option '\(option)'\(hint.text(as: .options))"
-  }
-}
-
-/// How the process ends.
-enum Program {
-  static let identity = Dist.Program(
-    name: "moe-dist", failureCode: ExitCode.internalError.rawValue, usageCode: ExitCode.usage.rawValue)
-
-  /// Ends the process. Under a launcher the other ranks leave rank 0 the time to speak, because the first rank that ends
-  /// with an error takes the job with it.
-  static func end(_ code: Int32, _ environment: [String: String]) -> Never {
-    if code != 0, Ranks.isLaunched(in: environment), Ranks.rank(in: environment) != 0 { usleep(700_000) }
-    Foundation.exit(code)
-  }
-
-  /// Runs the body on every rank, see `Ranks.run`; settings that an error names are options of the command line here.
-  static func run(_ environment: [String: String], _ body: (any Communicator) throws -> Int32) -> Int32 {
-    Ranks.run(identity, environment: environment) { comm in
-      do {
-        return try body(comm)
-      } catch {
-        guard let failure = Failure(behind: error) else { throw error }
-        let spelled = Failure(failure.code, Message(failure.words.text(as: .options)))
-        if error is AgreedError { throw AgreedError(spelled) }
-        throw spelled
-      }
-    }
-  }
-
-  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
-  static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
-    do {
-      return try body()
-    } catch {
-      let failure = error as? Failure ?? Failure(.internalError, "internal error: \(error)")
-      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.words.text(as: .options))") }
-      end(failure.exitCode, environment)
-    }
-  }
-}
-
-/// Standard error and standard output.
-enum Console {
-  static func error(_ line: String) {
-    FileHandle.standardError.write(Data((line + "\n").utf8))
-  }
-
-  static func output(_ text: String) {
-    FileHandle.standardOutput.write(Data(text.utf8))
   }
 }

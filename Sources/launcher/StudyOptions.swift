@@ -61,8 +61,8 @@ struct StudyOptions: ParsableArguments {
       if Ranks.rank(in: environment) == 0 { Console.output(text) }
       return
     }
-    StopSignals.listen()
-    let code = Program.run(environment) { comm in
+    let alike = [Alike("the study", (try? runner.planText()) ?? ""), Alike("--out", directory.path)]
+    let code = Program.run("a study", alike, environment) { comm in
       let isComplete = try runner.work()
       // A rank that was not asked to stop may have done what was left.
       let open = try comm.allReduceMax(isComplete ? 0 : 1)
@@ -104,7 +104,7 @@ final class StudyConsole {
     if let current = progress.current { line += "; \(current)" }
     if let seconds = progress.secondsRemaining { line += "; \(durationText(seconds)) left" }
     if draws {
-      FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+      Console.draw(line)
       isLineOpen = true
     } else {
       Console.error(line)

@@ -88,19 +88,19 @@ public enum Ranks {
       } catch let agreed as AgreedError {
         if world.rank == 0 {
           onFailure(0, agreed)
-          printError("\(program.name): \(agreed.description)")
+          printLine("\(program.name): \(agreed.description)")
         }
         code = agreed.exitCode
       } catch {
         onFailure(world.rank, error)
-        printError("\(program.name): rank \(world.rank) on host \(world.hostName): \(words(error))")
+        printLine("\(program.name): rank \(world.rank) on host \(world.hostName): \(words(error))")
         MPI_Abort(MPI_COMM_WORLD, exitCode(error, program))
         exit(exitCode(error, program))
       }
       try check(MPI_Finalize(), "MPI_Finalize")
       return code
     } catch {
-      printError("\(program.name): \(words(error))")
+      printLine("\(program.name): \(words(error))")
       if entered { MPI_Abort(MPI_COMM_WORLD, exitCode(error, program)) }
       return exitCode(error, program)
     }
@@ -115,7 +115,7 @@ public enum Ranks {
       return try body(LocalCommunicator())
     } catch {
       onFailure(0, error)
-      printError("\(program.name): \(words(error))")
+      printLine("\(program.name): \(words(error))")
       return exitCode(error, program)
     }
   }
@@ -153,10 +153,6 @@ public enum Ranks {
     case let transport as CommunicationError: transport.description
     default: "internal error: \(error)"
     }
-  }
-
-  private static func printError(_ line: String) {
-    FileHandle.standardError.write(Data((line + "\n").utf8))
   }
 }
 

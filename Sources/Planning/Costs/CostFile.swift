@@ -1,4 +1,5 @@
 public import Files
+internal import Records
 
 /// Costs of a machine and a model as a file: what `bench --save` writes and `plan --costs` reads.
 public struct CostFile: Equatable, Sendable {
@@ -60,6 +61,13 @@ public struct CostFile: Equatable, Sendable {
   }
 
   public func write(to path: String) throws(Failure) {
-    try SafeFile.replace(path, json.text(pretty: true) + "\n")
+    try OutputFile.write(json.text(pretty: true) + "\n", to: path)
+  }
+
+  /// Checks where costs are to be written: a file of costs may be replaced, nothing else.
+  public static func check(output path: String) throws(Failure) {
+    try OutputFile.check(path, force: false, option: "save") {
+      String(decoding: $0, as: UTF8.self).contains(format)
+    }
   }
 }

@@ -49,22 +49,41 @@ public struct CheckpointDirectory: Sendable {
     return directory.path(of: name)
   }
 
-  /// Opens the newest checkpoint that is whole, every checksum verified.
+  /// Opens the newest checkpoint that is valid: a plain file, whole, every checksum verified.
   ///
-  /// - Parameter warn: Takes one line for every newer checkpoint that is damaged.
-  /// - Returns: nil when there is none.
-  /// - Throws: ``Failure`` when the directory cannot be read.
-  public func newestValid(warn: (Message) -> Void) throws(Failure) -> CheckpointFile? {
-    for name in try list().reversed() {
-      do {
+  /// - Parameters:
+  ///   - check: What else makes one valid.
+  ///   - warn: Takes one line for every newer checkpoint that is not.
+  /// - Returns: nil when there is none at all.
+  /// - Throws: ``Failure`` when the directory cannot be read (74), and where checkpoints are there but none is valid (65).
+  public func newestValid(
+    _ check: (CheckpointFile) throws(Failure) -> Void = { _ in }, warn: (Message) -> Void
+  ) throws(Failure) -> CheckpointFile? {
+    let names = try names().compactMap { entry in
+      CheckpointName(fileName: entry.name).map { (name: $0, isRegular: entry.isRegular) }
+    }.sorted { $0.name > $1.name }
+    var newest: Failure?
+    for (name, isRegular) in names {
+      do throws(Failure) {
+        guard isRegular else {
+          throw Failure(
+            .badData, "\(path(of: name)): expected a plain file, found a directory, link or special file")
+        }
         let file = try CheckpointFile(path: path(of: name), followingLinks: false)
         try file.verifyAll()
+        try check(file)
         return file
       } catch {
-        warn("\(error.words); trying the checkpoint before it")
+        if newest == nil { newest = error }
+        if name != names.last?.name { warn("\(error.words); trying the checkpoint before it") }
       }
     }
-    return nil
+    guard let newest else { return nil }
+    let others = names.count == 1 ? "" : ", nor is any of the \(names.count - 1) before it"
+    throw Failure(
+      .badData,
+      "\(newest.words)\(others); no checkpoint of \(path) is valid: remove them to begin the run again, or choose "
+        + "another run directory")
   }
 
   /// Removes all but the newest `count` checkpoints.
@@ -84,12 +103,18 @@ public struct CheckpointDirectory: Sendable {
     return removed
   }
 
-  /// Removes temporary files of checkpoints that a killed process did not finish. Only for the one process that owns
+  /// Removes temporary files that a killed process did not finish. Only for the one process that owns
   /// the run directory, before it writes.
   public func removeUnfinished() throws(Failure) {
     for (name, isRegular) in try names() where isRegular && name.hasSuffix(CheckpointWriter.temporarySuffix) {
       let finalName = String(name.dropLast(CheckpointWriter.temporarySuffix.count))
       if CheckpointName(fileName: finalName) != nil { try CheckedDirectory.remove(path + "/" + name) }
+    }
+    for (name, isRegular) in try names() where isRegular {
+      let parts = name.split(separator: SafeFile.temporaryMark, omittingEmptySubsequences: false)
+      if parts.count == 2, RunDirectory.fileNames.contains(String(parts[0])) {
+        try CheckedDirectory.remove(path + "/" + name)
+      }
     }
   }
 

@@ -57,7 +57,8 @@ public final class CheckpointFile: Sendable {
   ///   - name: The full name, e.g. `experts.3.fc1.weight`.
   ///   - destination: Room for the product of `shape`; its content is undefined after an error.
   ///   - shape: What the network expects.
-  /// - Throws: ``Failure``: no such tensor, another shape or type, damaged data (65), not readable (74).
+  /// - Throws: ``Failure``: no such tensor, another shape or type, damaged data, a weight that is not finite (65), not
+  ///   readable (74).
   public func read(_ name: String, into destination: UnsafeMutablePointer<Float>, shape: [Int])
     throws(Failure)
   {
@@ -78,6 +79,7 @@ public final class CheckpointFile: Sendable {
       if checksums != nil { checksum.update(.init(rebasing: piece)) }
     }
     try verify(checksum.finish(), of: index)
+    try checkNumbers(UnsafeRawBufferPointer(bytes), of: index)
   }
 
   /// Reads a float32 tensor, see ``read(_:into:shape:)``.
@@ -95,7 +97,8 @@ public final class CheckpointFile: Sendable {
     return values
   }
 
-  /// Reads every byte and compares every tensor with its checksum; a file without checksums needs to be readable only.
+  /// Reads every byte and compares every tensor with its checksum; a file without checksums needs to be readable only. All
+  /// weights must be finite.
   public func verifyAll() throws(Failure) {
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 64)
     defer { room.deallocate() }
@@ -106,6 +109,7 @@ public final class CheckpointFile: Sendable {
           rebasing: room[..<min(Self.pieceBytes, tensor.range.upperBound - begin)])
         try file.read(into: piece, at: dataOffset + begin)
         checksum.update(UnsafeRawBufferPointer(piece))
+        try checkNumbers(UnsafeRawBufferPointer(piece), of: index, at: begin - tensor.range.lowerBound)
       }
       try verify(checksum.finish(), of: index)
     }
@@ -119,6 +123,23 @@ public final class CheckpointFile: Sendable {
         .badData,
         "\(path): tensor '\(tensors[index].name)': expected SHA-256 \(quoted(expected)), found '\(found)'; \(CheckpointChecksums.advice)"
       )
+    }
+  }
+
+  /// Weights that are not finite would answer plausibly: the largest of NaN is the first class.
+  private func checkNumbers(
+    _ bytes: UnsafeRawBufferPointer, of index: Int, at offset: Int = 0
+  ) throws(Failure) {
+    let tensor = tensors[index]
+    guard tensor.type == .float32, !tensor.name.hasPrefix("optimizer.") else { return }
+    let size = MemoryLayout<Float>.stride
+    for i in 0..<bytes.count / size {
+      let value = bytes.loadUnaligned(fromByteOffset: i * size, as: Float.self)
+      guard !value.isFinite else { continue }
+      throw Failure(
+        .badData,
+        "\(path): tensor '\(tensor.name)': element \(offset / size + i) is \(value), not a finite number; take a checkpoint "
+          + "from before the run diverged")
     }
   }
 

@@ -9,13 +9,19 @@ public final class RunDirectory {
   public let path: String
   /// Holds the lock on `lock`.
   private let lock: Int32
+  /// Says whose the directory is, where the file system has no locks.
+  private let owned: OwnerFile?
 
-  private init(path: String, lock: Int32) {
+  private init(path: String, lock: Int32, owned: OwnerFile?) {
     self.path = path
     self.lock = lock
+    self.owned = owned
   }
 
   deinit { close(lock) }
+
+  /// What is to be said about how the directory is held; nil where a lock holds it.
+  public var lockNote: String? { owned?.note }
 
   // MARK: - Making and finding
 
@@ -50,15 +56,23 @@ public final class RunDirectory {
     guard lock >= 0 else {
       throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
     }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+    var owned: OwnerFile?
+    if flock(lock, LOCK_EX | LOCK_NB) != 0 {
       let isTaken = errno == EWOULDBLOCK
-      let reason =
-        isTaken ? "another process is writing this run; wait for it or end it" : SafeFile.errorText()
-      close(lock)
-      throw Failure(.cannotCreate, "cannot use run directory \(path): \(reason)")
+      do throws(Failure) {
+        guard !isTaken else { throw OwnerFile.taken(path, by: "another process") }
+        // Lustre and others may be mounted without locks.
+        guard [ENOSYS, ENOLCK, EOPNOTSUPP].contains(errno) else {
+          throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
+        }
+        owned = try OwnerFile(in: path)
+      } catch {
+        close(lock)
+        throw error
+      }
     }
-    let directory = RunDirectory(path: path, lock: lock)
-    // A killed process may have left a checkpoint half written.
+    let directory = RunDirectory(path: path, lock: lock, owned: owned)
+    // A killed process may have left files half written.
     try CheckpointDirectory(path).removeUnfinished()
     return directory
   }
@@ -74,10 +88,12 @@ public final class RunDirectory {
 
   /// Whether a process writes the run. Where that cannot be known, one is taken to.
   package static func isHeld(_ path: String) -> Bool {
+    if OwnerFile.isHeld(path) { return true }
     let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
     guard lock >= 0 else { return errno != ENOENT }
     defer { close(lock) }
-    return flock(lock, LOCK_SH | LOCK_NB) != 0
+    if flock(lock, LOCK_SH | LOCK_NB) == 0 { return false }
+    return ![ENOSYS, ENOLCK, EOPNOTSUPP].contains(errno)
   }
 
   /// What is to be said of a run whose process ended without a word; nil where it did not.
@@ -103,6 +119,12 @@ public final class RunDirectory {
   }
 
   // MARK: - The files
+
+  /// What a run keeps, beside checkpoints, `errors` and what is made from them.
+  static let fileNames: Set<String> = [
+    "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
+    "expert_class_soft.csv", "lock", "owner", "control", "study.json", CheckpointDirectory.latestName,
+  ]
 
   /// The path of a file in this directory.
   public func file(_ name: String) -> String { path + "/" + name }
@@ -162,6 +184,16 @@ public final class RunDirectory {
     }
     sessions.append(session.json)
     try SafeFile.replace(name, JSONValue.array(sessions).text(pretty: true) + "\n")
+  }
+
+  /// The first word of the file `control`, which is removed; nil where there is none.
+  package func takeControl() -> String? {
+    let name = file("control")
+    guard RunDirectory.exists(name) else { return nil }
+    let bytes = (try? SafeFile.read(name, limit: 4096, followingLinks: false)) ?? nil
+    unlink(name)
+    guard let bytes else { return nil }
+    return String(decoding: bytes, as: UTF8.self).split { $0.isWhitespace }.first.map(String.init) ?? ""
   }
 
   // MARK: - By any rank

@@ -2,6 +2,8 @@
 public protocol TrainingObserver: AnyObject {
   /// Whether this rank was asked to stop; the ranks agree on it at the next step.
   var stopRequested: Bool { get }
+  /// Whether this rank was asked for a checkpoint since it was last asked; the ranks agree on it at the next step.
+  func takeSaveRequest() -> Bool
 
   /// The run is about to do its first step. Called on rank 0 only, like everything below.
   func started(_ plan: RunPlan)
@@ -12,6 +14,10 @@ public protocol TrainingObserver: AnyObject {
   func checkpointWritten(_ path: String)
   /// Something worth knowing, in a sentence.
   func note(_ text: String)
+}
+
+extension TrainingObserver {
+  public func takeSaveRequest() -> Bool { false }
 }
 
 /// How far a run is after a step.

@@ -85,11 +85,23 @@ package struct OutcomeReader {
   }
 
   /// What the model says of every sample of a batch.
-  package func samples(_ outcome: StepOutcome, samples: ArraySlice<Int32>, labels: [UInt8]?)
+  ///
+  /// - Throws: ``Failure`` with the exit code for bad data where an answer is no number: the largest of NaN is no class.
+  package func samples(_ outcome: StepOutcome, samples: ArraySlice<Int32>, labels: [UInt8]?) throws(Failure)
     -> [SampleOutcome]
   {
     guard let scores = outcome.scores.first, let report = outcome.report else { return [] }
     let view = gateView(scores)
+    for (row, sample) in samples.enumerated() {
+      let said = [report[RowReport.prediction.rawValue][row], report[RowReport.confidence.rawValue][row]]
+      let isNumber = (0..<experts).allSatisfy { view.probabilities[$0][row].isFinite }
+      guard said.allSatisfy(\.isFinite), isNumber else {
+        throw Failure(
+          .badData,
+          "sample \(sample): \(isNumber ? "the model's answer" : "the gate's choice") is not a finite number; the weights of "
+            + "the checkpoint are too large for it")
+      }
+    }
     return samples.enumerated().map { row, sample in
       SampleOutcome(
         sample: Int(sample), label: labels.map { Int($0[row]) },

@@ -35,6 +35,24 @@ extension Configuration {
     return try applying(entries)
   }
 
+  /// Checks that a run that begins again, because it was stopped before its first checkpoint, has the settings of its
+  /// `config.yaml`.
+  ///
+  /// - Throws: ``Failure`` that names the first setting that differs.
+  func check(begins earlier: ConfigurationLayer, in directory: String) throws(Failure) {
+    guard !earlier.entries.isEmpty else { return }
+    let then = try Configuration.resolve([earlier]).configuration
+    let given = Set(earlier.entries.map(\.key))
+    for setting in ConfigurationSchema.settings where setting.effect != .run && given.contains(setting.key) {
+      let (now, before) = (setting.text(self), setting.text(then))
+      guard now != before else { continue }
+      throw Failure(
+        .usage,
+        "\(setting.key) is \(now ?? "unset"), but the run that began in \(directory) has \(before ?? "unset"); set it so, or "
+          + "choose another run directory")
+    }
+  }
+
   /// Checks that what determines values is what a checkpoint was trained with.
   ///
   /// - Throws: ``Failure`` that names the first setting that differs.

@@ -44,14 +44,19 @@ public struct Evaluation: Sendable {
 public enum Evaluator {
   /// The configuration that a checkpoint was trained with.
   public static func configuration(of checkpoint: String) throws(Failure) -> Configuration {
-    let file = try CheckpointFile(path: checkpoint)
+    try configuration(of: CheckpointFile(path: checkpoint))
+  }
+
+  static func configuration(of file: CheckpointFile) throws(Failure) -> Configuration {
     guard let text = file.metadata["configuration"] else {
       throw Failure(
         .badData,
-        "\(checkpoint): has no configuration, so it is not a checkpoint of this program; train from it with \(setting: "init-from")"
+        "\(file.path): has no configuration, so it is not a checkpoint of this program; train from it with \(setting: "init-from")"
       )
     }
-    return try Configuration(valueKeysJSON: text)
+    do { return try Configuration(valueKeysJSON: text) } catch {
+      throw Failure(error.code, "\(file.path): \(error.words)")
+    }
   }
 
   /// Metrics of a split. Collective.
@@ -117,7 +122,15 @@ public enum Evaluator {
       failure = found
     }
     try communicator.agree(on: failure)
-    let metrics = try session.evaluate(images, samples: samples, each: each)
+    let metrics: Metrics?
+    do { metrics = try session.evaluate(images, samples: samples, each: each) } catch let found as Failure
+      where found.code == .diverged
+    {
+      throw Failure(
+        .badData,
+        "\(request.checkpoint): what the model says of these samples is not finite; its weights are too large for them"
+      )
+    }
     let seconds = PhaseClock.now() - start
     let reports = try RankReports(session.parts, clock: clock, over: communicator)
     let hosts = try communicator.allGather(text: communicator.hostName)

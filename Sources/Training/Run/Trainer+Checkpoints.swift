@@ -1,3 +1,4 @@
+internal import DataSets
 internal import Dist
 internal import Files
 internal import Records
@@ -18,6 +19,17 @@ extension Trainer {
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
     position = try TrainingState.position(file.metadata, file: path)
+    let begun = (position.rowsDone + configuration.batchSize - 1) / configuration.batchSize
+    guard position.rowsDone < split.train.count,
+      case (let steps, let overflow) = position.epoch.multipliedReportingOverflow(by: stepsPerEpoch),
+      !overflow,
+      position.step - begun == steps
+    else {
+      throw Failure(
+        .badData,
+        "\(path): \(position.step) steps cannot be \(position.epoch) epochs of \(stepsPerEpoch) steps and "
+          + "\(position.rowsDone) samples")
+    }
     best = try BestEpoch(file.metadata, file: path)
     try TrainingState.load(file, into: session.parts, state: true)
     if let text = file.metadata["epoch_sums"], communicator.rank == 0 {

@@ -144,18 +144,26 @@ public final class Trainer {
         let batch = samples[
           position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
         let outcome = try trainStep(batch, word: raised)
-        raised = max(raised, outcome.raised)
-        if position.rowsDone == samples.count { break }
-        stopped = StopWord(outcome.word).reason
+        let agreed = StopWord(outcome.word)
+        raised = agreed == .save ? outcome.raised : max(raised, outcome.raised)
+        // Who wanted a checkpoint in the same step gets this one.
+        if agreed == .save, StopWord(raised) == .save { raised = 0 }
+        if position.rowsDone == samples.count {
+          if agreed == .save { raised = max(raised, agreed.rawValue) }
+          break
+        }
+        stopped = agreed.reason
         if stopped != nil { break epochs }
         let every = configuration.checkpointEverySteps
-        if every > 0, position.step % every == 0, position.step < totalSteps, try save() { saved = position }
+        let due = every > 0 && position.step % every == 0 || agreed == .save
+        if due, position.step < totalSteps, try save() { saved = position }
       }
       guard position.rowsDone == samples.count else { break }
       try endEpoch()
-      let due = configuration.checkpointEvery > 0 && position.epoch % configuration.checkpointEvery == 0
-      if due, position.step < totalSteps, try save() { saved = position }
       let agreed = try agreeToStop(raised)
+      if StopWord(raised) == .save { raised = 0 }
+      let due = configuration.checkpointEvery > 0 && position.epoch % configuration.checkpointEvery == 0
+      if due || agreed == .save, position.step < totalSteps, try save() { saved = position }
       if position.step < totalSteps {
         isOutOfPatience = agreed == .patience
         stopped = agreed.reason
@@ -253,11 +261,30 @@ public final class Trainer {
 
   private var stopWord: StopWord {
     if observer.stopRequested { return .signal }
-    guard isRoot, let limit = configuration.maxTime else { return .none }
-    return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : .none
+    let asked = observer.takeSaveRequest() ? StopWord.save : .none
+    guard isRoot else { return asked }
+    if let word = control() { return word }
+    guard let limit = configuration.maxTime else { return asked }
+    return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : asked
+  }
+
+  /// What the run's file `control` asks for, looked at once a second, on rank 0; it is gone then.
+  private func control() -> StopWord? {
+    guard let run, PhaseClock.now() - controlSeen >= 1 else { return nil }
+    controlSeen = PhaseClock.now()
+    guard let word = run.takeControl() else { return nil }
+    switch word {
+    case "stop": return .control
+    case "checkpoint": return .save
+    default:
+      observer.note(
+        "\(run.path)/control says \(quoted(word)), which is neither 'stop' nor 'checkpoint'; it was removed")
+      return nil
+    }
   }
 
   var lastSaveSeconds = 0.0
+  private var controlSeen = 0.0
 
   /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
   private func agreeToStop(_ raised: Float) throws -> StopWord {

@@ -132,6 +132,7 @@ extension TrainingRun {
           + "on where experts live. Set OPENBLAS_CORETYPE to one of them on every host.")
     }
     guard let run = opened.run else { return }
+    if let note = run.lockNote { observer.note(note) }
     // Of a run that was stopped without a checkpoint nothing stays: it begins again.
     if !opened.isNew { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
     try run.write(configuration: trainer.configuration)
@@ -143,7 +144,7 @@ extension TrainingRun {
         placement: trainer.owners, levels: levels, blasKernels: kernels, dataFingerprints: data.fingerprints,
         classNames: data.classNames, coarseClassNames: data.coarseNames ?? [],
         coarseClasses: data.coarseOfClass ?? [],
-        resumedFrom: checkpoint.map { Self.parts(of: $0).name }, environment: origin.environment))
+        resumedFrom: checkpoint.map { pathParts(of: $0).name }, environment: origin.environment))
   }
 
   // MARK: - Failure

@@ -40,8 +40,10 @@ public struct TrainingRun {
   /// What is trained, checked and complete.
   public package(set) var configuration: Configuration
   public let data: DataSet
-  /// What is to be said about how the configuration came about, and about the run that goes on; a sentence each.
+  /// What is to be said about how the configuration came about, a sentence each.
   public package(set) var notes: [Message]
+  /// What is to be said about the run that goes on: that it was interrupted, and which checkpoints are not valid.
+  public let warnings: [Message]
   /// As the configuration says at first: its run directory, or nowhere.
   public var place: Place
   /// What `run.json` says of this process.
@@ -60,16 +62,19 @@ public struct TrainingRun {
   public init(
     _ layers: [ConfigurationLayer], resume: Resume = .never, origin: RunOrigin = RunOrigin()
   ) throws {
-    var notes: [Message] = []
     let directory = layers.flatMap(\.entries).last { $0.key == "run-dir" }?.text
-    let checkpoint = try Self.checkpoint(resume, of: directory, &notes)
+    let point = try ResumePoint(resume, of: directory)
+    let checkpoint = point.checkpoint
     var resolved: ResolvedConfiguration
     if let checkpoint {
-      let (parent, name) = Self.parts(of: checkpoint)
+      let (parent, name) = pathParts(of: checkpoint)
       resolved = try Configuration.resuming(
         from: try Evaluator.configuration(of: checkpoint), earlier: try RunDirectory.settings(in: parent),
         layers, checkpoint: name)
       if resolved.configuration.runDirectory == nil { resolved.configuration.runDirectory = parent }
+    } else if resume == .auto, let directory {
+      let earlier = try RunDirectory.settings(in: directory)
+      resolved = try Configuration.beginningAgain(earlier, layers, file: directory + "/config.yaml")
     } else {
       resolved = try Configuration.resolve(layers)
     }
@@ -78,7 +83,8 @@ public struct TrainingRun {
       try resolved.configuration.checkScale(resolved.given["similarity-scale"], against: data)
     }
     try self.init(
-      checked: resolved.configuration, data: data, notes: notes + resolved.notes, resume: resume,
+      checked: resolved.configuration, data: data, notes: resolved.notes, warnings: point.notes,
+      resume: resume,
       checkpoint: checkpoint, origin: origin)
   }
 
@@ -101,17 +107,21 @@ public struct TrainingRun {
     resolved configuration: Configuration, data: DataSet?, notes: [Message] = [], resume: Resume,
     origin: RunOrigin
   ) throws {
-    var all: [Message] = []
-    let checkpoint = try Self.checkpoint(resume, of: configuration.runDirectory, &all)
+    let point = try ResumePoint(resume, of: configuration.runDirectory)
     let data = try data ?? configuration.loadData(origin.environment)
-    if let checkpoint { try configuration.resolvingScale(of: data).check(goesOnFrom: checkpoint) }
+    if let checkpoint = point.checkpoint {
+      try configuration.resolvingScale(of: data).check(goesOnFrom: checkpoint)
+    } else if resume == .auto, let directory = configuration.runDirectory {
+      try configuration.check(begins: RunDirectory.settings(in: directory), in: directory)
+    }
     try self.init(
-      checked: configuration, data: data, notes: all + notes, resume: resume, checkpoint: checkpoint,
-      origin: origin)
+      checked: configuration, data: data, notes: notes, warnings: point.notes, resume: resume,
+      checkpoint: point.checkpoint, origin: origin)
   }
 
   private init(
-    checked configuration: Configuration, data: DataSet, notes: [Message], resume: Resume,
+    checked configuration: Configuration, data: DataSet, notes: [Message], warnings: [Message],
+    resume: Resume,
     checkpoint: String?, origin: RunOrigin
   ) throws {
     var configuration = configuration
@@ -120,6 +130,7 @@ public struct TrainingRun {
     self.configuration = configuration
     self.data = data
     self.notes = notes
+    self.warnings = warnings
     self.resume = resume
     self.checkpoint = checkpoint
     self.origin = origin
@@ -127,6 +138,15 @@ public struct TrainingRun {
   }
 
   // MARK: - Before it begins
+
+  /// The name and the content of the checkpoint that it goes on from, which all ranks must have alike; nil: it begins.
+  ///
+  /// - Throws: ``Failure`` where the checkpoint cannot be read any more.
+  public func checkpointIdentity() throws(Failure) -> String? {
+    guard let checkpoint else { return nil }
+    let checksum = try CheckpointFile(path: checkpoint).contentChecksum
+    return "\(pathParts(of: checkpoint).name) \(checksum ?? "without checksums")"
+  }
 
   /// Ends the run after so many steps, however many epochs were asked for.
   package mutating func limit(steps: Int) {
@@ -142,43 +162,6 @@ public struct TrainingRun {
       configuration.placement, experts: configuration.modelExperts, ranks: ranks,
       load: PlacementLoad(
         gateForward: 0, gateBackward: 0, expertForward: 1, expertBackward: 0, overlaps: true))
-  }
-
-  // MARK: - The checkpoint that a run goes on from
-
-  private static func checkpoint(
-    _ resume: Resume, of directory: String?, _ notes: inout [Message]
-  ) throws -> String? {
-    switch resume {
-    case .never: return nil
-    case .checkpoint(let path):
-      let file = try CheckpointFile(path: path)
-      if let words = try RunDirectory.interruption(of: parts(of: path).directory) {
-        notes.append(Message(words))
-      }
-      return file.path
-    case .auto:
-      guard let directory else {
-        throw Failure(
-          .usage, "\(setting: "resume") auto continues the run in \(setting: "run-dir"), which was not given")
-      }
-      guard RunDirectory.exists(directory) else { return nil }
-      var warnings: [Message] = []
-      let file = try CheckpointDirectory(directory).newestValid { warnings.append($0) }
-      notes += warnings
-      if let interruption = try RunDirectory.interruption(of: directory) {
-        let going = file.map { "; it goes on from \(parts(of: $0.path).name)" }
-        notes.append(Message(interruption + (going ?? "; it has no checkpoint and begins again")))
-      }
-      return file?.path
-    }
-  }
-
-  /// The directory and the name of a file.
-  static func parts(of path: String) -> (directory: String, name: String) {
-    guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-    let directory = path[..<slash]
-    return (directory.isEmpty ? "/" : String(directory), String(path[path.index(after: slash)...]))
   }
 }
 

@@ -176,6 +176,8 @@ public struct Configuration: Equatable, Sendable {
   public var runDirectory: String?
   /// Seconds without a completed phase after which the watchdog ends the job; 0: never.
   public var watchdog = 600.0
+  /// Seconds within which all ranks must have arrived; 0: any time.
+  public var startLimit = 300.0
 
   /// The defaults of the first data set; a program begins with ``init(dataset:)``.
   package init() {}

@@ -44,6 +44,32 @@ extension Configuration {
     }
   }
 
+  /// The configuration of a run that was stopped before its first checkpoint and begins again: that of its own
+  /// `config.yaml`; what the user gives again must agree unless it changes no value.
+  ///
+  /// - Parameters:
+  ///   - earlier: the run's `config.yaml`; empty where it was not written yet.
+  ///   - layers: what the user gives now.
+  ///   - file: where `earlier` stands, for the message.
+  /// - Throws: ``Failure`` with the exit code for wrong usage that names both values.
+  static func beginningAgain(
+    _ earlier: ConfigurationLayer, _ layers: [ConfigurationLayer], file: String
+  ) throws(Failure) -> ResolvedConfiguration {
+    guard !earlier.entries.isEmpty else { return try resolve(layers) }
+    let before = try resolve([earlier]).configuration
+    let resolved = try resolve([earlier] + layers)
+    for entry in layers.flatMap(\.entries) {
+      guard let setting = ConfigurationSchema.setting(entry.key), setting.effect != .run else { continue }
+      guard setting.text(resolved.configuration) != setting.text(before) else { continue }
+      throw Failure(
+        .usage,
+        "\(entry.words) differs from \(file), with which the run began (\(setting.key) "
+          + "\(setting.text(before) ?? "unset")); leave it out to begin that run again, or choose another with \(setting: "run-dir")"
+      )
+    }
+    return resolved
+  }
+
   /// The configuration of a resumed run: what determines values comes from the checkpoint, the rest from the run's own
   /// `config.yaml`, and what the user gives again must agree unless it changes no value.
   ///

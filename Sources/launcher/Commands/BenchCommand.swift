@@ -47,7 +47,8 @@ struct BenchCommand: ParsableCommand {
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
     let request = Program.prepare(environment) { try makeRequest(environment) }
-    let code = Program.run(environment) { comm in
+    let code = Program.run("bench", alike(request), environment, startLimit: request.configuration.startLimit)
+    { comm in
       let place = BenchmarkPlace(
         hosts: try comm.allGather(text: comm.hostName),
         cores: try comm.allGather([ProcessInfo.processInfo.activeProcessorCount]),
@@ -69,8 +70,18 @@ struct BenchCommand: ParsableCommand {
     Program.end(code, environment)
   }
 
+  private func alike(_ request: BenchmarkRequest) -> [Alike] {
+    let sections = request.sections.map(\.rawValue).joined(separator: ",")
+    let workloads = request.workloads.map(\.rawValue).joined(separator: ",")
+    return Program.alike(request.configuration, nil) + [
+      Alike("--sections", sections), Alike("--workloads", workloads), Alike("--steps", String(steps)),
+      Alike("--untimed-steps", String(untimedSteps)), Alike("--save", save ?? ""),
+    ]
+  }
+
   private func makeRequest(_ environment: [String: String]) throws -> BenchmarkRequest {
     let configuration = try settings.resolve(files.layers)
+    if let save { try CostFile.check(output: save) }
     var request = BenchmarkRequest(
       configuration: configuration, size: try configuration.dataSize(environment))
     _ = try ModelOutline(configuration, size: request.size)

@@ -12,7 +12,7 @@ struct DoctorCommand: ParsableCommand {
 
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
-    let code = Program.run(environment) { comm in
+    let code = Program.run("doctor", [], environment) { comm in
       let hosts = try comm.allGather(text: comm.hostName)
       let kernels = try comm.allGather(text: BLAS.kernelName)
       guard comm.rank == 0 else { return 0 }

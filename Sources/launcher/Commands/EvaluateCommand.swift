@@ -71,6 +71,16 @@ struct ModelOptions: ParsableArguments {
     return (request, trained)
   }
 
+  /// What ranks must have alike of a request.
+  func alike(_ request: EvaluationRequest) -> [Alike] {
+    [
+      Alike("--checkpoint", (try? CheckpointFile(path: request.checkpoint).contentChecksum) ?? ""),
+      Alike("--combine", combine ?? ""), Alike("--top-k", topK.map(String.init) ?? ""),
+      Alike("--top-k-weights", topKWeights ?? ""), Alike("--placement", placement),
+      Alike("--payload", payload),
+    ]
+  }
+
   /// The file that `latest`, `best` or a path means.
   static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
     guard ["latest", "best"].contains(checkpoint) else { return checkpoint }
@@ -118,18 +128,28 @@ struct EvaluateCommand: ParsableCommand {
       "Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
   var perSample: String?
 
+  @Flag(help: "Let --per-sample replace the file that is there.") var force = false
+
   @Flag(help: "Write the metrics as JSON to standard output.") var json = false
 
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
     let (request, trained, part, data) = Program.prepare(environment) {
+      if let perSample, perSample != "-" {
+        try OutputFile.check(perSample, force: force, option: "per-sample")
+      }
       let (request, trained) = try model.resolve()
       guard let part = Split(rawValue: split) else {
         throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
       }
       return (request, trained, part, try trained.loadData(environment))
     }
-    let code = Program.run(environment) { comm in
+    let code = Program.run(
+      "evaluate",
+      Program.alike(trained, data) + model.alike(request) + [
+        Alike("--split", split), Alike("--per-sample", perSample == nil ? "" : "a file"),
+      ], environment
+    ) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)
       let found = try Evaluator.evaluate(
         request, split: part, trained: trained, data: data, communicator: comm,

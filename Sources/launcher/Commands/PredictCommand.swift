@@ -3,6 +3,7 @@ import DataSets
 import Dist
 import Files
 import Foundation
+import Records
 import Training
 
 struct PredictCommand: ParsableCommand {
@@ -22,14 +23,21 @@ struct PredictCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where to write. (default: standard output)", valueName: "FILE"))
   var output: String?
 
+  @Flag(help: "Replace the file that is there.") var force = false
+
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
     let (request, trained, set, data) = Program.prepare(environment) {
+      if let output, output != "-" { try OutputFile.check(output, force: force) }
       let (request, trained) = try model.resolve()
       let data = try trained.loadData(environment)
       return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
     }
-    let code = Program.run(environment) { comm in
+    let code = Program.run(
+      "predict",
+      Program.alike(trained, data) + model.alike(request) + [Alike("--images", "\(set.count) of them")],
+      environment
+    ) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? output ?? "-" : nil, as: format)
       _ = try Evaluator.predict(request, images: set, trained: trained, data: data, communicator: comm) {
         try sink.write($0)
@@ -55,26 +63,20 @@ final class OutcomeFile {
   }
 
   private let format: Format
-  private let handle: FileHandle?
+  /// nil: nothing is kept, or it goes to standard output.
+  private let file: OutputFile?
+  private let isKept: Bool
   private var hasHeading = false
-  private let path: String
 
   /// - Parameter path: `-` for standard output, nil for nowhere.
   init(_ path: String?, as format: Format) throws {
     self.format = format
-    self.path = path ?? ""
-    guard let path, path != "-" else {
-      handle = path == nil ? nil : FileHandle.standardOutput
-      return
-    }
-    guard FileManager.default.createFile(atPath: path, contents: nil),
-      let handle = FileHandle(forWritingAtPath: path)
-    else { throw Failure(.cannotCreate, "cannot make \(path); choose another place") }
-    self.handle = handle
+    isKept = path != nil
+    file = try path.flatMap { (path) throws(Failure) in path == "-" ? nil : try OutputFile(path) }
   }
 
   func write(_ outcomes: [SampleOutcome]) throws {
-    guard let handle else { return }
+    guard isKept else { return }
     var text = ""
     if !hasHeading {
       hasHeading = true
@@ -101,10 +103,8 @@ final class OutcomeFile {
         text += "\n"
       }
     }
-    do { try handle.write(contentsOf: Data(text.utf8)) } catch {
-      throw Failure(.inputOutput, "cannot write \(path): \(error.localizedDescription)")
-    }
+    if let file { try file.write(text) } else { Console.output(text) }
   }
 
-  func close() throws { if let handle, path != "-" { try handle.close() } }
+  func close() throws { try file?.close() }
 }

@@ -62,8 +62,15 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       if Ranks.rank(in: environment) == 0 { Console.output(prepared.run.configuration.yaml) }
       return
     }
-    StopSignals.listen()
-    let code = Program.run(environment) { comm in
+    let run = prepared.run
+    let alike =
+      try Program.alike(run.configuration, run.data) + [
+        Alike("--resume", run.checkpointIdentity() ?? ""), Alike("--dry-run", dryRun ? "yes" : ""),
+        Alike("--fast-dev-run", fastDevRun ? "yes" : ""),
+      ]
+    let code = Program.run(
+      "train", alike, environment, startLimit: run.configuration.startLimit
+    ) { comm in
       try train(prepared, over: comm)
     }
     Program.end(code, environment)
@@ -111,6 +118,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   private func train(_ prepared: Preparation, over comm: any Communicator) throws -> Int32 {
     let run = prepared.run
     let isRoot = comm.rank == 0
+    if isRoot { for warning in run.warnings { Console.error(warning.text(as: .options)) } }
     if isRoot, !quiet {
       for note in run.notes { Console.error(note.text(as: .options)) }
       if run.configuration.products == .openblas, let advice = BLAS.kernelAdvice {

@@ -82,8 +82,14 @@ import Testing
     #expect(warnings.last?.contains(names[2].fileName) == true)
 
     for name in names { _ = try scratch.write([], to: name.fileName) }
-    #expect(try CheckpointDirectory(scratch.path).newestValid { warnings.append($0.description) } == nil)
-    #expect(warnings.count == 6)
+    let failure = #expect(throws: Failure.self) {
+      try CheckpointDirectory(scratch.path).newestValid { warnings.append($0.description) }
+    }
+    #expect(failure?.code == .badData && failure?.message.contains(names[3].fileName) == true)
+    // Of the oldest there is none before it to try.
+    #expect(warnings.count == 5)
+    let empty = TemporaryDirectory()
+    #expect(try CheckpointDirectory(empty.path).newestValid { warnings.append($0.description) } == nil)
   }
 
   private func metrics(_ lines: [(split: String, epoch: Int, step: Int, error: Double)]) -> [UInt8] {

@@ -52,7 +52,10 @@ struct TrainingRunTests {
     configuration.topK = 2
     configuration.topKWeights = .full
     let resolved = try configuration.checked()
-    #expect(resolved.configuration == configuration && resolved.notes.isEmpty)
+    let kept = resolved.configuration
+    #expect(kept.combine == .topK && kept.topK == 2 && kept.topKWeights == .full && resolved.notes.isEmpty)
+    // What has no effect has its fixed value now, and nothing is left to change.
+    #expect(try kept.checked().configuration == kept)
   }
 
   @Test func checkingFindsWhatCannotBe() throws {
@@ -95,7 +98,10 @@ struct TrainingRunTests {
       #expect(FileManager.default.fileExists(atPath: a + "/" + name), "\(name)")
     }
     #expect(try text(a + "/expert_class.csv") == text(b + "/expert_class.csv"))
-    #expect(throws: Failure.self) { try TrainingRun(small(a)).train(over: LocalCommunicator()) }
+    let agreed = #expect(throws: AgreedError.self) {
+      try TrainingRun(small(a)).train(over: LocalCommunicator())
+    }
+    #expect(agreed?.exitCode == ExitCode.cannotCreate.rawValue)
   }
 
   /// Stopped after four of six steps and gone on with, by either way, a run has the bytes of one that was not.

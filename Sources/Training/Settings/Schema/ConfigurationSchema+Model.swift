@@ -14,23 +14,23 @@ extension ConfigurationSchema {
       "data-dir", \.dataDirectory, .run, "DIR", default: "the usual places, see doctor",
       "Where the data set's files are."
     )
-    .applies(.toFiles),
+    .applies(.toFiles).ofEveryHost(),
     .path(
       "train-images", \.trainImages, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
     )
-    .applies(.with("dataset", \.dataset, "idx")),
+    .applies(.with("dataset", \.dataset, "idx")).ofEveryHost(),
     .path(
       "train-labels", \.trainLabels, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
     )
-    .applies(.with("dataset", \.dataset, "idx")),
+    .applies(.with("dataset", \.dataset, "idx")).ofEveryHost(),
     .path(
       "test-images", \.testImages, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
     )
-    .applies(.with("dataset", \.dataset, "idx")),
+    .applies(.with("dataset", \.dataset, "idx")).ofEveryHost(),
     .path(
       "test-labels", \.testLabels, .run, "FILE", default: "none", "IDX file, for \(setting: "dataset") idx."
     )
-    .applies(.with("dataset", \.dataset, "idx")),
+    .applies(.with("dataset", \.dataset, "idx")).ofEveryHost(),
     .list(
       "mean", \.mean, .values, default: "the data set's own; computed for idx", where: { _ in true },
       expected: "numbers with commas between them, one per channel",
@@ -118,39 +118,40 @@ extension ConfigurationSchema {
   ]
 
   /// Weights of losses of the gate's choice, and what belongs to them.
-  static let lossSettings: [Setting] = [
-    .real(
-      "importance", \.importance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of the importance regulariser, (std(I)/mean(I))² of the sums I of p: equal use of the experts."
-    )
-    .applies(.toGateLoss),
-    .real(
-      "similarity", \.similarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      """
-      Weight of distances within an expert: similar samples to one expert. Acts with \(setting: "dissimilarity") as one weight, \
-      similarity/E + dissimilarity/(E²−E).
-      """
-    )
-    .applies(.toGateLoss),
-    .real(
-      "dissimilarity", \.dissimilarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
-      "Weight of distances between experts; see \(setting: "similarity")."
-    )
-    .applies(.toGateLoss),
-    .choice(
-      "similarity-scaling", \.similarityScaling, .values,
-      "Divide both similarity terms by the pairs of the batch, or as the authors' code does."
-    )
-    .applies(.toGateLoss, .toSimilarity),
-    .choice("similarity-distance", \.similarityDistance, .values, "Distance between two samples.")
+  static let lossSettings: [Setting] =
+    [
+      .real(
+        "importance", \.importance, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+        "Weight of the importance regulariser, (std(I)/mean(I))² of the sums I of p: equal use of the experts."
+      )
+      .applies(.toGateLoss),
+      .real(
+        "similarity", \.similarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+        """
+        Weight of distances within an expert: similar samples to one expert. Acts with \(setting: "dissimilarity") as one weight, \
+        similarity/E + dissimilarity/(E²−E).
+        """
+      )
+      .applies(.toGateLoss),
+      .real(
+        "dissimilarity", \.dissimilarity, .values, where: { $0 >= 0 }, expected: "a number, at least 0",
+        "Weight of distances between experts; see \(setting: "similarity")."
+      )
+      .applies(.toGateLoss),
+      .choice(
+        "similarity-scaling", \.similarityScaling, .values,
+        "Divide both similarity terms by the pairs of the batch, or as the authors' code does."
+      )
       .applies(.toGateLoss, .toSimilarity),
-    .word(
-      "similarity-scale", \.similarityScale, .values, "dataset|batch-max|none|X",
-      default: "dataset; with the scaling authors none, on CIFAR batch-max",
-      where: { Configuration.isSimilarityScale($0) },
-      expected: "dataset, batch-max, none or a positive number",
-      "What distances are divided by; dataset: the mean distance of the first 1000 training samples."
-    )
-    .applies(.toGateLoss, .toSimilarity),
-  ] + RoutingLossSetting.all.compactMap(\.setting)
+      .choice("similarity-distance", \.similarityDistance, .values, "Distance between two samples.")
+        .applies(.toGateLoss, .toSimilarity),
+      .word(
+        "similarity-scale", \.similarityScale, .values, "dataset|batch-max|none|X",
+        default: "dataset; with the scaling authors none, on CIFAR batch-max",
+        where: { Configuration.isSimilarityScale($0) },
+        expected: "dataset, batch-max, none or a positive number",
+        "What distances are divided by; dataset: the mean distance of the first 1000 training samples."
+      )
+      .applies(.toGateLoss, .toSimilarity),
+    ] + RoutingLossSetting.all.compactMap(\.setting)
 }

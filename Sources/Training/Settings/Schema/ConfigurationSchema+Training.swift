@@ -115,7 +115,8 @@ extension ConfigurationSchema {
       "Run the gate on rank 0, or a copy of it on every rank for a share of the rows; same results."),
     .whole(
       "threads", \.threads, .run, in: 1...1024,
-      "Threads of every rank, for blocks of the gate and for experts; same results."),
+      "Threads of every rank, for blocks of the gate and for experts; same results."
+    ).ofEveryHost(),
     .word(
       "placement", \.placement, .run, "auto|block|round-robin|R,R,…", where: isPlacement,
       expected: "auto, block, round-robin or the rank of every expert, such as 0,0,1",
@@ -140,6 +141,10 @@ extension ConfigurationSchema {
       "watchdog", \.watchdog, .run, "SECONDS", where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
       "End the job when no phase was completed for this long; 0: never."),
+    .real(
+      "start-limit", \.startLimit, .run, "SECONDS", where: { $0 >= 0 },
+      expected: "a number of seconds, at least 0",
+      "End the job when not all ranks have arrived after this long; 0: never."),
   ]
 
   @Sendable private static func isPlacement(_ text: String) -> Bool {

@@ -45,6 +45,8 @@ public struct Setting: Sendable {
   public private(set) var isMostUsed = false
   /// What must hold for it to make a difference; the first that does not is the reason that a user is told.
   private var conditions: [Condition] = []
+  /// Whether ranks may have it differently, because it is about the host that each is on.
+  public private(set) var mayDiffer = false
   /// Whether it belongs in a run's `config.yaml`.
   public private(set) var isSaved = true
   /// Whether every checkpoint has it. One that came later has its default where a checkpoint of before lacks it.
@@ -92,6 +94,9 @@ public struct Setting: Sendable {
 extension Setting {
   /// The same setting, kept out of `config.yaml`.
   func unsaved() -> Setting { changed { $0.isSaved = false } }
+
+  /// The same setting, which is each rank's own.
+  func ofEveryHost() -> Setting { changed { $0.mayDiffer = true } }
 
   /// The same setting, which checkpoints of the first version lack.
   func addedLater() -> Setting { changed { $0.isInEveryCheckpoint = false } }

@@ -1,0 +1,132 @@
+import DataSets
+import Dist
+import Files
+import Foundation
+import Numerics
+import Records
+import Training
+
+/// How the process begins and ends.
+enum Program {
+  static let identity = Dist.Program(
+    name: "moe-dist", failureCode: ExitCode.internalError.rawValue, usageCode: ExitCode.usage.rawValue)
+
+  /// Ends the process. Under a launcher the other ranks leave rank 0 the time to speak, because the first rank that ends
+  /// with an error takes the job with it.
+  static func end(_ code: Int32, _ environment: [String: String]) -> Never {
+    let code = code == 0 ? Console.exitCode : code
+    if code != 0, Ranks.isLaunched(in: environment), Ranks.rank(in: environment) != 0 { usleep(700_000) }
+    Foundation.exit(code)
+  }
+
+  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
+  static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
+    do {
+      return try body()
+    } catch {
+      let failure = error as? Failure ?? Failure(.internalError, "internal error: \(error)")
+      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.words.text(as: .options))") }
+      end(failure.exitCode, environment)
+    }
+  }
+
+  /// Runs a command on its ranks, once they are known to be all there and alike.
+  ///
+  /// - Parameters:
+  ///   - command: its name.
+  ///   - alike: what ranks must have alike beside program and command.
+  ///   - startLimit: seconds within which all ranks must have arrived; 0: any time.
+  /// - Returns: the exit code of the process.
+  static func run(
+    _ command: String, _ alike: [Alike], _ environment: [String: String],
+    startLimit: Double = Configuration().startLimit, _ body: (any Communicator) throws -> Int32
+  ) -> Int32 {
+    let watchdog = Ranks.isLaunched(in: environment) ? startWatch(startLimit, environment) : nil
+    return Ranks.run(identity, environment: environment) { comm in
+      let items = [Alike("version", Version.text), Alike("command", command)] + alike
+      if let found = try comm.difference(in: items) { throw AgreedError(failure(found)) }
+      watchdog?.stop()
+      do {
+        return try body(comm)
+      } catch {
+        // Settings that an error names are options of the command line here.
+        guard let failure = Failure(behind: error) else { throw error }
+        let spelled = Failure(failure.code, Message(failure.words.text(as: .options)))
+        if error is AgreedError { throw AgreedError(spelled) }
+        throw spelled
+      }
+    }
+  }
+
+  private static func startWatch(_ limit: Double, _ environment: [String: String]) -> Watchdog {
+    Watchdog(
+      limit: limit, place: "rank \(Ranks.rank(in: environment))", phases: [], program: identity.name,
+      exitCode: ExitCode.stalled.rawValue,
+      advice:
+        "look for a rank that is stopped, was started with other options or never began; --start-limit sets the time",
+      onStall: { _ in })
+  }
+
+  private static func failure(_ found: StartDifference) -> Failure {
+    let other = "rank \(found.rank) on host \(found.host)"
+    let advice = "start all ranks with the same program and options"
+    guard let name = found.name, found.texts.root != found.texts.other else {
+      return Failure(.usage, "\(other) was started otherwise than rank 0; \(advice)")
+    }
+    func words(_ text: String) -> String {
+      if text.isEmpty { return "no \(name)" }
+      return text.count > 60 ? "another \(name)" : "\(name) \(text)"
+    }
+    return Failure(
+      .usage,
+      "\(other) was started with \(words(found.texts.other)), rank 0 with \(words(found.texts.root)); \(advice)"
+    )
+  }
+
+  /// What ranks must have alike of a configuration and its data: all settings but those that are about a rank's own host.
+  static func alike(_ configuration: Configuration, _ data: DataSet?) -> [Alike] {
+    let settings = ConfigurationSchema.settings.filter { !$0.mayDiffer }.map {
+      Alike("--\($0.key)", $0.text(configuration) ?? "")
+    }
+    let fingerprints = (data?.fingerprints ?? [:]).sorted { $0.key < $1.key }
+    return settings + [
+      Alike("data", fingerprints.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+    ]
+  }
+}
+
+/// Standard error and standard output. Where nobody reads, words are lost and nothing else; a device that is full ends the
+/// process with the code for input and output, after its work.
+enum Console {
+  private nonisolated(unsafe) static var failure: Int32 = 0
+
+  static func error(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+
+  static func output(_ text: String) {
+    guard failure == 0, let code = write(text, to: STDOUT_FILENO), code != EPIPE else { return }
+    failure = code
+    error("moe-dist: cannot write standard output: \(String(cString: strerror(code)))")
+  }
+
+  /// A line that is drawn again, on a terminal.
+  static func draw(_ line: String) { write("\r\(line)\u{1B}[K", to: STDERR_FILENO) }
+
+  /// What standard output has to say about how the process ends.
+  static var exitCode: Int32 { failure == 0 ? 0 : ExitCode.inputOutput.rawValue }
+
+  /// - Returns: the system's number of the error; nil: all is written.
+  @discardableResult
+  private static func write(_ text: String, to descriptor: Int32) -> Int32? {
+    let bytes = Array(text.utf8)
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Foundation.write(descriptor, $0.baseAddress! + done, $0.count - done)
+      }
+      if count < 0, errno == EINTR || errno == EAGAIN { continue }
+      guard count > 0 else { return errno }
+      done += count
+    }
+    return nil
+  }
+}
