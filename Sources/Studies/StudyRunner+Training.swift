@@ -22,7 +22,9 @@ extension StudyRunner {
     }
     var configuration = try run.configuration(source: source)
     configuration.runDirectory = path
-    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
+    configuration.initFrom = try configuration.initFrom.map { (path) throws(Failure) in
+      try CheckpointDirectory.open(at: path).path
+    }
     let key = Self.dataKey(configuration)
     let data = try dataSets[key] ?? host.load(configuration)
     dataSets[key] = data

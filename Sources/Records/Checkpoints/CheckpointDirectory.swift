@@ -1,5 +1,4 @@
 public import Files
-internal import Glibc
 
 /// The checkpoints of a run directory.
 ///
@@ -19,7 +18,14 @@ public struct CheckpointDirectory: Sendable {
 
   /// The checkpoints that are there, oldest first; none when the directory does not exist.
   public func list() throws(Failure) -> [CheckpointName] {
-    try names().compactMap { $0.isRegular ? CheckpointName(fileName: $0.name) : nil }.sorted()
+    try entries().compactMap { $0.isRegular ? $0.name : nil }
+  }
+
+  /// What has the name of a checkpoint, oldest first, with whether it is a plain file.
+  package func entries() throws(Failure) -> [(name: CheckpointName, isRegular: Bool)] {
+    try names().compactMap { entry in
+      CheckpointName(fileName: entry.name).map { (name: $0, isRegular: entry.isRegular) }
+    }.sorted { $0.name < $1.name }
   }
 
   /// What `latest` names, if that is the name of a checkpoint that exists; anything else in that file counts as nothing.
@@ -33,22 +39,6 @@ public struct CheckpointDirectory: Sendable {
     return try list().contains(name) ? name : nil
   }
 
-  /// The file that a path means: itself, or the newest checkpoint where it is a run directory.
-  ///
-  /// - Throws: ``Failure`` for a directory without a checkpoint.
-  public static func file(at path: String) throws(Failure) -> String {
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return path }
-    let directory = CheckpointDirectory(path)
-    var newest = try directory.latest()
-    if newest == nil { newest = try directory.list().last }
-    guard let name = newest else {
-      throw Failure(
-        .notFound, "directory \(path) has no checkpoint; name a run directory that has one, or a file")
-    }
-    return directory.path(of: name)
-  }
-
   /// Opens the newest checkpoint that is valid: a plain file, whole, every checksum verified.
   ///
   /// - Parameters:
@@ -59,21 +49,25 @@ public struct CheckpointDirectory: Sendable {
   public func newestValid(
     _ check: (CheckpointFile) throws(Failure) -> Void = { _ in }, warn: (Message) -> Void
   ) throws(Failure) -> CheckpointFile? {
-    let names = try names().compactMap { entry in
-      CheckpointName(fileName: entry.name).map { (name: $0, isRegular: entry.isRegular) }
-    }.sorted { $0.name > $1.name }
+    try newestValid(check, warn: warn, tries: Self.tries)
+  }
+
+  private func newestValid(
+    _ check: (CheckpointFile) throws(Failure) -> Void, warn: (Message) -> Void, tries: Int
+  ) throws(Failure) -> CheckpointFile? {
+    let names = try entries().reversed()
     var newest: Failure?
     for (name, isRegular) in names {
       do throws(Failure) {
-        guard isRegular else {
-          throw Failure(
-            .badData, "\(path(of: name)): expected a plain file, found a directory, link or special file")
-        }
-        let file = try CheckpointFile(path: path(of: name), followingLinks: false)
+        let file = try open(name, isRegular: isRegular)
         try file.verifyAll()
         try check(file)
         return file
       } catch {
+        // Another process removed it since it was listed, and has a newer one.
+        if error.code == .notFound, tries > 1 {
+          return try newestValid(check, warn: warn, tries: tries - 1)
+        }
         if newest == nil { newest = error }
         if name != names.last?.name { warn("\(error.words); trying the checkpoint before it") }
       }
@@ -84,6 +78,15 @@ public struct CheckpointDirectory: Sendable {
       .badData,
       "\(newest.words)\(others); no checkpoint of \(path) is valid: remove them to begin the run again, or choose "
         + "another run directory")
+  }
+
+  /// Opens a checkpoint as it was listed.
+  package func open(_ name: CheckpointName, isRegular: Bool) throws(Failure) -> CheckpointFile {
+    guard isRegular else {
+      throw Failure(
+        .badData, "\(path(of: name)): expected a plain file, found a directory, link or special file")
+    }
+    return try open(name)
   }
 
   /// Removes all but the newest `count` checkpoints.

@@ -1,5 +1,6 @@
 internal import DataSets
 public import Files
+internal import Records
 
 /// Configurations that a program sets field by field, without layers of text.
 extension Configuration {
@@ -56,14 +57,14 @@ extension Configuration {
   /// Checks that what determines values is what a checkpoint was trained with.
   ///
   /// - Throws: ``Failure`` that names the first setting that differs.
-  func check(goesOnFrom checkpoint: String) throws(Failure) {
+  func check(goesOnFrom checkpoint: CheckpointFile) throws(Failure) {
     let stored = try Evaluator.configuration(of: checkpoint)
     for setting in ConfigurationSchema.settings where setting.effect == .values {
       let (now, then) = (setting.text(self), setting.text(stored))
       guard now != then else { continue }
       throw Failure(
         .usage,
-        "\(setting.key) is \(now ?? "unset"), but \(checkpoint) was trained with \(then ?? "unset"); set it so to resume, or "
+        "\(setting.key) is \(now ?? "unset"), but \(checkpoint.path) was trained with \(then ?? "unset"); set it so to resume, or "
           + "start a new run")
     }
   }

@@ -15,7 +15,22 @@ public struct EvaluationRequest: Sendable {
   public var placement = "auto"
   public var payload = Payload.uint8
 
+  /// Open already; a run that is being written may remove its name.
+  private var opened: CheckpointFile?
+
   public init(checkpoint: String) { self.checkpoint = checkpoint }
+
+  /// - Parameter file: stays open, whatever becomes of its path.
+  public init(_ file: CheckpointFile) {
+    checkpoint = file.path
+    opened = file
+  }
+
+  /// The checkpoint, opened where it is not open.
+  public func file() throws(Failure) -> CheckpointFile {
+    if let opened, opened.path == checkpoint { return opened }
+    return try CheckpointFile(path: checkpoint)
+  }
 }
 
 /// Which part of a data set.
@@ -47,7 +62,8 @@ public enum Evaluator {
     try configuration(of: CheckpointFile(path: checkpoint))
   }
 
-  static func configuration(of file: CheckpointFile) throws(Failure) -> Configuration {
+  /// The configuration that a checkpoint was trained with.
+  public static func configuration(of file: CheckpointFile) throws(Failure) -> Configuration {
     guard let text = file.metadata["configuration"] else {
       throw Failure(
         .badData,
@@ -114,7 +130,7 @@ public enum Evaluator {
       try overridden(trained, request), data: data, communicator: communicator, training: false, clock: clock)
     var failure: Failure?
     do {
-      let file = try CheckpointFile(path: request.checkpoint)
+      let file = try request.file()
       try TrainingState.checkData(file, data)
       if communicator.rank == 0 { try file.verifyAll() }
       try TrainingState.load(file, into: session.parts, state: false)

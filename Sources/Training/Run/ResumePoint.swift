@@ -3,8 +3,8 @@ internal import Records
 
 /// Where a run goes on: from which checkpoint, and under which settings.
 struct ResumePoint {
-  /// The checkpoint's path; nil: the run begins at step 0.
-  var checkpoint: String?
+  /// The checkpoint, which stays open; nil: the run begins at step 0.
+  var checkpoint: CheckpointFile?
   /// What is to be said about how it was found, a sentence each.
   var notes: [Message] = []
 
@@ -19,7 +19,7 @@ struct ResumePoint {
     case .checkpoint(let path):
       let file = try CheckpointFile(path: path)
       try Self.check(file)
-      checkpoint = file.path
+      checkpoint = file
       notes += try RunDirectory.interruption(of: pathParts(of: path).directory).map { [Message($0)] } ?? []
     case .auto:
       guard let directory else {
@@ -34,7 +34,7 @@ struct ResumePoint {
         let going = file.map { "; it goes on from \(pathParts(of: $0.path).name)" }
         notes.append(Message(interruption + (going ?? "; it has no checkpoint and begins again")))
       }
-      checkpoint = file?.path
+      checkpoint = file
     }
   }
 
@@ -63,6 +63,8 @@ struct ResumePoint {
         "\(file.path): \(position.step) steps cannot be \(epoch) epochs and \(position.rowsDone) samples in batches of "
           + "\(stored.batchSize)")
     }
+    _ = try BestEpoch(file.metadata, file: file.path)
+    if let sums = file.metadata["epoch_sums"] { _ = try MetricsAccumulator(text: sums, file: file.path) }
     try checkRun(file, stored, directory)
   }
 

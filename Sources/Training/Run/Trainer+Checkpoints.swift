@@ -7,8 +7,8 @@ extension Trainer {
   /// Continues where a checkpoint was written.
   ///
   /// - Parameter source: the run whose gate is distilled.
-  func restore(_ path: String, teacher source: CheckpointFile?) throws {
-    let file = try CheckpointFile(path: path)
+  func restore(_ file: CheckpointFile, teacher source: CheckpointFile?) throws {
+    let path = file.path
     try TrainingState.checkData(file, data)
     guard file.metadata["teacher"] == source?.contentChecksum else {
       throw Failure(

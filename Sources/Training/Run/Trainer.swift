@@ -49,13 +49,14 @@ public final class Trainer {
   ///   - directory: the run directory's path, on every rank; nil: nothing is kept.
   ///   - run: the run directory on rank 0, nil elsewhere.
   ///   - resume: the checkpoint to continue from; nil: from the start.
+  ///   - opened: checkpoints that are open; what is named and not among them is opened by its path.
   ///   - forecast: what steps cost, the same on every rank; nil: the placement `auto` goes by FLOPs.
   ///   - spelling: of settings in notes and in the reason of a stop.
   ///   - onPhase: called on every rank when a phase begins.
   /// - Throws: ``Failure`` for a checkpoint that does not fit.
   public init(
     configuration: Configuration, data: DataSet, communicator: any Communicator, directory: String?,
-    run: RunDirectory?, resume: String?, observer: any TrainingObserver,
+    run: RunDirectory?, resume: String?, opened: [CheckpointFile] = [], observer: any TrainingObserver,
     forecast: (any StepForecast)? = nil, spelling: Message.Spelling = .settings,
     onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
   ) throws {
@@ -91,19 +92,20 @@ public final class Trainer {
           "\(setting: "patience") watches the validation error, but \(setting: "validation-fraction", configuration.validationFraction) holds "
             + "out none of the \(data.train.count) training samples; take a larger one")
       }
-      let source = try configuration.distillFrom.map { (path) throws(Failure) in
-        try CheckpointFile(path: path)
+      func file(_ path: String) throws(Failure) -> CheckpointFile {
+        if let file = opened.first(where: { $0.path == path }) { return file }
+        return try CheckpointFile(path: path)
       }
+      let source = try configuration.distillFrom.map(file)
       teacher = source?.contentChecksum
       if let resume {
-        try restore(resume, teacher: source)
+        try restore(file(resume), teacher: source)
       } else if let source {
         try TrainingState.checkData(source, data)
         try TrainingState.distil(session.parts, from: source)
       } else if let path = configuration.initFrom {
-        let file = try CheckpointFile(path: path)
         try TrainingState.initialise(
-          session.parts, from: file, partial: configuration.initPartial, only: configuration.initOnly)
+          session.parts, from: file(path), partial: configuration.initPartial, only: configuration.initOnly)
       }
     } catch let found as Failure {
       failure = found

@@ -111,7 +111,7 @@ extension TrainingRun {
     configuration.runDirectory = opened.path
     return try Trainer(
       configuration: configuration, data: data, communicator: communicator, directory: opened.path,
-      run: opened.run, resume: checkpoint, observer: observer,
+      run: opened.run, resume: checkpoint, opened: self.opened, observer: observer,
       forecast: try forecast?(configuration, DataSetSize(data), communicator), spelling: spelling,
       onPhase: onPhase)
   }

@@ -52,7 +52,11 @@ public struct TrainingRun {
   public var spelling = Message.Spelling.settings
   let resume: Resume
   /// The checkpoint that it goes on from; nil: it begins.
-  public let checkpoint: String?
+  public var checkpoint: String? { resumed?.path }
+  /// The same, open.
+  private let resumed: CheckpointFile?
+  /// The checkpoints that the run begins or goes on from, open: another run may remove their names meanwhile.
+  let opened: [CheckpointFile]
 
   /// A run of configuration layers: the data set's defaults, then every layer over the ones before it. A run that goes on has
   /// what determines values from its checkpoint and the rest from its own `config.yaml`, below the layers.
@@ -67,7 +71,7 @@ public struct TrainingRun {
     let checkpoint = point.checkpoint
     var resolved: ResolvedConfiguration
     if let checkpoint {
-      let (parent, name) = pathParts(of: checkpoint)
+      let (parent, name) = pathParts(of: checkpoint.path)
       resolved = try Configuration.resuming(
         from: try Evaluator.configuration(of: checkpoint), earlier: try RunDirectory.settings(in: parent),
         layers, checkpoint: name)
@@ -122,17 +126,23 @@ public struct TrainingRun {
   private init(
     checked configuration: Configuration, data: DataSet, notes: [Message], warnings: [Message],
     resume: Resume,
-    checkpoint: String?, origin: RunOrigin
+    checkpoint: CheckpointFile?, origin: RunOrigin
   ) throws {
     var configuration = configuration
     // The file, not the directory, which may have a newer one when config.yaml is used again.
-    configuration.initFrom = try configuration.initFrom.map(CheckpointDirectory.file(at:))
+    let initial = try configuration.initFrom.map { (path) throws(Failure) in
+      try CheckpointDirectory.open(at: path)
+    }
+    configuration.initFrom = initial?.path
+    // One that is not there is told where it is read.
+    let distilled = configuration.distillFrom.flatMap { try? CheckpointFile(path: $0) }
     self.configuration = configuration
     self.data = data
     self.notes = notes
     self.warnings = warnings
     self.resume = resume
-    self.checkpoint = checkpoint
+    resumed = checkpoint
+    opened = [checkpoint, initial, distilled].compactMap { $0 }
     self.origin = origin
     place = configuration.runDirectory.map { .directory($0) } ?? .nowhere
   }
@@ -140,12 +150,8 @@ public struct TrainingRun {
   // MARK: - Before it begins
 
   /// The name and the content of the checkpoint that it goes on from, which all ranks must have alike; nil: it begins.
-  ///
-  /// - Throws: ``Failure`` where the checkpoint cannot be read any more.
-  public func checkpointIdentity() throws(Failure) -> String? {
-    guard let checkpoint else { return nil }
-    let checksum = try CheckpointFile(path: checkpoint).contentChecksum
-    return "\(pathParts(of: checkpoint).name) \(checksum ?? "without checksums")"
+  public var checkpointIdentity: String? {
+    resumed.map { "\(pathParts(of: $0.path).name) \($0.contentChecksum ?? "without checksums")" }
   }
 
   /// Ends the run after so many steps, however many epochs were asked for.

@@ -28,8 +28,8 @@ struct DistillCommand: ParsableCommand {
 
   func run() throws {
     try options.train {
-      let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: source)
-      return [try Distillation.settings(of: path, run: RunDirectory.settings(in: source))]
+      let file = try ModelOptions.open(checkpoint, of: source)
+      return [try Distillation.settings(of: file.path, run: RunDirectory.settings(in: source))]
     }
   }
 }

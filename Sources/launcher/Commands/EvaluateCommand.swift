@@ -42,19 +42,19 @@ struct ModelOptions: ParsableArguments {
 
   /// The checkpoint, the configuration that it was trained with, and the request.
   func resolve() throws -> (EvaluationRequest, Configuration) {
-    let path = try ModelOptions.path(ofCheckpoint: checkpoint, in: run)
+    let file = try ModelOptions.open(checkpoint, of: run)
     if let interruption = try RunDirectory.interruption(of: run),
       Ranks.rank(in: ProcessInfo.processInfo.environment) == 0
     {
-      Console.error(interruption + "; this is its \((path as NSString).lastPathComponent)")
+      Console.error(interruption + "; this is its \(pathParts(of: file.path).name)")
     }
-    var request = EvaluationRequest(checkpoint: path)
+    var request = EvaluationRequest(file)
     request.combine = try word(combine, "combine")
     request.topKWeights = try word(topKWeights, "top-k-weights")
     request.topK = topK
     request.placement = placement
     request.payload = try word(payload, "payload") ?? .uint8
-    var trained = try Evaluator.configuration(of: path)
+    var trained = try Evaluator.configuration(of: file)
     trained.dataDirectory = dataDir
     let saved = try? RunDirectory.settings(in: run)
     for entry in saved?.entries ?? [] {
@@ -74,32 +74,39 @@ struct ModelOptions: ParsableArguments {
   /// What ranks must have alike of a request.
   func alike(_ request: EvaluationRequest) -> [Alike] {
     [
-      Alike("--checkpoint", (try? CheckpointFile(path: request.checkpoint).contentChecksum) ?? ""),
+      Alike("--checkpoint", (try? request.file().contentChecksum) ?? ""),
       Alike("--combine", combine ?? ""), Alike("--top-k", topK.map(String.init) ?? ""),
       Alike("--top-k-weights", topKWeights ?? ""), Alike("--placement", placement),
       Alike("--payload", payload),
     ]
   }
 
-  /// The file that `latest`, `best` or a path means.
-  static func path(ofCheckpoint checkpoint: String, in run: String) throws -> String {
-    guard ["latest", "best"].contains(checkpoint) else { return checkpoint }
-    let directory = CheckpointDirectory(run)
+  /// Opens what `latest`, `best` or a path means.
+  static func open(_ checkpoint: String, of run: String) throws -> CheckpointFile {
+    guard ["latest", "best"].contains(checkpoint) else { return try CheckpointFile(path: checkpoint) }
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    let directory = CheckpointDirectory(run)
     if checkpoint == "best" {
-      let best = try BestCheckpoint(of: run)
-      if Ranks.rank(in: ProcessInfo.processInfo.environment) == 0 {
+      var best: BestCheckpoint?
+      let file = try directory.open { () throws(Failure) in
+        let found = try BestCheckpoint(of: run)
+        best = found
+        return found.name
+      }
+      if let best, Ranks.rank(in: ProcessInfo.processInfo.environment) == 0 {
         Console.error(
           "\(best.name.fileName) has the smallest validation error of \(best.choices): \(best.validationError)"
         )
       }
-      return directory.path(of: best.name)
+      return file
     }
-    guard let name = try directory.latest() ?? directory.list().last else {
-      throw Failure(
-        .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+    return try directory.open { () throws(Failure) in
+      guard let name = try directory.newest() else {
+        throw Failure(
+          .notFound, "run directory \(run) has no checkpoint; train with --run-dir \(run) --resume auto")
+      }
+      return name
     }
-    return directory.path(of: name)
   }
 
   private func word<Value: RawRepresentable & CaseIterable>(

@@ -64,8 +64,8 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     }
     let run = prepared.run
     let alike =
-      try Program.alike(run.configuration, run.data) + [
-        Alike("--resume", run.checkpointIdentity() ?? ""), Alike("--dry-run", dryRun ? "yes" : ""),
+      Program.alike(run.configuration, run.data) + [
+        Alike("--resume", run.checkpointIdentity ?? ""), Alike("--dry-run", dryRun ? "yes" : ""),
         Alike("--fast-dev-run", fastDevRun ? "yes" : ""),
       ]
     let code = Program.run(

@@ -92,6 +92,48 @@ import Testing
     #expect(try CheckpointDirectory(empty.path).newestValid { warnings.append($0.description) } == nil)
   }
 
+  /// The rule finds one that was removed, then one that is there.
+  @Test func whoFindsANameGoneLooksAgain() throws {
+    let scratch = TemporaryDirectory()
+    try write([names[1]], to: scratch)
+    let directory = CheckpointDirectory(scratch.path)
+    var found = [names[0], names[0], names[1]].makeIterator()
+    let file = try directory.open { () throws(Failure) in
+      guard let name = found.next() else { throw Failure(.internalError, "the rule was asked too often") }
+      return name
+    }
+    #expect(file.path == directory.path(of: names[1]) && found.next() == nil)
+    // The file stays whole without its name.
+    try directory.prune(keeping: 1)
+    #expect(unlink(file.path) == 0)
+    try file.verifyAll()
+  }
+
+  /// What stays gone is an error, and so is what is damaged while nothing newer is there.
+  @Test func lookingAgainEnds() throws {
+    let scratch = TemporaryDirectory()
+    let directory = CheckpointDirectory(scratch.path)
+    let missing = names[0]
+    let gone = thrownFailure { _ = try directory.open { () throws(Failure) in missing } }
+    #expect(gone?.code == .notFound)
+    _ = try scratch.write([1, 2], to: names[1].fileName)
+    let damaged = names[1]
+    var asked = 0
+    let bad = thrownFailure {
+      _ = try directory.open { () throws(Failure) in
+        asked += 1
+        return damaged
+      }
+    }
+    #expect(bad?.code == .badData && asked == 2)
+    // A newer one by then.
+    try write([names[2]], to: scratch)
+    var found = [names[1], names[2]].makeIterator()
+    let newer = names[2]
+    let file = try directory.open { () throws(Failure) in found.next() ?? newer }
+    #expect(file.path == directory.path(of: newer))
+  }
+
   private func metrics(_ lines: [(split: String, epoch: Int, step: Int, error: Double)]) -> [UInt8] {
     Array(
       lines.map {
