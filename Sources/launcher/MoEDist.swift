@@ -23,7 +23,7 @@ package struct MoEDist: ParsableCommand {
     subcommands: [
       TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self,
       ReproduceCommand.self, SweepCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
-      DataCommand.self,
+      DataCommand.self, CheckpointCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 

@@ -3,6 +3,7 @@
 
 rewrite_checkpoint.py FILE KEY VALUE   a text of the metadata; VALUE '-' removes it
 rewrite_checkpoint.py FILE nan TENSOR  the second element of a tensor is NaN
+rewrite_checkpoint.py FILE quarter TENSOR  the second element of a tensor is 0.25
 rewrite_checkpoint.py FILE huge PREFIX all weights of tensors with that prefix are 1e38
 """
 
@@ -25,9 +26,11 @@ def main():
         first, last = tensor["data_offsets"]
         if key == "nan" and name == value:
             data[first + 4 : first + 8] = struct.pack("<f", float("nan"))
+        if key == "quarter" and name == value:
+            data[first + 4 : first + 8] = struct.pack("<f", 0.25)
         if key == "huge" and name.startswith(value):
             data[first:last] = struct.pack("<f", 1e38) * ((last - first) // 4)
-    if key not in ("nan", "huge"):
+    if key not in ("nan", "quarter", "huge"):
         if value == "-":
             del metadata[key]
         else:

@@ -115,6 +115,18 @@ public final class CheckpointFile: Sendable {
     }
   }
 
+  /// Reads bytes of a tensor as they are, whatever its checksum says.
+  ///
+  /// - Parameter offset: of the first byte in the tensor.
+  func read(into bytes: UnsafeMutableRawBufferPointer, of tensor: SafetensorsTensor, at offset: Int)
+    throws(Failure)
+  {
+    try file.read(into: bytes, at: dataOffset + tensor.range.lowerBound + offset)
+  }
+
+  /// Bytes of the whole file.
+  public var bytes: Int { dataOffset + (tensors.last?.range.upperBound ?? 0) }
+
   private func verify(_ digest: [UInt8], of index: Int) throws(Failure) {
     guard let expected = checksums?[index] else { return }
     let found = SHA256.hexadecimal(digest)
