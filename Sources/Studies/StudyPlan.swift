@@ -20,7 +20,7 @@ public struct StudyRun: Equatable, Sendable {
 extension Study {
   /// The settings that a study gives its runs by itself.
   private static let reserved = [
-    "seed", "gate", "run-dir", "checkpoint-every", "checkpoint-every-steps", "max-time", "init-from",
+    "seed", "gate", "run-dir", "checkpoint-every", "checkpoint-every-steps", "keep", "max-time", "init-from",
     "init-only",
     "freeze", "distill-from", "expert-classes",
   ]
@@ -105,6 +105,8 @@ extension Study {
       StudySetting("seed", String(replicate + method.seedOffset)),
       StudySetting("checkpoint-every", String(checkpointEpochs)),
       StudySetting("checkpoint-every-steps", "0"),
+      // A run of a study keeps its last one, and all until then.
+      StudySetting("keep", "0"),
     ]
   }
 

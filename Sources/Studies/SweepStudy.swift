@@ -11,7 +11,9 @@ extension Study {
     var combinations: [[StudySetting]] = [[]]
     for words in grids {
       let grid = try StudySetting(parsing: words, option: "grid")
-      if ["seed", "run-dir", "checkpoint-every", "checkpoint-every-steps", "max-time"].contains(grid.key) {
+      if ["seed", "run-dir", "checkpoint-every", "checkpoint-every-steps", "keep", "max-time"].contains(
+        grid.key)
+      {
         let instead: Message = grid.key == "seed" ? "; choose how many with \(setting: "seeds")" : ""
         throw Failure(
           .usage, "\(setting: "grid", words) is not allowed: a study sets '\(grid.key)' by itself\(instead)")

@@ -477,7 +477,7 @@ check "--init-from takes a run directory" init_from_directory
 # The checkpoint whose epoch has the smallest validation error gives that error again.
 best_checkpoint() {
   local least
-  train_run epochs 1 --epochs 4 --checkpoint-every 1 --validation-fraction 0.2 --learning-rate 0.02
+  train_run epochs 1 --epochs 4 --checkpoint-every 1 --keep 0 --validation-fraction 0.2 --learning-rate 0.02
   least=$(grep '"split":"validation"' "$scratch/epochs/metrics.jsonl" \
     | python3 -c 'import json, sys; print(min(json.loads(line)["error"] for line in sys.stdin))')
   exits_with 0 run_alone "$moe_dist" evaluate "$scratch/epochs" --checkpoint best --split validation --json

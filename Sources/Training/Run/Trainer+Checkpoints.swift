@@ -53,7 +53,8 @@ extension Trainer {
           .diverged, "tensor \($0) is not finite after step \(position.step); no checkpoint was written")
       })
     try parts.gatherState()
-    let name = CheckpointName(epochs: position.epoch, steps: position.step).fileName
+    let checkpoint = CheckpointName(epochs: position.epoch, steps: position.step)
+    let name = checkpoint.fileName
     let begin = PhaseClock.now()
     do {
       _ = try session.clock.measure(.checkpoint) {
@@ -77,7 +78,19 @@ extension Trainer {
     lastSaveSeconds = PhaseClock.now() - begin
     lastCheckpoint = name
     if isRoot { observer.checkpointWritten(name) }
+    prune(after: checkpoint)
     try writeStatus(.running)
     return true
+  }
+
+  /// Removes older checkpoints, on rank 0. The run does not depend on it: where one cannot be removed, all stay from then
+  /// on.
+  private func prune(after checkpoint: CheckpointName) {
+    do throws(Failure) {
+      try retention?.prune(after: checkpoint)
+    } catch {
+      retention = nil
+      observer.note("older checkpoints stay: \(error.words.text(as: spelling))")
+    }
   }
 }

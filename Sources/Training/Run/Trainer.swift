@@ -34,6 +34,8 @@ public final class Trainer {
   var lastCheckpoint: String?
   var failedSaves = 0
   let directory: String?
+  /// What is removed after a checkpoint was written; nil: nothing, and on other ranks than 0.
+  var retention: CheckpointRetention?
   let hosts: [String]
   /// How settings are spelled in what the run says.
   let spelling: Message.Spelling
@@ -66,6 +68,7 @@ public final class Trainer {
     self.communicator = communicator
     self.directory = directory
     self.run = run
+    retention = run.flatMap { CheckpointRetention(of: $0.path, keeping: configuration.keep) }
     self.observer = observer
     self.spelling = spelling
     resumedFrom = resume

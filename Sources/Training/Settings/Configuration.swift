@@ -165,6 +165,8 @@ public struct Configuration: Equatable, Sendable {
   public var checkpointEvery = 1
   /// Steps between checkpoints; 0: by epochs only.
   public var checkpointEverySteps = 0
+  /// How many of the newest checkpoints are kept, beside the best by validation error; 0: all.
+  public var keep = 3
   /// Steps between step lines in metrics.jsonl; 0: none.
   public var logEvery = 0
   public var dataDirectory: String?

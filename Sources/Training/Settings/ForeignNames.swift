@@ -136,6 +136,13 @@ private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
   ),
   (.setting("checkpoint-every-steps"), ["save-steps", "save-every-n-steps", "checkpoint-steps"]),
   (
+    .setting("keep"),
+    [
+      "save-total-limit", "save-top-k", "max-to-keep", "keep-last", "keep-last-n", "keep-last-epochs",
+      "keep-checkpoint-max", "checkpoint-hist",
+    ]
+  ),
+  (
     .setting("log-every"),
     [
       "log-interval", "log-steps", "logging-steps", "log-freq", "log-every-n-steps", "print-freq",

@@ -48,5 +48,7 @@ struct SweepCommand: ParsableCommand {
   }
 
   /// Settings of a file that a study sets by itself: a run's config.yaml can be given as it is.
-  private static let ownKeys = ["seed", "run-dir", "checkpoint-every", "checkpoint-every-steps", "max-time"]
+  private static let ownKeys = [
+    "seed", "run-dir", "checkpoint-every", "checkpoint-every-steps", "keep", "max-time",
+  ]
 }

@@ -209,6 +209,7 @@ struct PublishedFiguresTests {
     for (run, configuration) in runs {
       #expect(configuration.epochs == 10 && configuration.model == "cifar-small", "\(run.id)")
       #expect(configuration.checkpointEvery == 1 && configuration.validationFraction == 0.1)
+      #expect(configuration.keep == 0)
       let weighs = ["small-original-importance", "small-attentive-importance"].contains(run.method)
       #expect(configuration.importance == (weighs ? 0.6 : 0), "\(run.id)")
     }

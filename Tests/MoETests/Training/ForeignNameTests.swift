@@ -13,6 +13,7 @@ struct ForeignNameTests {
     ("num-experts", "experts"), ("topk", "top-k"), ("k", "top-k"), ("output-dir", "run-dir"),
     ("data", "data-dir"),
     ("log-interval", "log-every"), ("save-dir", "run-dir"), ("Save_Dir", "run-dir"),
+    ("save_total_limit", "keep"),
   ])
   func isAnsweredWithOurs(theirs: String, ours: String) {
     #expect(settingHint(theirs, isOption: true).text(as: .options) == "; it is '--\(ours)' here")

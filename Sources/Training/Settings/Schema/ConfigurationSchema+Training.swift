@@ -136,6 +136,9 @@ extension ConfigurationSchema {
       "checkpoint-every-steps", \.checkpointEverySteps, .run, in: 0...Int.max,
       "Steps between further checkpoints; 0: none."),
     .whole(
+      "keep", \.keep, .run, in: 0...1_000_000,
+      "Newest checkpoints that are kept, beside the best by validation error; 0: all."),
+    .whole(
       "log-every", \.logEvery, .run, in: 0...Int.max, "Steps between step lines in metrics.jsonl; 0: none."),
     .real(
       "watchdog", \.watchdog, .run, "SECONDS", where: { $0 >= 0 },
