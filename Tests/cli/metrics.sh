@@ -8,7 +8,7 @@ check_metrics=$root/Tests/Reference/metrics_check.py
 # agrees NAME EVALUATE-OPTIONS CHECK-OPTIONS: a run's metrics on its test split.
 agrees() {
   # shellcheck disable=SC2086  # options
-  run_alone "$moe_dist" evaluate "$scratch/$1" --json --per-sample "$scratch/$1.csv" $2 >"$scratch/$1.json"
+  run_alone "$moe_dist" evaluate "$scratch/$1" --json --force --per-sample "$scratch/$1.csv" $2 >"$scratch/$1.json"
   # shellcheck disable=SC2086
   python3 "$check_metrics" "$scratch/$1.csv" "$scratch/$1.json" $3
 }
