@@ -21,9 +21,9 @@ package struct MoEDist: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      TrainCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self,
-      ReproduceCommand.self, SweepCommand.self, BenchCommand.self, PlanCommand.self, DoctorCommand.self,
-      DataCommand.self, CheckpointCommand.self,
+      TrainCommand.self, LaunchCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self,
+      ReportCommand.self, ReproduceCommand.self, SweepCommand.self, BenchCommand.self, PlanCommand.self,
+      DoctorCommand.self, DataCommand.self, CheckpointCommand.self,
     ],
     defaultSubcommand: TrainCommand.self)
 
@@ -65,7 +65,7 @@ extension MoEDist {
   /// Whether a command has something to save when it is asked to stop.
   private static func trains(_ command: any ParsableCommand) -> Bool {
     command is TrainCommand || command is DistillCommand || command is ReproduceCommand
-      || command is SweepCommand
+      || command is SweepCommand || command is LaunchCommand
   }
 
   /// The words of the command line with `--experts -1` as `--experts=-1`, so that it is refused as a number and not as an
@@ -93,7 +93,9 @@ extension MoEDist {
     guard message.hasPrefix("Unknown option '") else { return nil }
     let option = message.split(separator: "'")[1]
     let commands = configuration.subcommands.compactMap { $0.configuration.commandName }
-    let first = CommandLine.arguments.dropFirst().first ?? ""
+    var words = CommandLine.arguments.dropFirst()
+    if words.first == "launch", let end = words.firstIndex(of: "--") { words = words[(end + 1)...] }
+    let first = words.first ?? ""
     let command = commands.contains(first) ? first : "train"
     guard ["train", "distill", "bench", "plan"].contains(command),
       let hint = foreignNameHint(String(option.drop { $0 == "-" }), isOption: true)

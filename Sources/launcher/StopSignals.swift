@@ -12,6 +12,12 @@ enum StopSignals {
 
   static var raised: Bool { stop.load(ordering: .relaxed) }
 
+  /// The last signal that asked to stop since this was asked last; nil: none did.
+  static func takeStop() -> Int32? {
+    let number = last.exchange(0, ordering: .relaxed)
+    return number == 0 ? nil : number
+  }
+
   /// Whether a checkpoint was asked for since this was asked last.
   static func takeSave() -> Bool { save.exchange(false, ordering: .relaxed) }
 

@@ -61,7 +61,7 @@ struct Doctor {
             ? BLAS.kernelAdvice.map { ": \($0)" } ?? ""
             : ": with --products openblas results depend on placement; set OPENBLAS_CORETYPE on every host")),
       cores(hosts),
-    ] + data() + [writing()]
+    ] + data() + [writing()] + leftovers()
   }
 
   private var level: Line {
@@ -95,6 +95,20 @@ struct Doctor {
       }
       return Line(mark: .warn, text: "data set \(source.name): not found; \(source.advice)")
     }
+  }
+
+  /// What Open MPI left of jobs that were killed.
+  private func leftovers() -> [Line] {
+    let paths = OpenMPISession.leftovers(environment)
+    guard let first = paths.first else { return [] }
+    let others = paths.count == 1 ? "" : " and \(paths.count - 1) more"
+    return [
+      Line(
+        mark: .warn,
+        text:
+          "\(first)\(others): left by a killed mpirun, used by no process; remove with rm -r '\(paths.joined(separator: "' '"))'"
+      )
+    ]
   }
 
   private func writing() -> Line {
