@@ -136,7 +136,7 @@ func train(_ comm: any Communicator) throws -> Int32 {
     let point = UpdatePoint(step: step, learningRate: 0.01)
     for parameters in copied { try shared.update(parameters, point) }
     try layer.update(point)
-    let balance = mixed.losses[0].reported
+    let balance = mixed.losses.first?.reported ?? 0
     if step % 10 == 0, comm.rank == 0 { print("step \(step) loss \(loss) balance \(balance)") }
   }
   let end = try gathered()
