@@ -5,7 +5,7 @@ package enum SafeFile {
   /// Replaces a file at once: a reader sees the old content or the new, whole. Several processes may, at the same time: the
   /// last one stays.
   package static func replace(_ path: String, _ text: String) throws(Failure) {
-    let temporary = path + temporaryMark + String(UInt64.random(in: 0 ... .max), radix: 36)
+    let temporary = temporaryPath(for: path)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure("write", path) }
     do throws(Failure) {
@@ -25,6 +25,17 @@ package enum SafeFile {
 
   /// Stands in the names of files that are not whole yet, behind the name that they are to have.
   package static let temporaryMark = ".part-"
+
+  /// A new name for a file that is to become another, beside it.
+  package static func temporaryPath(for path: String) -> String {
+    path + temporaryMark + String(UInt64.random(in: 0 ... .max), radix: 36)
+  }
+
+  /// Whether a directory is at a path, or a link to one.
+  package static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
 
   /// Adds to the end of a file, which is made if it is not there.
   package static func append(_ path: String, _ text: String) throws(Failure) {

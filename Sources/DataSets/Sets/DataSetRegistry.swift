@@ -85,7 +85,7 @@ extension DataSetSource {
   /// - Throws: what ``read(_:)`` throws, `Failure(.usage, …)` where a class has fewer samples, and `Failure(.notFound, …)`
   ///   where the data directory that was chosen does not exist.
   public func load(_ options: DataOptions) throws(Failure) -> DataSet {
-    if let directory = options.dataDirectory, !isBuiltIn, !isDirectory(directory) {
+    if let directory = options.dataDirectory, !isBuiltIn, !SafeFile.isDirectory(directory) {
       throw Failure(
         .notFound,
         "\(setting: "data-dir", directory): there is no such directory; name the one that has the files of \(name), or leave it out "
@@ -101,11 +101,6 @@ extension DataSetSource {
     if options.augment { data.augmentation = augmentation }
     return data
   }
-}
-
-private func isDirectory(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// The one list of data sets: a new one is a file with its source, and a line here.

@@ -1,5 +1,4 @@
 public import Files
-internal import Glibc
 
 // A run that is being written removes its older checkpoints. Who reads one meanwhile loses nothing: an open file stays
 // whole when its name goes, and who finds a name gone looks again.
@@ -42,7 +41,7 @@ extension CheckpointDirectory {
   ///
   /// - Throws: ``Failure`` for a directory without a checkpoint (66), and for a file that cannot be opened.
   public static func open(at path: String) throws(Failure) -> CheckpointFile {
-    guard isDirectory(path) else { return try CheckpointFile(path: path) }
+    guard SafeFile.isDirectory(path) else { return try CheckpointFile(path: path) }
     let directory = CheckpointDirectory(path)
     return try directory.open { () throws(Failure) in
       guard let name = try directory.newest() else {
@@ -51,11 +50,5 @@ extension CheckpointDirectory {
       }
       return name
     }
-  }
-
-  /// Whether a directory is at a path, or a link to one.
-  package static func isDirectory(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 }

@@ -17,7 +17,7 @@ public struct CheckpointComparison: Sendable {
   ///
   /// - Throws: ``Failure``: not found (66), no checkpoint (65), not readable (74).
   public init(_ first: String, _ second: String) throws(Failure) {
-    if CheckpointDirectory.isDirectory(first), CheckpointDirectory.isDirectory(second) {
+    if SafeFile.isDirectory(first), SafeFile.isDirectory(second) {
       names = (first, second)
       kind = .runs(try RunDifference(CheckpointDirectory(first), CheckpointDirectory(second)))
     } else {

@@ -30,9 +30,7 @@ public final class OutputFile {
       var link = stat()
       if lstat(path, &link) == 0 { throw refusal("is a link that leads nowhere") }
       let (parent, _) = pathParts(of: path)
-      guard stat(parent, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-        throw refusal("there is no directory \(parent)")
-      }
+      guard SafeFile.isDirectory(parent) else { throw refusal("there is no directory \(parent)") }
       if belongsToRun(path) { throw refusal("would be a file of the run itself") }
       return
     }
@@ -56,7 +54,7 @@ public final class OutputFile {
       temporary = nil
       descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
     } else {
-      let name = target + SafeFile.temporaryMark + String(UInt64.random(in: 0 ... .max), radix: 36)
+      let name = SafeFile.temporaryPath(for: target)
       temporary = name
       descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     }
@@ -111,11 +109,11 @@ public final class OutputFile {
   /// Whether a path is that of a file that a run keeps, in a directory that is a run's.
   private static func belongsToRun(_ path: String) -> Bool {
     let (parent, name) = pathParts(of: path)
-    guard RunDirectory.exists(parent + "/run.json") || RunDirectory.exists(parent + "/config.yaml") else {
-      return pathParts(of: parent).directory != parent && ["errors"].contains(pathParts(of: parent).name)
-        && RunDirectory.exists(pathParts(of: parent).directory + "/run.json")
+    if RunDirectory.exists(parent + "/run.json") || RunDirectory.exists(parent + "/config.yaml") {
+      return RunDirectory.fileNames.contains(name) || CheckpointName(fileName: name) != nil
     }
-    return RunDirectory.fileNames.contains(name) || CheckpointName(fileName: name) != nil
+    let above = pathParts(of: parent)
+    return above.name == "errors" && RunDirectory.exists(above.directory + "/run.json")
   }
 }
 

@@ -32,6 +32,9 @@ final class OwnerFile {
 
   deinit { unlink(path) }
 
+  /// Whether an error of flock says that the file system has no locks, as Lustre and others may be mounted.
+  static func isForLack(_ error: Int32) -> Bool { [ENOSYS, ENOLCK, EOPNOTSUPP].contains(error) }
+
   var note: String {
     "the file system has no locks; \(path) says that this process writes the run"
   }

@@ -61,8 +61,7 @@ public final class RunDirectory {
       let isTaken = errno == EWOULDBLOCK
       do throws(Failure) {
         guard !isTaken else { throw OwnerFile.taken(path, by: "another process") }
-        // Lustre and others may be mounted without locks.
-        guard [ENOSYS, ENOLCK, EOPNOTSUPP].contains(errno) else {
+        guard OwnerFile.isForLack(errno) else {
           throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
         }
         owned = try OwnerFile(in: path)
@@ -93,7 +92,7 @@ public final class RunDirectory {
     guard lock >= 0 else { return errno != ENOENT }
     defer { close(lock) }
     if flock(lock, LOCK_SH | LOCK_NB) == 0 { return false }
-    return ![ENOSYS, ENOLCK, EOPNOTSUPP].contains(errno)
+    return !OwnerFile.isForLack(errno)
   }
 
   /// What is to be said of a run whose process ended without a word; nil where it did not.

@@ -46,7 +46,7 @@ public struct CheckpointVerdict: Sendable {
       each(verdict)
     }
     for path in paths {
-      guard CheckpointDirectory.isDirectory(path) else {
+      guard SafeFile.isDirectory(path) else {
         take(CheckpointVerdict(path) { () throws(Failure) in try CheckpointFile(path: path) })
         continue
       }

@@ -44,14 +44,13 @@ extension Configuration {
     guard !earlier.entries.isEmpty else { return }
     let then = try Configuration.resolve([earlier]).configuration
     let given = Set(earlier.entries.map(\.key))
-    for setting in ConfigurationSchema.settings where setting.effect != .run && given.contains(setting.key) {
-      let (now, before) = (setting.text(self), setting.text(then))
-      guard now != before else { continue }
-      throw Failure(
-        .usage,
-        "\(setting.key) is \(now ?? "unset"), but the run that began in \(directory) has \(before ?? "unset"); set it so, or "
-          + "choose another run directory")
+    guard let found = difference(from: then, in: { $0.effect != .run && given.contains($0.key) }) else {
+      return
     }
+    throw Failure(
+      .usage,
+      "\(found.key) is \(found.own), but the run that began in \(directory) has \(found.other); set it so, or "
+        + "choose another run directory")
   }
 
   /// Checks that what determines values is what a checkpoint was trained with.
@@ -59,13 +58,21 @@ extension Configuration {
   /// - Throws: ``Failure`` that names the first setting that differs.
   func check(goesOnFrom checkpoint: CheckpointFile) throws(Failure) {
     let stored = try Evaluator.configuration(of: checkpoint)
-    for setting in ConfigurationSchema.settings where setting.effect == .values {
-      let (now, then) = (setting.text(self), setting.text(stored))
-      guard now != then else { continue }
-      throw Failure(
-        .usage,
-        "\(setting.key) is \(now ?? "unset"), but \(checkpoint.path) was trained with \(then ?? "unset"); set it so to resume, or "
-          + "start a new run")
+    guard let found = difference(from: stored, in: { $0.effect == .values }) else { return }
+    throw Failure(
+      .usage,
+      "\(found.key) is \(found.own), but \(checkpoint.path) was trained with \(found.other); set it so to resume, or "
+        + "start a new run")
+  }
+
+  /// The first of some settings that another configuration has otherwise, with both values as texts.
+  func difference(from other: Configuration, in isCompared: (Setting) -> Bool)
+    -> (key: String, own: String, other: String)?
+  {
+    for setting in ConfigurationSchema.settings where isCompared(setting) {
+      let (mine, theirs) = (setting.text(self), setting.text(other))
+      if mine != theirs { return (setting.key, mine ?? "unset", theirs ?? "unset") }
     }
+    return nil
   }
 }

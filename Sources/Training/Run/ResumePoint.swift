@@ -53,8 +53,7 @@ struct ResumePoint {
           + "in its place")
     }
     // Steps of an epoch are as many in each, and what is left over are those of the epoch that had begun.
-    let begun = (position.rowsDone + stored.batchSize - 1) / stored.batchSize
-    let (before, epoch) = (position.step - begun, position.epoch)
+    let (before, epoch) = (position.step - position.stepsBegun(batchSize: stored.batchSize), position.epoch)
     guard position.rowsDone < Int(Int32.max), before >= epoch,
       epoch == 0 ? before == 0 : before.isMultiple(of: epoch)
     else {
@@ -76,14 +75,15 @@ struct ResumePoint {
     guard !entries.isEmpty else { return }
     let run = try Configuration.resolve([ConfigurationLayer(entries: entries)]).configuration
     let given = Set(entries.map(\.key))
-    for setting in ConfigurationSchema.settings where setting.effect == .values && given.contains(setting.key)
-    {
-      let (ofRun, ofFile) = (setting.text(run), setting.text(stored))
-      if ofRun == ofFile || (setting.key == "similarity-scale" && ofRun == "dataset") { continue }
-      throw Failure(
-        .badData,
-        "\(file.path): was trained with \(setting.key) \(ofFile ?? "unset"), but config.yaml of its run has "
-          + "\(ofRun ?? "unset"); it belongs to another run, or config.yaml was changed")
+    let found = stored.difference(from: run) {
+      // `dataset` stands for a number that the data give, and the checkpoint has that.
+      let isNumberOfData = $0.key == "similarity-scale" && run.similarityScale == "dataset"
+      return $0.effect == .values && given.contains($0.key) && !isNumberOfData
     }
+    guard let found else { return }
+    throw Failure(
+      .badData,
+      "\(file.path): was trained with \(found.key) \(found.own), but config.yaml of its run has \(found.other); it belongs "
+        + "to another run, or config.yaml was changed")
   }
 }

@@ -19,11 +19,10 @@ extension Trainer {
     }
     if let source { try TrainingState.teach(session.parts, from: source) }
     position = try TrainingState.position(file.metadata, file: path)
-    let begun = (position.rowsDone + configuration.batchSize - 1) / configuration.batchSize
     guard position.rowsDone < split.train.count,
       case (let steps, let overflow) = position.epoch.multipliedReportingOverflow(by: stepsPerEpoch),
       !overflow,
-      position.step - begun == steps
+      position.step - position.stepsBegun(batchSize: configuration.batchSize) == steps
     else {
       throw Failure(
         .badData,

@@ -16,6 +16,9 @@ public struct RunPosition: Equatable, Sendable {
   public var rowsDone = 0
 
   public init() {}
+
+  /// Steps of the current epoch.
+  func stepsBegun(batchSize: Int) -> Int { (rowsDone + batchSize - 1) / batchSize }
 }
 
 /// What a checkpoint says beside its tensors, and how a run's tensors are listed in one.
