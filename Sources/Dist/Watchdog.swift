@@ -93,9 +93,9 @@ public final class Watchdog: Sendable {
   }
 }
 
-/// A line on standard error; nobody is told where that cannot be written.
+/// A line on standard error, without what would steer a terminal; nobody is told where that cannot be written.
 func printLine(_ line: String) {
-  let bytes = Array((line + "\n").utf8)
+  let bytes = Array((line.printableLine + "\n").utf8)
   var done = 0
   while done < bytes.count {
     let count = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress! + done, $0.count - done) }

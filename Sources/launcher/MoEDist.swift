@@ -32,6 +32,14 @@ package struct MoEDist: ParsableCommand {
   package static func main() {
     StopSignals.listen()
     let environment = ProcessInfo.processInfo.environment
+    if let argument = argumentThatIsNoText {
+      if Ranks.rank(in: environment) == 0 {
+        Console.error(
+          "moe-dist: argument \(argument) is not UTF-8: '\(CommandLine.arguments[argument])'; rename the file, or reach it by "
+            + "a link with another name")
+      }
+      Program.end(ExitCode.usage.rawValue, environment)
+    }
     do {
       var command = try parseAsRoot(joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
       if let objection = ProcessorLevel.objection {
@@ -62,6 +70,13 @@ package struct MoEDist: ParsableCommand {
 }
 
 extension MoEDist {
+  /// The number of the first argument that is not UTF-8; nil where all are. Read as text it would name another file.
+  private static var argumentThatIsNoText: Int? {
+    CommandLine.arguments.indices.first { index in
+      CommandLine.unsafeArgv[index].map { String(validatingCString: $0) == nil } ?? false
+    }
+  }
+
   /// Whether a command has something to save when it is asked to stop.
   private static func trains(_ command: any ParsableCommand) -> Bool {
     command is TrainCommand || command is DistillCommand || command is ReproduceCommand

@@ -96,20 +96,25 @@ enum Program {
 }
 
 /// Standard error and standard output. Where nobody reads, words are lost and nothing else; a device that is full ends the
-/// process with the code for input and output, after its work.
+/// process with the code for input and output, after its work. Words are cleaned of what would steer a terminal; data, which
+/// programs read, has the escapes of its format.
 enum Console {
   private nonisolated(unsafe) static var failure: Int32 = 0
 
-  static func error(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+  static func error(_ line: String) { write(line.printableLine + "\n", to: STDERR_FILENO) }
 
-  static func output(_ text: String) {
+  /// Text for people.
+  static func output(_ text: String) { data(text.printable) }
+
+  /// JSON, YAML or CSV, byte for byte.
+  static func data(_ text: String) {
     guard failure == 0, let code = write(text, to: STDOUT_FILENO), code != EPIPE else { return }
     failure = code
     error("moe-dist: cannot write standard output: \(String(cString: strerror(code)))")
   }
 
   /// A line that is drawn again, on a terminal.
-  static func draw(_ line: String) { write("\r\(line)\u{1B}[K", to: STDERR_FILENO) }
+  static func draw(_ line: String) { write("\r\(line.printableLine)\u{1B}[K", to: STDERR_FILENO) }
 
   /// What standard output has to say about how the process ends.
   static var exitCode: Int32 { failure == 0 ? 0 : ExitCode.inputOutput.rawValue }

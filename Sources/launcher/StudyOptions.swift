@@ -74,7 +74,11 @@ struct StudyOptions: ParsableArguments {
       }
       let results = try runner.results()
       try results.write(to: directory)
-      Console.output(json ? results.json.text(pretty: true) + "\n" : quiet ? "" : results.markdown)
+      if json {
+        Console.data(results.json.text(pretty: true) + "\n")
+      } else if !quiet {
+        Console.output(results.markdown)
+      }
       if !quiet, !json {
         Console.error("kept in \(directory.path): results.md, results.csv, results.json, runs/")
       }

@@ -75,13 +75,19 @@ public enum Ranks {
     _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
     guard isLaunched(in: environment) else { return runAlone(program, environment, onFailure, body) }
+    UserNamespace.prepareTransport(environment)
     var provided: Int32 = 0
     var entered = false
     do {
       try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
       entered = true
       let world = try MPICommunicator()
-      if let wrong = wrongLaunch(program, environment, size: world.size) { throw wrong }
+      if let wrong = WrongLaunch(program, environment, size: world.size) {
+        // Every process is a job of its own here; what the launcher calls rank 0 speaks.
+        if rank(in: environment) == 0 { printLine("\(program.name): \(wrong.description)") }
+        try check(MPI_Finalize(), "MPI_Finalize")
+        return wrong.exitCode
+      }
       let code: Int32
       do {
         code = try body(world)
@@ -111,36 +117,13 @@ public enum Ranks {
     _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
     do {
-      if let wrong = wrongLaunch(program, environment, size: 1) { throw wrong }
+      if let wrong = WrongLaunch(program, environment, size: 1) { throw wrong }
       return try body(LocalCommunicator())
     } catch {
       onFailure(0, error)
       printLine("\(program.name): \(words(error))")
       return exitCode(error, program)
     }
-  }
-
-  private struct WrongLaunch: ProcessError {
-    let tasks: Int
-    let program: Program
-    var exitCode: Int32 { program.usageCode }
-    var description: String {
-      "started \(tasks) times as \(tasks) separate jobs of one rank, because the launcher and this program use different "
-        + "MPI libraries; use 'mpirun -np \(tasks) \(program.name) \(program.example)' or 'srun --mpi=pmix \(program.name) \(program.example)'"
-    }
-  }
-
-  private static func wrongLaunch(
-    _ program: Program, _ environment: [String: String], size: Int
-  ) -> WrongLaunch? {
-    guard size == 1 else { return nil }
-    // Inside a batch script SLURM_NTASKS is set for programs that srun did not start, too; SLURM_STEP_NUM_TASKS is not.
-    for name in ["OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"] {
-      if let text = environment[name], let tasks = Int(text), tasks > 1 {
-        return WrongLaunch(tasks: tasks, program: program)
-      }
-    }
-    return nil
   }
 
   private static func exitCode(_ error: any Error, _ program: Program) -> Int32 {

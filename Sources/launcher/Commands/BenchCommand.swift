@@ -64,7 +64,11 @@ struct BenchCommand: ParsableCommand {
       if request.configuration.products == .openblas, let advice = BLAS.kernelAdvice {
         Console.error("NOTE: \(advice)")
       }
-      Console.output(json ? result.json.text(pretty: true) + "\n" : result.text)
+      if json {
+        Console.data(result.json.text(pretty: true) + "\n")
+      } else {
+        Console.output(result.text)
+      }
       return 0
     }
     Program.end(code, environment)

@@ -166,7 +166,7 @@ struct EvaluateCommand: ParsableCommand {
         return 0
       }
       if json {
-        Console.output(found.json.text(pretty: true) + "\n")
+        Console.data(found.json.text(pretty: true) + "\n")
       } else {
         let summary = RunSummary(
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),

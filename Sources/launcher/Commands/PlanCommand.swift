@@ -52,7 +52,7 @@ struct PlanCommand: ParsableCommand {
     // A plan needs one process, however many were started.
     guard Ranks.rank(in: environment) == 0 else { return }
     let text = Program.prepare(environment) { try output(environment) }
-    Console.output(text)
+    if json { Console.data(text) } else { Console.output(text) }
   }
 
   private func output(_ environment: [String: String]) throws -> String {

@@ -103,7 +103,7 @@ final class OutcomeFile {
         text += "\n"
       }
     }
-    if let file { try file.write(text) } else { Console.output(text) }
+    if let file { try file.write(text) } else { Console.data(text) }
   }
 
   func close() throws { try file?.close() }

@@ -59,7 +59,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     let environment = ProcessInfo.processInfo.environment
     let prepared = Program.prepare(environment) { try prepare(base: base(), environment) }
     if printConfig {
-      if Ranks.rank(in: environment) == 0 { Console.output(prepared.run.configuration.yaml) }
+      if Ranks.rank(in: environment) == 0 { Console.data(prepared.run.configuration.yaml) }
       return
     }
     let run = prepared.run
@@ -138,7 +138,11 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       try faults?.strike(phase: phase, step: step, rank: rank)
     }
     if isRoot {
-      Console.output(json ? summary.json.text(pretty: true) + "\n" : quiet ? "" : summary.text)
+      if json {
+        Console.data(summary.json.text(pretty: true) + "\n")
+      } else if !quiet {
+        Console.output(summary.text)
+      }
       if let directory = summary.runDirectory {
         if !quiet, !json {
           Console.error("repeat this run: moe-dist train --config \(directory)/config.yaml")
