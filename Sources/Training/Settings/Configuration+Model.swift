@@ -40,7 +40,7 @@ extension Configuration {
   @Sendable static func isSimilarityScale(_ text: String) -> Bool {
     if ["dataset", "batch-max", "none"].contains(text) { return true }
     guard let value = Double(text) else { return false }
-    return value.isFinite && value > 0
+    return value.isFinite && value > 0 && Precision.single.holds(value)
   }
 
   /// The scale as a number; `dataset` must have been resolved by ``resolvingScale(of:)``.

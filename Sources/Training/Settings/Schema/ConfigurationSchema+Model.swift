@@ -55,7 +55,8 @@ extension ConfigurationSchema {
     )
     .applies(.toAugmentedData),
     .real(
-      "validation-fraction", \.validationFraction, .values, where: { (0..<1).contains($0) },
+      "validation-fraction", \.validationFraction, .values, precision: .double,
+      where: { (0..<1).contains($0) },
       expected: "a number from 0 to less than 1",
       "Share of the training samples held out for validation, the same share of every class; 0: none."),
   ]
@@ -94,7 +95,7 @@ extension ConfigurationSchema {
       "Noise on the gate's scores in training, for \(setting: "combine") top-k: normal, of standard deviation noise/E."
     ).addedLater().applies(.toMixtures, .toWeighedExperts, .toTopK),
     .optionalReal(
-      "capacity", \.capacity, .values, "X", default: "no limit", where: { $0 > 0 },
+      "capacity", \.capacity, .values, "X", default: "no limit", precision: .double, where: { $0 > 0 },
       expected: "a positive number",
       "An expert takes at most capacity·k·B/E rows of a training batch, for \(setting: "combine") top-k; later rows are dropped."
     ).addedLater().applies(.toMixtures, .toWeighedExperts, .toTopK),

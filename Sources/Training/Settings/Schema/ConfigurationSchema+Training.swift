@@ -23,7 +23,8 @@ extension ConfigurationSchema {
       "Decay of every trained tensor: decoupled with \(setting: "optimiser") adamw, otherwise added to the gradient (L2)."
     ),
     .optionalReal(
-      "momentum", \.momentum, .values, "X", default: "0.9 with sgd", where: { (0..<1).contains($0) },
+      "momentum", \.momentum, .values, "X", default: "0.9 with sgd",
+      where: { $0 >= 0 && Float($0) < 1 },
       expected: "a number from 0 to less than 1", "For \(setting: "optimiser") sgd; 0 keeps no state."
     ).addedLater().applies(.with("optimiser", \.optimiser, .sgd)),
     .choice(
@@ -99,7 +100,7 @@ extension ConfigurationSchema {
       "max-steps", \.maxSteps, .run, in: 0...Int.max, default: "no limit",
       "Finish after this many steps, counted from the start of the run; 0: write the initial weights."),
     .optionalReal(
-      "max-time", \.maxTime, .run, "SECONDS", default: "no limit", where: { $0 > 0 },
+      "max-time", \.maxTime, .run, "SECONDS", default: "no limit", precision: .double, where: { $0 > 0 },
       expected: "a positive number of seconds",
       "Stop in time to end within this many seconds, resumable."),
   ]
@@ -141,11 +142,11 @@ extension ConfigurationSchema {
     .whole(
       "log-every", \.logEvery, .run, in: 0...Int.max, "Steps between step lines in metrics.jsonl; 0: none."),
     .real(
-      "watchdog", \.watchdog, .run, "SECONDS", where: { $0 >= 0 },
+      "watchdog", \.watchdog, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
       "End the job when no phase was completed for this long; 0: never."),
     .real(
-      "start-limit", \.startLimit, .run, "SECONDS", where: { $0 >= 0 },
+      "start-limit", \.startLimit, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
       "End the job when not all ranks have arrived after this long; 0: never."),
   ]

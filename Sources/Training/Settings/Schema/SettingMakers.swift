@@ -48,15 +48,15 @@ extension Setting {
 
   static func real(
     _ key: String, _ field: Field<Double>, _ effect: Effect, _ placeholder: String = "X",
-    default byDefault: Message? = nil, where isAllowed: @escaping @Sendable (Double) -> Bool,
-    expected: String,
-    _ help: Message
+    default byDefault: Message? = nil, precision: Precision = .single,
+    where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: Message
   ) -> Setting {
     make(
       key, placeholder, effect, byDefault ?? Message(numberText(Configuration()[keyPath: field])), help,
       field: field, text: { numberText($0[keyPath: field]) },
       assign: { configuration, text in
         guard let value = number(text), isAllowed(value) else { return expected }
+        guard precision.holds(value) else { return expected + Precision.limits }
         configuration[keyPath: field] = value
         return nil
       })
@@ -64,7 +64,7 @@ extension Setting {
 
   static func optionalReal(
     _ key: String, _ field: Field<Double?>, _ effect: Effect, _ placeholder: String,
-    default byDefault: Message,
+    default byDefault: Message, precision: Precision = .single,
     where isAllowed: @escaping @Sendable (Double) -> Bool, expected: String, _ help: Message
   ) -> Setting {
     make(
@@ -72,6 +72,7 @@ extension Setting {
       field: field, text: { $0[keyPath: field].map(numberText) },
       assign: { configuration, text in
         guard let value = number(text), isAllowed(value) else { return expected }
+        guard precision.holds(value) else { return expected + Precision.limits }
         configuration[keyPath: field] = value
         return nil
       })
@@ -88,6 +89,7 @@ extension Setting {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         let values = parts.compactMap { number(String($0)) }
         guard values.count == parts.count, values.allSatisfy(isAllowed) else { return expected }
+        guard values.allSatisfy(Precision.single.holds) else { return expected + Precision.limits }
         configuration[keyPath: field] = values
         return nil
       })
@@ -179,6 +181,20 @@ extension Setting {
       choices: choices, isSwitch: isSwitch, text: text, assign: assign,
       reset: { $0[keyPath: field] = Configuration.neutral[keyPath: field] })
   }
+}
+
+/// What a real setting is computed with.
+enum Precision {
+  /// The arithmetic of steps, in which numbers beside its range are infinite or zero.
+  case single
+  /// Shares and seconds.
+  case double
+
+  /// Whether a value is neither infinite nor lost; then its inverse is finite, too.
+  func holds(_ value: Double) -> Bool { self == .double || value == 0 || Float(value).isNormal }
+
+  /// The end of what is expected, for a number that is not held.
+  static let limits = "; not 0, its size is from 1.2e-38 to 3.4e38, as single precision has it"
 }
 
 /// A finite number; `inf` and `nan` are no values of any setting.
