@@ -12,10 +12,18 @@ public final class ThreadTeam {
   private let shared: Shared
   private var workers: [pthread_t] = []
 
+  /// What the system says where it gave fewer threads than were asked for; nil where it gave all.
+  package var shortage: String? {
+    workers.count + 1 < threads
+      ? "the system gives \(workers.count + 1); take fewer, or raise the limits of processes (ulimit -u, the container's pids) "
+        + "and of address space (ulimit -v)" : nil
+  }
+
   /// The caller's thread alone.
   public static func alone() -> ThreadTeam { ThreadTeam(threads: 1) }
 
-  /// Starts one thread fewer than asked for, beside the caller's. Fewer do the same work where the system gives no more.
+  /// Starts one thread fewer than asked for, beside the caller's. Fewer do the same work where the system gives no more, and
+  /// ``shortage`` says so.
   ///
   /// - Parameter threads: at least 1.
   public init(threads: Int) {

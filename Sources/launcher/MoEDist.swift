@@ -32,6 +32,11 @@ package struct MoEDist: ParsableCommand {
   package static func main() {
     StopSignals.listen()
     let environment = ProcessInfo.processInfo.environment
+    if let objection = Program.addressSpaceObjection(environment) {
+      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(objection)") }
+      // Without the ends of libraries: OpenBLAS would wait for its threads.
+      _exit(ExitCode.usage.rawValue)
+    }
     if let argument = argumentThatIsNoText {
       if Ranks.rank(in: environment) == 0 {
         Console.error(

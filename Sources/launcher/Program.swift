@@ -19,6 +19,24 @@ enum Program {
     Foundation.exit(code)
   }
 
+  /// What to say where the libraries that are loaded with the program have no room: OpenBLAS starts a thread per core, each
+  /// with a buffer that it asks for again and again until it gets it.
+  static func addressSpaceObjection(_ environment: [String: String]) -> String? {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur != rlim_t.max
+    else {
+      return nil
+    }
+    let threads =
+      environment["OPENBLAS_NUM_THREADS"].flatMap { Int($0) } ?? ProcessInfo.processInfo.activeProcessorCount
+    // As measured: the libraries alone, and a buffer of 128 MiB with a stack per thread but the first.
+    let least = 180_000_000 + 144_000_000 * (max(threads, 1) - 1)
+    guard limit.rlim_cur < rlim_t(least) else { return nil }
+    return
+      "about \(bytesText(least)) of address space are needed for the program's libraries alone, and the limit, ulimit -v, is "
+      + "\(bytesText(Int(limit.rlim_cur))); raise it, or set OPENBLAS_NUM_THREADS=1"
+  }
+
   /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
   static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
     do {

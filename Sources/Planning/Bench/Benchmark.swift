@@ -89,6 +89,11 @@ public enum Benchmark {
     _ request: BenchmarkRequest, place: BenchmarkPlace, over communicator: any Communicator
   ) throws -> BenchmarkResult {
     let configuration = request.configuration.resolvedForNoise
+    // Steps are on random images, as many as a batch has.
+    let noise = DataSetSize(
+      shape: request.size.shape, classes: request.size.classes, trainingSamples: configuration.batchSize,
+      testSamples: 0)
+    try configuration.checkMemory(size: noise, hasData: false, over: communicator)
     let outline = try ModelOutline(configuration, size: request.size)
     var result = BenchmarkResult(place: place, outline: outline)
     let ranks = communicator.size

@@ -39,9 +39,10 @@ extension Trainer {
       bytesDispatched: Int(
         Double(outline.layers * configuration.batchSize * copies * outline.rowBytes) * crossing),
       bytesCombined: answers, bytesReturned: parts.trainsExperts ? answers : 0,
-      notes: (data.notes + [configuration.oracleNote, duration, placementAdvice].compactMap { $0 }).map {
-        $0.text(as: spelling)
-      })
+      notes: (data.notes
+        + [configuration.oracleNote, duration, placementAdvice, bindingAdvice].compactMap { $0 }).map {
+          $0.text(as: spelling)
+        })
     plan.threads = configuration.threads
     plan.layers = outline.layers
     plan.trunkParameters = outline.trunkParameters
@@ -62,6 +63,11 @@ extension Trainer {
     guard let step = prediction?.step, left > 0 else { return nil }
     return
       "\(left) steps of \(fixed(1e3 * step, 1)) ms, about \(durationText(Double(left) * step)) of training"
+  }
+
+  /// What to tell mpirun where it left rank 0 fewer cores than threads.
+  private var bindingAdvice: Message? {
+    communicator.size > 1 ? BoundCores.now()?.advice(threads: configuration.threads) : nil
   }
 
   /// What the cost model says where a replicated gate would be much faster than the one on rank 0.

@@ -24,6 +24,7 @@ extension TrainingRun {
     program: Program? = nil, forecast: Forecast? = nil,
     onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
   ) throws -> RunSummary {
+    try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
     let opened = try open(over: communicator)
     let watchdog = program.map { watch(for: $0, opened.path, communicator) }
     defer { watchdog?.stop() }
@@ -53,7 +54,8 @@ extension TrainingRun {
 
   /// What the run would do; nothing is kept. Collective.
   public func plan(over communicator: any Communicator, forecast: Forecast? = nil) throws -> RunPlan {
-    try trainer(
+    try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
+    return try trainer(
       Opened(), over: communicator, observer: SilentObserver(), forecast: forecast, onPhase: { _, _ in }
     ).plan()
   }

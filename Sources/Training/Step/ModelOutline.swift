@@ -160,25 +160,51 @@ public struct ModelOutline {
   // MARK: Memory
 
   /// An estimate of the bytes that a rank allocates at most: parameters with gradients and the optimiser's state, workspaces for the largest batch, the
-  /// data. Workspaces are taken from the system only where they are used.
+  /// data. Workspaces are taken from the system only where they are used. ``tooMuchMemory`` stands for everything above it.
   ///
   /// - Parameters:
   ///   - experts: how many live there.
   ///   - gate: whether the gate lives there.
-  package func memory(experts count: Int, gate: Bool) -> Int {
+  ///   - training: whether gradients are taken.
+  package func memory(experts count: Int, gate: Bool, training: Bool = true) -> Int {
+    guard memoryIsCountable else { return ModelOutline.tooMuchMemory }
     var bytes = dataBytes
+    // What rank 0 knows of a batch.
+    bytes += Workspace.bytes(
+      floats: FeatureMap.count(
+        features: 2 * experts + 1, rows: max(batchRows, ModelSession.evaluationRows)))
     let tensors = expertSpec.tensors(prefix: "experts.0")
-    bytes += layers * count * Parameters.bytes(tensors, training: trainsExperts, state: optimiserState)
+    bytes +=
+      layers * count * Parameters.bytes(tensors, training: training && trainsExperts, state: optimiserState)
     bytes += layers * expertMemory(count)
     for rows in [batchRows, ModelSession.evaluationRows] { bytes += layers * shardMemory(rows) }
     for spec in [trunkSpec, headSpec].compactMap({ $0 }) {
       bytes +=
-        Parameters.bytes(spec.tensors(prefix: ""), training: true, state: optimiserState)
+        Parameters.bytes(spec.tensors(prefix: ""), training: training, state: optimiserState)
         + kept(spec, blocks: blocks)
     }
     guard gate, gateComputes else { return bytes }
-    bytes += layers * Parameters.bytes(gateSize.tensors, training: trainsGate, state: optimiserState)
-    return bytes + layers * kept(gateRequest.network, blocks: trainsGate ? blocks : 1)
+    bytes +=
+      layers * Parameters.bytes(gateSize.tensors, training: training && trainsGate, state: optimiserState)
+    return bytes + layers * kept(gateRequest.network, blocks: training && trainsGate ? blocks : 1)
+  }
+
+  /// More bytes than any host has.
+  package static let tooMuchMemory = 1 << 60
+
+  /// Whether the sum below stays far from the largest number: rows × experts × features × layers, with what a row takes in
+  /// the largest module.
+  private var memoryIsCountable: Bool {
+    let specs = [expertSpec, trunkSpec, headSpec, gateRequest.network].compactMap { $0 }
+    let ofRow =
+      specs.map { spec in
+        let rows = laneCount
+        return spec.workspaceBytes(rows: rows, blocks: 1, products: gateRequest.products)
+          + spec.scratchBytes(rows: rows, blocks: 1, products: gateRequest.products)
+      }.max() ?? 0
+    let rows = Double(max(batchRows, blockRows, ModelSession.evaluationRows))
+    let features = Double(rowFeatures + answerWidth + 64)
+    return Double(layers) * Double(experts) * rows * (Double(ofRow) + 64 * features) < 0x1p60
   }
 
   private func kept(_ spec: any ModuleSpec, blocks: Int) -> Int {

@@ -36,6 +36,8 @@ package final class ModelSession {
     self.data = data
     self.communicator = communicator
     self.clock = clock
+    try configuration.checkMemory(
+      size: DataSetSize(data), hasData: true, training: training, load: load, over: communicator)
     let parts: ModelParts
     do {
       parts = try ModelParts(
@@ -45,6 +47,8 @@ package final class ModelSession {
       throw AgreedError(failure)
     }
     self.parts = parts
+    try communicator.agree(
+      on: parts.team.shortage.map { Failure(.usage, "\(setting: "threads", configuration.threads): \($0)") })
     let experts = parts.placement.experts
     let normalisation = data.normalisation
     trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
@@ -62,7 +66,7 @@ package final class ModelSession {
     evaluationStep = step(evaluationRule, training: false)
     reader = OutcomeReader(
       experts: experts, hasGate: parts.hasGate, temperature: Float(configuration.temperature),
-      batchRows: max(configuration.batchSize, ModelSession.evaluationRows))
+      batchRows: max(parts.outline.batchRows, ModelSession.evaluationRows))
   }
 
   /// Sums without a sample yet.
