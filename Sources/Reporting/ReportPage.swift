@@ -91,7 +91,7 @@ struct ReportPage {
     <dt>H_u</dt><dd>usage entropy, the entropy of the mean of p over the set: log₂ E bits when all experts are used \
     equally, 0 when one is</dd>
     <dt>per class</dt><dd>the mean over classes of the entropy of the class's mean p</dd>
-    <dt>dead</dt><dd>an expert that is chosen for less than 1 % of the samples</dd>
+    <dt>dead</dt><dd>an expert that is chosen for less than a twentieth of an even share, 0.05/E, of the samples</dd>
     <dt>source</dt><dd>Krishnamurthy, Watkins and Gärtner, Improving Expert Specialization in Mixture of Experts, \
     arXiv 2302.14703 (2023)</dd>
     </dl>

@@ -112,11 +112,12 @@ struct RunFigures {
 
   // MARK: - Usage
 
-  /// Experts that are chosen for less than 1 % of the samples, with the words for it.
+  /// The experts that are dead, with the words for it.
   static func warnings(_ shares: [Double]) -> [Int: String] {
     var found: [Int: String] = [:]
-    for (expert, share) in shares.enumerated() where share < 0.01 {
-      found[expert] = share == 0 ? "never chosen" : "dead, \(fixed(100 * share, 2)) %"
+    guard shares.count > 1 else { return found }
+    for expert in ExpertUse(shares: shares).dead {
+      found[expert] = shares[expert] == 0 ? "never chosen" : "dead, \(fixed(100 * shares[expert], 2)) %"
     }
     return found
   }

@@ -59,17 +59,19 @@ struct RunFindings {
   private func use(_ layer: Int) -> String? {
     guard let shares = run.shares(ofLayer: layer), shares.count > 1 else { return nil }
     let never = shares.indices.filter { shares[$0] == 0 }
-    let dead = shares.indices.filter { shares[$0] > 0 && shares[$0] < 0.01 }
+    let use = ExpertUse(shares: shares)
+    let dead = use.dead.filter { shares[$0] > 0 }
     var parts: [String] = []
     if !never.isEmpty {
       parts.append("\(Self.experts(never)) \(never.count == 1 ? "is" : "are") never chosen.")
     }
     if !dead.isEmpty {
       parts.append(
-        "\(Self.experts(dead)) \(dead.count == 1 ? "is" : "are") chosen for less than 1 % of the samples.")
+        "\(Self.experts(dead)) \(dead.count == 1 ? "is" : "are") dead: chosen for less than "
+          + "\(fixed(100 * ExpertUse.deadBelow(experts: shares.count), 2)) % of the samples, 0.05/E.")
     }
-    let most = shares.indices.max { (shares[$0], -$0) < (shares[$1], -$1) } ?? 0
-    let least = shares.indices.min { (shares[$0], $0) < (shares[$1], $1) } ?? 0
+    let most = use.most
+    let least = use.least
     if parts.isEmpty {
       parts.append(
         "Every expert is used: from \(percentText(shares[least])) of the samples (expert \(least)) to \(percentText(shares[most])) (expert \(most))."
@@ -79,17 +81,18 @@ struct RunFindings {
     }
     if let usage = run.final?.gate(ofLayer: layer).usageEntropy {
       parts.append(
-        "Usage entropy \(fixed(usage, 2)) of at most \(fixed(log2(Double(shares.count)), 2)) bits.")
+        "Of at most \(fixed(log2(Double(shares.count)), 2)) bits, the usage entropy H_u of the gate's mean probabilities (soft) "
+          + "is \(fixed(usage, 2)), that of the choices (hard) \(fixed(use.entropy, 2)).")
     }
+    let loads = use.loadWords
+    parts.append("\(Self.capital(loads)).")
     return parts.joined(separator: " ")
   }
 
-  /// `Expert 3`, `Experts 1, 2 and 4`; long lists end early.
+  /// `Expert 3`, `Experts 1, 2 and 4`; of long lists their number.
   static func experts(_ numbers: [Int]) -> String {
-    if numbers.count == 1 { return "Expert \(numbers[0])" }
-    if numbers.count > 12 { return "\(numbers.count) experts" }
-    return "Experts " + numbers.dropLast().map(String.init).joined(separator: ", ")
-      + " and \(numbers[numbers.count - 1])"
+    let list = ExpertUse.list(numbers)
+    return numbers.count == 1 ? "Expert \(list)" : numbers.count > 12 ? "\(list) experts" : "Experts \(list)"
   }
 
   private func information(_ layer: Int) -> String? {

@@ -33,15 +33,14 @@ final class ConsoleObserver: TrainingObserver {
   func progress(_ progress: StepProgress) {
     guard style != .none, Date().timeIntervalSince(last) > (draws ? 0.2 : 10) else { return }
     last = Date()
-    let line =
-      "epoch \(progress.epoch)/\(progress.epochs)  step \(progress.step)/\(progress.steps)  "
-      + "loss \(String(format: "%.4f", progress.loss))  \(Int(progress.samplesPerSecond)) samples/s  "
-      + "\(ConsoleObserver.remaining(progress.secondsRemaining)) left"
     if draws {
-      Console.draw(line)
+      Console.draw(ProgressLine.ofTerminal(ProcessInfo.processInfo.environment).text(progress))
       isLineOpen = true
     } else {
-      Console.error(line)
+      Console.error(
+        "epoch \(progress.epoch)/\(progress.epochs)  step \(progress.step)/\(progress.steps)  "
+          + "loss \(String(format: "%.4f", progress.loss))  \(Int(progress.samplesPerSecond)) samples/s  "
+          + "\(ProgressLine.duration(progress.secondsRemaining)) left")
     }
   }
 
@@ -70,11 +69,5 @@ final class ConsoleObserver: TrainingObserver {
   private func closeLine() {
     if isLineOpen { Console.error("") }
     isLineOpen = false
-  }
-
-  private static func remaining(_ seconds: Double) -> String {
-    let whole = Int(seconds.isFinite ? seconds : 0)
-    if whole < 60 { return "\(whole) s" }
-    return whole < 3600 ? "\(whole / 60) min \(whole % 60) s" : "\(whole / 3600) h \(whole % 3600 / 60) min"
   }
 }

@@ -66,7 +66,7 @@ def metrics(path, chosen_expert_answers):
         "usage_entropy": entropy(mean_of(p)),
         "task_entropy": total(entropy(mean_of(members)) for members in of_class.values()) / len(of_class),
         "expert_share": shares,
-        "dead_experts": sum(share < 0.01 for share in shares),
+        "dead_experts": sum(chosen.count(e) * 20 * experts < rows for e in range(experts)),
     }
     if chosen_expert_answers:
         found["mutual_information"] = mutual_information(list(zip(chosen, predictions)))

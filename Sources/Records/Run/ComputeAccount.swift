@@ -131,6 +131,12 @@ public struct ComputeAccount: Equatable, Sendable {
     return text
   }
 
+  /// What the account comes to where nothing was saved, in a line.
+  var shortText: String {
+    experts.count == 1
+      ? "" : "every expert ran on every row: nothing was saved\(reasonForAll.map { "; \($0)" } ?? "")\n"
+  }
+
   public var json: JSONValue {
     var members: [JSONValue.Member] = [
       .init(key: "rows", value: .integer(rows)), .init(key: "experts", value: .array(experts.map(json(_:)))),

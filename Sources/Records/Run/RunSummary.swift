@@ -109,11 +109,27 @@ public struct RunSummary: Equatable, Sendable {
 
   /// Metrics, timing and account as tables.
   public var figures: String {
-    var text = ""
-    if !metrics.isEmpty { text += metricsTable + (oracleNote.map { "\($0)\n\n" } ?? "\n") }
+    var text = results
     if let timing { text += timing.text + "\n" }
     if let account { text += account.text + "\n" }
     return text
+  }
+
+  /// The metrics, and what is to be said of them.
+  private var results: String {
+    if metrics.isEmpty { return "" }
+    return metricsTable + ([oracleNote].compactMap { $0 } + useLines).map { "\($0)\n" }.joined() + "\n"
+  }
+
+  /// How the experts are used on the last split, a line per layer.
+  private var useLines: [String] {
+    guard let last = metrics.last else { return [] }
+    let gates = last.metrics.gates
+    return gates.enumerated().compactMap { layer, gate in
+      guard let use = gate.use else { return nil }
+      let place = gates.count > 1 ? "\(last.split), layer \(layer + 1): " : "\(last.split): "
+      return place + (use.deadWords ?? "all \(use.shares.count) experts are in use") + "; " + use.loadWords
+    }
   }
 
   /// A line per split; where there are several layers, a further one for the gate of each from the second on.
@@ -147,11 +163,19 @@ public struct RunSummary: Equatable, Sendable {
     return table.text
   }
 
-  /// What `train` prints at its end.
-  public var text: String {
-    var text = figures
+  /// What `train` prints at its end: figures, how the experts are used, what was saved, and how the run stands.
+  ///
+  /// - Parameter isVerbose: also where the time went, and the account of a run in which every expert ran on every row.
+  public func text(isVerbose: Bool = false) -> String {
+    var text = results
+    if isVerbose, let timing { text += timing.text + "\n" }
+    if let account {
+      text += isVerbose || !account.isDense ? account.text + "\n" : account.shortText
+    }
     func counted(_ count: Int, _ unit: String) -> String { "\(count) \(unit)\(count == 1 ? "" : "s")" }
-    text += "\(state.rawValue) after \(counted(status.epoch, "epoch")) and \(counted(status.step, "step"))"
+    text += "\(state.rawValue) after "
+    if status.epoch > 0 { text += "\(counted(status.epoch, "epoch")) and " }
+    text += counted(status.step, "step")
     if let reason = status.reason { text += ": \(reason)" }
     if let resumedFrom = status.resumedFrom {
       text += "; \(status.stepsExecuted) steps since \(resumedFrom)"

@@ -34,10 +34,12 @@ public struct StepProgress: Equatable, Sendable {
   public var samplesPerSecond: Double
   /// Seconds to the end at this pace.
   public var secondsRemaining: Double
+  /// [E] share of the epoch's samples so far that each expert of the first mixture layer was chosen for; empty without a gate.
+  public var shares: [Double]
 
   public init(
     epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, samplesPerSecond: Double,
-    secondsRemaining: Double
+    secondsRemaining: Double, shares: [Double] = []
   ) {
     self.epoch = epoch
     self.epochs = epochs
@@ -46,6 +48,7 @@ public struct StepProgress: Equatable, Sendable {
     self.loss = loss
     self.samplesPerSecond = samplesPerSecond
     self.secondsRemaining = secondsRemaining
+    self.shares = shares
   }
 }
 

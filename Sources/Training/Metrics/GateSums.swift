@@ -55,6 +55,11 @@ struct GateSums: Equatable, Codable {
   /// Samples that were added.
   var rows: Int { hardTable.reduce(0, &+) }
 
+  /// [E] samples that each expert was chosen for.
+  func selected(experts: Int, classes: Int) -> [Int] {
+    (0..<experts).map { hardTable[$0 * classes..<($0 + 1) * classes].reduce(0, +) }
+  }
+
   /// The figures of the samples added so far; nil where there is none.
   func figures(experts: Int, classes: Int) -> GateFigures? {
     let rows = rows
@@ -64,7 +69,7 @@ struct GateSums: Equatable, Codable {
     }
     let hard = byExpert(hardTable)
     let soft = byExpert(softTable)
-    let selected = hard.map { $0.reduce(0, +) }
+    let selected = selected(experts: experts, classes: classes)
     var taskEntropies: [Double] = []
     for label in 0..<classes {
       let samples = hard.reduce(0) { $0 + $1[label] }
@@ -78,7 +83,7 @@ struct GateSums: Equatable, Codable {
     figures.usageEntropy = entropyInBits(soft.map { $0.reduce(0, +) / Double(rows) })
     figures.taskEntropy = taskEntropies.reduce(0, +) / Double(taskEntropies.count)
     figures.expertShare = selected.map { Double($0) / Double(rows) }
-    figures.deadExperts = selected.count { $0 * 100 < rows }
+    figures.deadExperts = selected.count { ExpertUse.isDead(selected: $0, of: rows, experts: experts) }
     figures.hardTable = hard
     figures.softTable = soft
     return figures

@@ -104,6 +104,15 @@ package struct MetricsAccumulator: Equatable {
     }
   }
 
+  /// Mean of what training minimises, over at least one sample.
+  var meanLoss: Double { lossSum / Double(rows) }
+
+  /// [E] share of the samples that each expert of the first layer was chosen for; empty without a gate, or a sample.
+  var shares: [Double] {
+    guard experts > 0, rows > 0 else { return [] }
+    return firstGate.selected(experts: experts, classes: classes).map { Double($0) / Double(rows) }
+  }
+
   /// The figures for all samples added so far, of which there must be at least one.
   package func metrics() -> Metrics {
     precondition(rows > 0, "there are no metrics of no samples")

@@ -1,5 +1,6 @@
 internal import DataSets
 internal import Dist
+internal import Files
 internal import KernelInterface
 internal import MoE
 internal import Networks
@@ -25,7 +26,14 @@ extension Trainer {
     epochRowsTimed = 0
     epochSteps = 0
     try evaluate("validation", data.train, split.validation)
-    if isRoot { observer.epochEnded(epochLines) }
+    if isRoot {
+      observer.epochEnded(epochLines)
+      // The validation set where there is one: it has seen the end of the epoch alone.
+      let gates = finalMetrics.last?.metrics.gates ?? []
+      if let words = collapse.words(gates, epoch: position.epoch, configuration: configuration) {
+        observer.note(words.text(as: spelling))
+      }
+    }
     epochLines = []
   }
 

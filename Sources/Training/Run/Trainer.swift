@@ -29,6 +29,7 @@ public final class Trainer {
   private var stepSeconds: [Double] = []
   var finalMetrics: [RunSummary.SplitMetrics] = []
   var epochLines: [MetricsRecord] = []
+  var collapse = CollapseNotice()
   var epochSteps = 0
   private var samplesTrained = 0
   var lastCheckpoint: String?
@@ -254,8 +255,8 @@ public final class Trainer {
     observer.progress(
       StepProgress(
         epoch: position.epoch + 1, epochs: configuration.epochs, step: position.step, steps: totalSteps,
-        loss: sums.metrics().loss, samplesPerSecond: Double(epochRowsTimed) / epochSeconds,
-        secondsRemaining: Double(totalSteps - position.step) * perStep))
+        loss: sums.meanLoss, samplesPerSecond: Double(epochRowsTimed) / epochSeconds,
+        secondsRemaining: Double(totalSteps - position.step) * perStep, shares: sums.shares))
     guard configuration.logEvery > 0, position.step % configuration.logEvery == 0 else { return }
     var single = session.emptyAccumulator()
     try session.add(outcome, batch, of: data.train, to: &single)

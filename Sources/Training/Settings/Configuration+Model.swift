@@ -21,6 +21,16 @@ extension Configuration {
       "oracle: \(setting: "gate", gate.rawValue) chooses experts by the labels, so no figure is that of a model in use"
   }
 
+  /// What has to be said where the chosen expert's weight is 1 whatever the gate says; nil elsewhere.
+  var untrainedGateNote: Message? {
+    guard combine == .topK, topK == 1, topKWeights == .renormalised, modelExperts > 1, trainsGate else {
+      return nil
+    }
+    return
+      "\(setting: "top-k-weights", topKWeights.rawValue) with \(setting: "top-k", 1) gives the chosen expert the weight 1: the "
+      + "gate gets no gradient from the classes and does not learn from them; take \(setting: "top-k-weights", "full")"
+  }
+
   /// The modules of the model; nil for a name that is none.
   package var family: (any NetworkFamily)? { NetworkFamilies.named(model) }
   /// Whether mixture layers lie inside a deeper network.

@@ -63,6 +63,7 @@ extension Configuration {
       notes.append(
         "\(Setting.words(entry.key, entry.text)) is Adam as long as \(setting: "weight-decay") is 0")
     }
+    notes += [configuration.untrainedGateNote].compactMap { $0 }
     try configuration.checkExperts(given)
     return ResolvedConfiguration(configuration: configuration, given: given, notes: notes)
   }

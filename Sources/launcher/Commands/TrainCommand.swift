@@ -40,6 +40,9 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   var progress: ProgressStyle = .auto
 
   @Flag(help: "Say nothing but warnings and errors.") var quiet = false
+  @Flag(
+    help: "Say at the end also where the time went, and what every expert did of a run that saved nothing.")
+  var verbose = false
   @Flag(help: "Write the summary as JSON to standard output.") var json = false
   @Flag(help: "Write the resolved configuration as YAML to standard output and end.") var printConfig = false
   @Flag(help: "Write the plan (placement, parameters, memory and bytes per step) to standard output and end.")
@@ -141,11 +144,12 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       if json {
         Console.data(summary.json.text(pretty: true) + "\n")
       } else if !quiet {
-        Console.output(summary.text)
+        Console.output(summary.text(isVerbose: verbose))
       }
       if let directory = summary.runDirectory {
         if !quiet, !json {
-          Console.error("repeat this run: moe-dist train --config \(directory)/config.yaml")
+          let start = comm.size > 1 ? "mpirun -np \(comm.size) moe-dist" : "moe-dist"
+          Console.error("repeat this run: \(start) train --config \(directory)/config.yaml")
         }
         ReportCommand.writeAtEnd(of: directory, quiet: quiet || json)
       }

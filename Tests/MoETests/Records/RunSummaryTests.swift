@@ -13,7 +13,7 @@ struct RunSummaryTests {
       status: RunStatus(state: .finished, epoch: epochs, step: epochs, stepsExecuted: epochs),
       metrics: [.init(split: "test", metrics: sums.metrics())], timing: nil, account: nil, runDirectory: nil,
       oracleNote: isOracle ? "oracle: by the labels" : nil)
-    return summary.text.split(separator: "\n")
+    return summary.text().split(separator: "\n")
   }
 
   @Test func theTopFiveErrorHasAColumnWhereThereIsOne() {

@@ -117,7 +117,7 @@ struct LayerRecordTests {
         status: RunStatus(state: .finished, epoch: 1, step: 1, stepsExecuted: 1),
         metrics: [.init(split: "test", metrics: sums(layers: layers).metrics())], timing: nil, account: nil,
         runDirectory: nil
-      ).text.split(separator: "\n").map { $0.split(separator: " ") }
+      ).text().split(separator: "\n").map { $0.split(separator: " ") }
     }
     let one = lines(1)
     #expect(one[1] == ["test", "0.0000", "1.0000", "0.000", "0.000", "0.000", "1"])

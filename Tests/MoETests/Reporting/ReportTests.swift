@@ -32,7 +32,9 @@ struct ReportTests {
     // 90 and 70 of 160 samples; log2 3 = 1.58; 2^1 experts; 3 of 4 classes with a share of 1, one with 3/4.
     #expect(
       sentences.contains(
-        "Expert 2 is never chosen. Expert 0 is chosen most, for 56.3 %. Usage entropy 1.25 of at most 1.58 bits."
+        "Expert 2 is never chosen. Expert 0 is chosen most, for 56.3 %. Of at most 1.58 bits, the usage entropy H_u of the gate's "
+          + "mean probabilities (soft) is 1.25, that of the choices (hard) 0.99. Largest load 1.69 times an even one (expert 0, "
+          + "56.3 % of the samples), coefficient of variation 0.72."
       ))
     #expect(
       sentences.contains("Sample entropy 1.000 bits: the gate spreads a sample over about 2.00 experts."))

@@ -211,9 +211,9 @@ struct MetricsTests {
     #expect(isClose(samples.metrics().taskEntropy, 0.5))
   }
 
-  @Test(arguments: [(0, 2), (1, 2), (2, 1), (3, 1)])
-  func fewerThanOnePercentIsDead(samplesOfExpert1: Int, dead: Int) {
-    // 200 samples; expert 2 gets none. Exactly 1 % is alive.
+  @Test(arguments: [(0, 2), (3, 2), (4, 1), (5, 1)])
+  func lessThanATwentiethOfAnEvenShareIsDead(samplesOfExpert1: Int, dead: Int) {
+    // 200 samples, 3 experts: 3.33 samples. Expert 2 gets none.
     var samples = Samples(experts: 3, classes: 2)
     for row in 0..<200 {
       samples.append(oneHot(row < samplesOfExpert1 ? 1 : 0, of: 3), label: row % 2)

@@ -20,7 +20,7 @@ public struct GateFigures: Equatable, Sendable {
   public var taskEntropy: Double?
   /// [E] share of samples whose arg-max expert is e.
   public var expertShare: [Double]?
-  /// Experts that are the arg-max expert of fewer than 1 % of the samples.
+  /// Experts that are dead: the arg-max expert of less than 0.05/E of the samples, see ``ExpertUse``.
   public var deadExperts: Int?
   /// [E][C] samples by arg-max expert and true class; no part of ``json``.
   public var hardTable: [[Int]]?
