@@ -121,7 +121,10 @@ package enum SafeFile {
   }
 
   package static func write(_ text: String, to descriptor: Int32, _ path: String) throws(Failure) {
-    let bytes = Array(text.utf8)
+    try write(Array(text.utf8), to: descriptor, path)
+  }
+
+  package static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(Failure) {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }

@@ -1,4 +1,4 @@
-internal import Files
+public import Files
 import Glibc
 
 /// The four files of a data set.
@@ -123,16 +123,32 @@ public struct DataSetSearch: Sendable {
       directories.append("\(root)/\(name)")
     }
     directories.append("\(options.systemDirectory)/\(name)")
-    if let cache = options.environment["XDG_CACHE_HOME"], !cache.isEmpty {
-      directories.append("\(cache)/moe-dist/\(name)")
-    } else if let home = options.environment["HOME"], !home.isEmpty {
-      directories.append("\(home)/.cache/moe-dist/\(name)")
-    }
+    if let own = userDirectory(name: name, options.environment) { directories.append(own) }
     return directories
   }
 
-  /// What was found out about each place, for an error message.
-  var account: String {
+  private static func userDirectory(name: String, _ environment: [String: String]) -> String? {
+    if let cache = environment["XDG_CACHE_HOME"], !cache.isEmpty { return "\(cache)/moe-dist/\(name)" }
+    if let home = environment["HOME"], !home.isEmpty { return "\(home)/.cache/moe-dist/\(name)" }
+    return nil
+  }
+
+  /// Where a data set is put that is fetched: one of the directories in which it is looked for, and the user's own.
+  ///
+  /// - Throws: `Failure(.usage, …)` where the environment names none.
+  public static func ownDirectory(name: String, options: DataOptions) throws(Failure) -> String {
+    if let directory = options.dataDirectory { return "\(directory)/\(name)" }
+    if let root = options.environment["MOE_DIST_DATA"], !root.isEmpty { return "\(root)/\(name)" }
+    guard let directory = userDirectory(name: name, options.environment) else {
+      throw Failure(
+        .usage,
+        "no directory for data is known: MOE_DIST_DATA and HOME are not set; give \(setting: "data-dir")")
+    }
+    return directory
+  }
+
+  /// What was found out about each place, for a message.
+  public var account: String {
     places.map { place in
       place.isBare || place.missing.isEmpty
         ? place.directory : "\(place.directory) (lacks \(place.missing.joined(separator: ", ")))"

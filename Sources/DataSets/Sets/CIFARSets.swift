@@ -10,7 +10,12 @@ struct CIFAR10: DataSetSource {
     experts: 5, model: "cifar-small", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)
   let advice: Message =
-    "put the files of cifar-10-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
+    "run 'moe-dist data fetch cifar-10', put the files of cifar-10-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
+  var publication: Publication? {
+    .cifar(
+      "cifar-10-binary.tar.gz", size: 170_052_171,
+      checksum: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", members: files.names)
+  }
   private let files = CIFARFiles(
     format: .cifar10, folder: "cifar-10-batches-bin", train: (1...5).map { "data_batch_\($0).bin" },
     test: "test_batch.bin")
@@ -36,7 +41,12 @@ struct CIFAR100: DataSetSource {
     experts: 20, model: "cifar", epochs: 40, batchSize: 256, learningRate: 1e-3)
   let augmentation: Augmentation? = Augmentation(padding: 4)
   let advice: Message =
-    "put the files of cifar-100-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
+    "run 'moe-dist data fetch cifar-100', put the files of cifar-100-binary.tar.gz into one of these directories, or use \(setting: "dataset") synthetic-rgb"
+  var publication: Publication? {
+    .cifar(
+      "cifar-100-binary.tar.gz", size: 168_513_733,
+      checksum: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec", members: files.names)
+  }
   private let files = CIFARFiles(
     format: .cifar100, folder: "cifar-100-binary", train: ["train.bin"], test: "test.bin",
     fineNames: "fine_label_names.txt", coarseNames: "coarse_label_names.txt")
@@ -59,6 +69,9 @@ struct CIFARFiles: Sendable {
   /// Files of names, which may be absent.
   var fineNames: String?
   var coarseNames: String?
+
+  /// All of them, as they lie in the archive.
+  var names: [String] { train + [test] + [fineNames, coarseNames].compactMap { $0 } }
 
   func search(_ name: String, _ options: DataOptions) -> DataSetSearch {
     let names = [fineNames, coarseNames].compactMap { $0 }

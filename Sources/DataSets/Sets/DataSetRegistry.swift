@@ -59,6 +59,8 @@ public protocol DataSetSource: Sendable {
   var augmentation: Augmentation? { get }
   /// The size of the published data; nil where only the files tell.
   var publishedSize: DataSetSize? { get }
+  /// Where it can be fetched from; nil for one that is not fetched as a whole, or needs no files.
+  var publication: Publication? { get }
   /// What to do where the files are not found.
   var advice: Message { get }
   /// Where the files are; nil for a task that needs none.
@@ -73,6 +75,7 @@ extension DataSetSource {
   public var knownFingerprints: [DataPart: String] { [:] }
   public var augmentation: Augmentation? { nil }
   public var publishedSize: DataSetSize? { nil }
+  public var publication: Publication? { nil }
   public func search(_ options: DataOptions) -> DataSetSearch? { DataSetSearch(name: name, options: options) }
 
   /// Whether the data are made, not read.

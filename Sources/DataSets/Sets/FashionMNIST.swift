@@ -17,7 +17,18 @@ struct FashionMNIST: DataSetSource {
     .testLabels: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
   ]
 
-  let advice: Message = "apt-get install dataset-fashion-mnist, or use \(setting: "dataset") synthetic"
+  let advice: Message =
+    "run 'moe-dist data fetch fashion-mnist', apt-get install dataset-fashion-mnist, or use \(setting: "dataset") synthetic"
+  var publication: Publication? {
+    .idx(
+      [
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
+      ],
+      sizes: [
+        .trainImages: 26_421_880, .trainLabels: 29_515, .testImages: 4_422_102, .testLabels: 5_148,
+      ], contents: knownFingerprints)
+  }
 
   func read(_ options: DataOptions) throws(Failure) -> DataSet {
     try readIDX(

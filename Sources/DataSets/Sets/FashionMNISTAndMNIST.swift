@@ -12,7 +12,7 @@ struct FashionMNISTAndMNIST: DataSetSource {
   let defaults = DataSetDefaults(
     experts: 6, model: "combined", epochs: 20, batchSize: 512, learningRate: 1e-3)
   let advice: Message =
-    "it needs the files of fashion-mnist and of mnist, each in a folder of that name in one of these places"
+    "it needs the files of fashion-mnist and of mnist, each in a folder of that name in one of these places; run 'moe-dist data fetch fashion-mnist mnist'"
 
   func search(_ options: DataOptions) -> DataSetSearch? {
     let options = folders(options)

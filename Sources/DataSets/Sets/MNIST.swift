@@ -17,7 +17,16 @@ struct MNIST: DataSetSource {
   ]
 
   let advice: Message =
-    "put MNIST's four IDX files into one of these directories, or use \(setting: "dataset") synthetic"
+    "run 'moe-dist data fetch mnist', put MNIST's four IDX files into one of these directories, or use \(setting: "dataset") synthetic"
+  var publication: Publication? {
+    .idx(
+      [
+        "https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist",
+      ],
+      sizes: [
+        .trainImages: 9_912_422, .trainLabels: 28_881, .testImages: 1_648_877, .testLabels: 4_542,
+      ], contents: knownFingerprints)
+  }
 
   func read(_ options: DataOptions) throws(Failure) -> DataSet {
     try readIDX(

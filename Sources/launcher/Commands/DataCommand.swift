@@ -7,7 +7,7 @@ import Foundation
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data", abstract: "Data sets: known names, where found, whether sound.",
-    subcommands: [ListCommand.self, VerifyCommand.self, ExportCommand.self])
+    subcommands: [ListCommand.self, DataFetchCommand.self, VerifyCommand.self, ExportCommand.self])
 
   struct DirectoryOption: ParsableArguments {
     @Option(
@@ -17,7 +17,7 @@ struct DataCommand: ParsableCommand {
   }
 
   /// Runs on rank 0 alone; data sets are no business of several ranks.
-  private static func alone(_ directory: String?, _ body: (DataOptions) throws -> Int32) {
+  static func alone(_ directory: String?, _ body: (DataOptions) throws -> Int32) {
     let environment = ProcessInfo.processInfo.environment
     guard Ranks.rank(in: environment) == 0 else { return }
     let code = Program.prepare(environment) {

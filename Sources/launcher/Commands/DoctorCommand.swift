@@ -1,6 +1,7 @@
 import ArgumentParser
 import DataSets
 import Dist
+import Files
 import Foundation
 import Numerics
 import Records
@@ -93,7 +94,9 @@ struct Doctor {
       if let directory = search.directory {
         return Line(mark: .ok, text: "data set \(source.name): \(directory)")
       }
-      return Line(mark: .warn, text: "data set \(source.name): not found; \(source.advice)")
+      return Line(
+        mark: .warn,
+        text: "data set \(source.name): not found in \(search.account); \(source.advice.text(as: .options))")
     }
   }
 
