@@ -196,6 +196,13 @@ newest_and_best() {
 }
 check "--keep: the newest, and the best by validation error" newest_and_best
 
+# Eight steps are an epoch.
+at_the_end_of_an_epoch() {
+  train_run epochs 1 --train-samples 1000 --epochs 3 --max-steps 18 --checkpoint-every-steps 4 --keep 0
+  equal "with epochs' ends" "$(steps_of epochs)" "4 8 12 16 18 "
+}
+check "--checkpoint-every-steps counts an epoch's last step, too" at_the_end_of_an_epoch
+
 keep_refused() {
   exits_with 64 train_run never 1 --max-steps 2 --keep -1
   says '--keep'

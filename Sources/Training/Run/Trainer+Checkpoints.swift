@@ -41,6 +41,12 @@ extension Trainer {
     }
   }
 
+  /// Whether the settings ask for a checkpoint after this step, be it an epoch's last or not.
+  var isSaveDueBySteps: Bool {
+    let every = configuration.checkpointEverySteps
+    return every > 0 && position.step % every == 0
+  }
+
   /// Writes a checkpoint; a failure is a warning while training goes on, and an error at the end or the third time.
   @discardableResult
   func save(final: Bool = false) throws -> Bool {

@@ -160,16 +160,16 @@ public final class Trainer {
         }
         stopped = agreed.reason
         if stopped != nil { break epochs }
-        let every = configuration.checkpointEverySteps
-        let due = every > 0 && position.step % every == 0 || agreed == .save
-        if due, position.step < totalSteps, try save() { saved = position }
+        if isSaveDueBySteps || agreed == .save, position.step < totalSteps, try save() { saved = position }
       }
       guard position.rowsDone == samples.count else { break }
       try endEpoch()
       let agreed = try agreeToStop(raised)
       if StopWord(raised) == .save { raised = 0 }
       let due = configuration.checkpointEvery > 0 && position.epoch % configuration.checkpointEvery == 0
-      if due || agreed == .save, position.step < totalSteps, try save() { saved = position }
+      if due || isSaveDueBySteps || agreed == .save, position.step < totalSteps, try save() {
+        saved = position
+      }
       if position.step < totalSteps {
         isOutOfPatience = agreed == .patience
         stopped = agreed.reason
