@@ -203,6 +203,26 @@ at_the_end_of_an_epoch() {
 }
 check "--checkpoint-every-steps counts an epoch's last step, too" at_the_end_of_an_epoch
 
+# What a killed process was writing goes with the next start; what is not the run's stays.
+unfinished() {
+  local name
+  train_run parts 1 --max-steps 4 --checkpoint-every-steps 2
+  mkdir -p "$scratch/parts/errors" "$scratch/elsewhere"
+  touch "$scratch/elsewhere/loss.svg.part-a"
+  for name in latest.part-a report.html.part-b figures/loss.svg.part-c errors/rank-001.json.part-d \
+    checkpoint-0000-00000004.safetensors.tmp notes.part-e figures/notes.part-f; do
+    echo x >"$scratch/parts/$name"
+  done
+  train_run parts 1 --max-steps 6 --resume auto
+  equal "unfinished files" "$(cd "$scratch/parts" && find . -name '*.part-*' -o -name '*.tmp' | sort | tr '\n' ' ')" \
+    "./figures/notes.part-f ./notes.part-e "
+  rm -r "$scratch/parts/figures"
+  ln -s "$scratch/elsewhere" "$scratch/parts/figures"
+  train_run parts 1 --max-steps 8 --resume auto
+  [[ -e $scratch/elsewhere/loss.svg.part-a ]] || { echo "a file outside the run was removed"; return 1; }
+}
+check "what a killed process was writing goes with the next start" unfinished
+
 keep_refused() {
   exits_with 64 train_run never 1 --max-steps 2 --keep -1
   says '--keep'

@@ -36,8 +36,7 @@ struct CheckedFile: ~Copyable, Sendable {
   static func creating(_ path: String) throws(Failure) -> CheckedFile {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      let code: ExitCode = [ENOSPC, EDQUOT, EIO].contains(errno) ? .inputOutput : .cannotCreate
-      throw Failure(code, "\(path): cannot be made: \(systemMessage())")
+      throw Failure(codeOfChange(), "\(path): cannot be made: \(systemMessage())")
     }
     return CheckedFile(path: path, descriptor: descriptor)
   }
@@ -135,6 +134,9 @@ struct CheckedFile: ~Copyable, Sendable {
   }
 }
 
+/// The code for a name that could not be made or removed: by an error of the disk, or because it may not be.
+func codeOfChange() -> ExitCode { [ENOSPC, EDQUOT, EIO].contains(errno) ? .inputOutput : .cannotCreate }
+
 /// The system's words for the error of the last call.
 func systemMessage() -> String { String(cString: strerror(errno)) }
 
@@ -154,7 +156,7 @@ enum CheckedDirectory {
   /// Removes a name that may be absent; what is not a file stays and is an error.
   static func remove(_ path: String) throws(Failure) {
     guard unlink(path) == 0 || errno == ENOENT else {
-      throw Failure(.cannotCreate, "\(path): cannot be removed: \(systemMessage())")
+      throw Failure(codeOfChange(), "\(path): cannot be removed: \(systemMessage())")
     }
   }
 

@@ -1,4 +1,5 @@
 public import Files
+internal import Glibc
 
 /// The checkpoints of a run directory.
 ///
@@ -113,11 +114,21 @@ public struct CheckpointDirectory: Sendable {
       let finalName = String(name.dropLast(CheckpointWriter.temporarySuffix.count))
       if CheckpointName(fileName: finalName) != nil { try CheckedDirectory.remove(path + "/" + name) }
     }
-    for (name, isRegular) in try names() where isRegular {
+    try removeParts(in: path) { RunDirectory.fileNames.contains($0) || $0 == "report.html" }
+    for (folder, ending) in [("errors", ".json"), ("figures", ".svg")] {
+      var status = stat()
+      // A link may lead out of the run.
+      guard lstat("\(path)/\(folder)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { continue }
+      try removeParts(in: "\(path)/\(folder)") { $0.hasSuffix(ending) }
+    }
+  }
+
+  /// Removes files that were to become others, whose names are the run's.
+  private func removeParts(in folder: String, of isOwn: (String) -> Bool) throws(Failure) {
+    guard SafeFile.isDirectory(folder) else { return }
+    for (name, isRegular) in try CheckedDirectory.names(folder) where isRegular {
       let parts = name.split(separator: SafeFile.temporaryMark, omittingEmptySubsequences: false)
-      if parts.count == 2, RunDirectory.fileNames.contains(String(parts[0])) {
-        try CheckedDirectory.remove(path + "/" + name)
-      }
+      if parts.count == 2, isOwn(String(parts[0])) { try CheckedDirectory.remove("\(folder)/\(name)") }
     }
   }
 

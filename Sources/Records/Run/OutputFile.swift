@@ -59,7 +59,7 @@ public final class OutputFile {
       descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     }
     guard descriptor >= 0 else {
-      throw Failure(.cannotCreate, "cannot make \(path): \(SafeFile.errorText()); choose another place")
+      throw Failure(codeOfChange(), "cannot make \(path): \(SafeFile.errorText()); choose another place")
     }
   }
 
