@@ -1,4 +1,5 @@
 import Files
+import Foundation
 import Records
 import Testing
 import launcher
@@ -255,5 +256,27 @@ struct OpenMPISessionTests {
     #expect(session("/tmp/ompi.node.1000/pid.") == nil)
     #expect(session("/tmp/other/pid.7", top: "/tmp/other") == nil)
     #expect(session("/tmp/ompi.node.1000/pid.77", job: "x") == nil)
+  }
+
+  /// What an mpirun and another host's daemon left, beside what a process still has in its memory.
+  @Test func leftoversAreNamed() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "moe-dist-sessions-\(getpid())"
+    ).path
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    // No process has this number: the largest is 4194304.
+    for name in ["pid.99999999", "pid.\(getpid())", "jf.17", "jf.18", "other"] {
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/ompi.node.0/\(name)", withIntermediateDirectories: true)
+    }
+    let used = open("\(folder)/ompi.node.0/jf.18/segment", O_RDWR | O_CREAT, 0o600)
+    #expect(ftruncate(used, 4096) == 0)
+    let memory = mmap(nil, 4096, PROT_READ, MAP_SHARED, used, 0)
+    defer {
+      munmap(memory, 4096)
+      close(used)
+    }
+    let found = OpenMPISession.leftovers(["TMPDIR": folder]).filter { $0.hasPrefix(folder) }
+    #expect(found == ["jf.17", "pid.99999999"].map { "\(folder)/ompi.node.0/\($0)" })
   }
 }

@@ -37,7 +37,10 @@ package struct OpenMPISession: Hashable {
   }
 
   /// Segments and session directories of this user whose processes are gone.
-  static func leftovers(_ environment: [String: String]) -> [String] {
+  ///
+  /// A session is `pid.<number of mpirun>` on mpirun's host, and `jf.<job>` on the others, whose daemon and ranks have
+  /// memory in it.
+  package static func leftovers(_ environment: [String: String]) -> [String] {
     var inUse = ""
     for process in LocalProcess.all { inUse += HostFacts.text("/proc/\(process)/maps") ?? "" }
     let segments = names(in: memory).filter { $0.hasPrefix(segmentMark) }.map { "\(memory)/\($0)" }
@@ -45,6 +48,7 @@ package struct OpenMPISession: Hashable {
     let base = environment["TMPDIR"] ?? "/tmp"
     let sessions = names(in: base).filter { $0.hasPrefix("ompi.") }.flatMap { top in
       names(in: "\(base)/\(top)").filter { name in
+        if name.hasPrefix("jf.") { return !inUse.contains("\(base)/\(top)/\(name)/") }
         guard name.hasPrefix("pid."), let process = pid_t(name.dropFirst(4)) else { return false }
         return kill(process, 0) != 0 && errno == ESRCH
       }.map { "\(base)/\(top)/\($0)" }
