@@ -363,6 +363,11 @@ killed_alone() {
   equal "state in the file" "$(state "$run")" running
   exits_with 0 run_alone "$moe_dist" evaluate "$run"
   mentions "NOTE: .*/killed-alone was interrupted: .*checkpoint-"
+  exits_with 0 run_alone "$moe_dist" checkpoint list "$run"
+  mentions "NOTE: .*/killed-alone was interrupted"
+  mkdir -p "$scratch/here" && ln -sfn "$scratch" "$scratch/here/runs"
+  (cd "$scratch/here" && run_alone "$moe_dist" doctor) >"$scratch/out"
+  grep -q '\[warn\].*runs/killed-alone: interrupted' "$scratch/out"
   exits_with 0 run_alone "$moe_dist" report "$run"
   grep -q "Interrupted: its process was killed" "$run/report.html"
   exits_with 0 run_alone "$moe_dist" train --resume auto --run-dir "$run" --progress none \

@@ -54,6 +54,7 @@ struct CheckpointCommand: ParsableCommand {
     func run() throws {
       CheckpointCommand.alone {
         let listing = try CheckpointListing(of: path)
+        if let interruption = try RunDirectory.interruption(of: path) { Console.error(interruption) }
         Console.output(json ? listing.json.text(pretty: true) + "\n" : listing.text)
         return 0
       }

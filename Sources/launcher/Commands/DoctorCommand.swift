@@ -62,7 +62,7 @@ struct Doctor {
             ? BLAS.kernelAdvice.map { ": \($0)" } ?? ""
             : ": with --products openblas results depend on placement; set OPENBLAS_CORETYPE on every host")),
       cores(hosts),
-    ] + data() + [writing()] + leftovers()
+    ] + data() + [writing()] + interruptions() + leftovers()
   }
 
   private var level: Line {
@@ -97,6 +97,20 @@ struct Doctor {
       return Line(
         mark: .warn,
         text: "data set \(source.name): not found in \(search.account); \(source.advice.text(as: .options))")
+    }
+  }
+
+  /// Runs in this directory's `runs` that no process goes on with, although none of them has ended.
+  private func interruptions() -> [Line] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? []
+    return names.sorted().compactMap { name in
+      let run = "runs/\(name)"
+      guard (try? RunDirectory.interruption(of: run)) ?? nil != nil else { return nil }
+      return Line(
+        mark: .warn,
+        text:
+          "\(run): interrupted, its process was killed, or its host failed; go on with moe-dist train --resume auto "
+          + "--run-dir \(run)")
     }
   }
 
