@@ -40,7 +40,7 @@ let belowTraining: [Target.Dependency] = [
 let package = Package(
   name: "moe-dist",
   products: [
-    .executable(name: "moe-dist", targets: ["launcher"]),
+    .executable(name: "moe-dist", targets: ["moe-dist"]),
     .library(name: "Dist", targets: ["Dist"]),
     .library(name: "MoE", targets: ["MoE", "Networks", "Numerics", "Dist", "KernelInterface"]),
     .library(name: "Training", targets: ["Training", "DataSets", "Records"]),
@@ -86,15 +86,19 @@ let package = Package(
     .target(name: "Reporting", dependencies: ["Training"] + belowTraining),
     .target(name: "Studies", dependencies: ["Training"] + belowTraining),
 
-    // MARK: The program
-    .executableTarget(
+    // MARK: The program: its commands, and a main
+    .target(
       name: "launcher",
       dependencies: [
         "Planning", "Reporting", "Studies", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + belowTraining),
+    .executableTarget(name: "moe-dist", dependencies: ["launcher"]),
 
     // MARK: Tests
+    // The same commands, with faults where the environment asks for one.
+    .executableTarget(
+      name: "faulty-rank", dependencies: ["launcher", "Dist", "Records"], path: "Tests/FaultyRank"),
     .target(
       name: "TestSupport", dependencies: ["Dist", "MoE", "Networks", "Numerics", "KernelInterface"],
       path: "Tests/TestSupport"),

@@ -8,7 +8,7 @@
 /// below 2³¹. Buffers that a call does not use (the receive buffer of a gather on a rank that is not the root) may be empty;
 /// a buffer that is too small for its rows is a programming error and ends the process.
 ///
-/// Every method throws a ``CommunicationError`` where the transport cannot deliver. ``Ranks/run(_:environment:onFailure:_:)``
+/// Every method throws a ``CommunicationError`` where the transport cannot deliver. ``Ranks/run(_:environment:watchdog:onFailure:_:)``
 /// hands one to its body. On arrays and texts: ``allGather(_:)``, ``allToAll(_:_:_:)``, ``broadcast(text:root:)``.
 public protocol Communicator: AnyObject {
   /// This rank's number, 0 ..< size.

@@ -3,11 +3,10 @@ import Dist
 import Files
 import Foundation
 import Numerics
-import Records
+package import Records
 import Training
 
 /// The program. Commands turn words into calls of the library and results into words; they compute nothing.
-@main
 package struct MoEDist: ParsableCommand {
   package static let configuration = CommandConfiguration(
     commandName: "moe-dist",
@@ -29,7 +28,11 @@ package struct MoEDist: ParsableCommand {
 
   package init() {}
 
-  package static func main() {
+  /// The whole program: both the signals and the watchdog begin with its first lines.
+  ///
+  /// - Parameter onStage: called on every rank of a training run when a stage begins, with the step and the rank, from the
+  ///   first word that is read on; what it throws is an error of that rank. For tests of failure.
+  package static func start(onStage: ((RunStage, Int, Int) throws -> Void)? = nil) -> Never {
     StopSignals.listen()
     let environment = ProcessInfo.processInfo.environment
     if let objection = Program.addressSpaceObjection(environment) {
@@ -37,6 +40,7 @@ package struct MoEDist: ParsableCommand {
       // Without the ends of libraries: OpenBLAS would wait for its threads.
       _exit(ExitCode.usage.rawValue)
     }
+    Program.begin(onStage)
     if let argument = argumentThatIsNoText {
       if Ranks.rank(in: environment) == 0 {
         Console.error(

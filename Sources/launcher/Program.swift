@@ -11,11 +11,35 @@ enum Program {
   static let identity = Dist.Program(
     name: "moe-dist", failureCode: ExitCode.internalError.rawValue, usageCode: ExitCode.usage.rawValue)
 
+  /// Begins with the process, so that the other ranks of the host know of it.
+  static let watchdog = Watchdog(
+    identity, exitCode: ExitCode.stalled.rawValue, phases: RunStage.allCases.map(\.name),
+    environment: ProcessInfo.processInfo.environment)
+  /// Is set in the first lines, and called on the main thread alone.
+  private nonisolated(unsafe) static var onStage: ((RunStage, Int, Int) throws -> Void)?
+
+  static func begin(_ onStage: ((RunStage, Int, Int) throws -> Void)?) {
+    Self.onStage = onStage
+    _ = watchdog
+  }
+
+  /// A stage of a training run begins that its trainer does not tell the watchdog of.
+  static func enter(_ stage: RunStage, step: Int = 0) throws {
+    watchdog.enter(phase: stage.index, step: step)
+    try told(stage, step)
+  }
+
+  /// A stage begins that the watchdog knows of.
+  static func told(_ stage: RunStage, _ step: Int) throws {
+    try onStage?(stage, step, Ranks.rank(in: ProcessInfo.processInfo.environment))
+  }
+
   /// Ends the process. Under a launcher the other ranks leave rank 0 the time to speak, because the first rank that ends
   /// with an error takes the job with it.
   static func end(_ code: Int32, _ environment: [String: String]) -> Never {
     let code = code == 0 ? Console.exitCode : code
     if code != 0, Ranks.isLaunched(in: environment), Ranks.rank(in: environment) != 0 { usleep(700_000) }
+    watchdog.processEnds()
     Foundation.exit(code)
   }
 
@@ -37,15 +61,35 @@ enum Program {
       + "\(bytesText(Int(limit.rlim_cur))); raise it, or set OPENBLAS_NUM_THREADS=1"
   }
 
-  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure.
+  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure. Where rank 0 has not ended a
+  /// second later it has another fate, and a rank speaks for itself.
   static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
     do {
       return try body()
     } catch {
       let failure = error as? Failure ?? Failure(.internalError, "internal error: \(error)")
-      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(failure.words.text(as: .options))") }
+      let words = failure.words.text(as: .options)
+      let rank = Ranks.rank(in: environment)
+      // What nobody expects is hardly the same on every rank.
+      let isOwn = failure.code == .internalError && Ranks.count(in: environment) > 1
+      if rank == 0, !isOwn {
+        Console.error("moe-dist: \(words)")
+      } else if rank == 0 || !isJobEnding(within: 1) {
+        watchdog.processSpeaks()
+        Console.error("moe-dist: rank \(rank) on host \(ProcessInfo.processInfo.hostName): \(words)")
+      }
       end(failure.exitCode, environment)
     }
+  }
+
+  /// Whether mpirun sends its signal, which it does when a rank has ended with an error.
+  private static func isJobEnding(within seconds: Double) -> Bool {
+    let limit = Date() + seconds
+    while !StopSignals.raised {
+      if Date() > limit { return false }
+      usleep(20_000)
+    }
+    return true
   }
 
   /// Runs a command on its ranks, once they are known to be all there and alike.
@@ -59,13 +103,23 @@ enum Program {
     _ command: String, _ alike: [Alike], _ environment: [String: String],
     startLimit: Double = Configuration().startLimit, _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
-    let watchdog = Ranks.isLaunched(in: environment) ? startWatch(startLimit, environment) : nil
-    return Ranks.run(identity, environment: environment) { comm in
+    prepare(environment) { try enter(.start) }
+    if Ranks.isLaunched(in: environment) {
+      watchdog.awaitRanks(
+        within: startLimit,
+        advice:
+          "look for a rank that is stopped, was started with other options or never began; --start-limit sets the time"
+      )
+    }
+    return Ranks.run(identity, environment: environment, watchdog: watchdog) { comm in
+      try enter(.agreement)
       let items = [Alike("version", Version.text), Alike("command", command)] + alike
       if let found = try comm.difference(in: items) { throw AgreedError(failure(found)) }
-      watchdog?.stop()
+      watchdog.ranksHaveArrived()
       do {
-        return try body(comm)
+        let code = try body(comm)
+        try enter(.ending)
+        return code
       } catch {
         // Settings that an error names are options of the command line here.
         guard let failure = Failure(behind: error) else { throw error }
@@ -74,15 +128,6 @@ enum Program {
         throw spelled
       }
     }
-  }
-
-  private static func startWatch(_ limit: Double, _ environment: [String: String]) -> Watchdog {
-    Watchdog(
-      limit: limit, place: "rank \(Ranks.rank(in: environment))", phases: [], program: identity.name,
-      exitCode: ExitCode.stalled.rawValue,
-      advice:
-        "look for a rank that is stopped, was started with other options or never began; --start-limit sets the time",
-      onStall: { _ in })
   }
 
   private static func failure(_ found: StartDifference) -> Failure {

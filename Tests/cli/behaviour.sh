@@ -425,44 +425,10 @@ killed_rank() {
   ends_with any-failure 5 "$began"
 }
 
-fault_phases=(input gate plan dispatch experts combine loss backward optimiser checkpoint evaluation)
-
-# faulty FORM PHASE: rank 1 of 3 fails in step 3 (checkpoints and evaluations have the step at which they happen).
-faulty() {
-  local form=$1 phase=$2 began=$EPOCHREALTIME status=0 place=phase=$2,rank=1,step=3
-  MOE_DIST_FAULT=$form@$place train_run "fault-$form-$phase" 3 --max-steps 20 --checkpoint-every-steps 3 \
-    --validation-fraction 0.1 --dataset idx --data-dir "$scratch/idx-three-steps" >"$scratch/out" 2>"$scratch/err" || status=$?
-  ((status != 0)) || { echo "the job ended well"; return 1; }
-  took_less_than 5 "$began"
-  # A throw is an internal error in words; a trap or an exit is reported by mpirun, which names the rank's code.
-  if [[ $form == throw ]]; then
-    equal "exit code" "$status" 70
-    says "rank 1 on host"
-  fi
-}
-
-stalled() {
-  local began=$EPOCHREALTIME status=0
-  MOE_DIST_FAULT=stall@phase=experts,rank=1,step=3 train_run stalled 3 --max-steps 20 --watchdog 2 \
-    >"$scratch/out" 2>"$scratch/err" || status=$?
-  equal "exit code" "$status" 81
-  took_less_than 9 "$began"
-  grep -q 'rank 1' "$scratch/err" || { echo "rank 1 is not named"; tail "$scratch/err"; return 1; }
-}
-
 if $local_only; then
   skip "failing ranks" "no mpirun with --local"
 else
-  # 351 rows without the held-out tenth are three batches, so step 3 ends an epoch: validation and a checkpoint are there.
-  python3 "$here/make_idx.py" "$scratch/idx-three-steps" --train 390 --test 50
   check "a killed rank ends the job" killed_rank
-  for phase in "${fault_phases[@]}"; do check "rank 1 throws in $phase" faulty throw "$phase"; done
-  if $long; then forms_phases=("${fault_phases[@]}"); else forms_phases=(experts); fi
-  for phase in "${forms_phases[@]}"; do
-    check "rank 1 traps in $phase" faulty trap "$phase"
-    check "rank 1 exits in $phase" faulty exit "$phase"
-  done
-  check "81: a stalled rank is noticed" stalled
 fi
 
 init_from_directory() {

@@ -146,7 +146,7 @@ check "64: the launcher of another MPI library" other_launcher
 namespaces() {
   train_run together 2 --max-steps 4 --batch-size 512
   run_ranks 2 unshare --user --map-root-user "$moe_dist" train "${small[@]}" --batch-size 512 --seed 3 --max-steps 4 \
-    --watchdog 20 --run-dir "$scratch/apart"
+    --stall-abort 20 --run-dir "$scratch/apart"
   equal_bytes apart together
 }
 bound() {

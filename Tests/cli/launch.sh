@@ -9,13 +9,13 @@ unset OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM
 
 steps=(--max-steps 60 --checkpoint-every-steps 2)
 
-# launch_run NAME OPTION... -- OPTION...: launches a run of the small model into $scratch/NAME.
+# launch_run NAME OPTION... -- OPTION...: launches a run of the small model into $scratch/NAME, by $program.
 launch_run() {
   local name=$1 own=()
   shift
   while [[ $1 != -- ]]; do own+=("$1"); shift; done
   shift
-  run_alone "$moe_dist" launch "${own[@]}" -- train "${small[@]}" --seed 3 --run-dir "$scratch/$name" "$@"
+  run_alone "${program:-$moe_dist}" launch "${own[@]}" -- train "${small[@]}" --seed 3 --run-dir "$scratch/$name" "$@"
 }
 
 # told PATTERN COUNT: so many lines of the last launch match.
@@ -140,7 +140,7 @@ check "mpirun killed by SIGKILL: no process and no file is left, a restart" kill
 
 same_cause() {
   # A trap's backtrace takes seconds.
-  SWIFT_BACKTRACE=enable=no MOE_DIST_FAULT=trap@phase=experts,rank=1,step=3 \
+  program=$faulty_rank SWIFT_BACKTRACE=enable=no MOE_DIST_FAULT=trap@phase=experts,rank=1,step=3 \
     exits_with 132 launch_run trapped -np 2 --max-restarts 9 -- "${steps[@]}"
   told 'signal 4.*; restart [0-9] with 2 ranks' 2
   told 'signal 4.*; not restarted: this was the same 3 times after step 2$' 1
@@ -148,8 +148,8 @@ same_cause() {
 check "the same crash at the same step is not tried a fourth time" same_cause
 
 error_of_a_rank() {
-  MOE_DIST_FAULT=throw@phase=experts,rank=1,step=3 exits_with 70 launch_run thrown -np 2 --max-restarts 1 -- "${steps[@]}"
-  told '^moe-dist: rank 1 on host .*: injected fault in phase experts of step 3; restart 1 with 2 ranks' 1
+  program=$faulty_rank MOE_DIST_FAULT=throw@phase=experts,rank=1,step=3 exits_with 70 launch_run thrown -np 2 --max-restarts 1 -- "${steps[@]}"
+  told "^moe-dist: rank 1 on host .*: injected fault in phase 'experts' of step 3; restart 1 with 2 ranks" 1
   told '^moe-dist: rank 1 on host .*: injected fault .*; not restarted: 1 restart was made' 1
 }
 check "the cause is the rank's own error" error_of_a_rank

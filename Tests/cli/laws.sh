@@ -295,7 +295,7 @@ recipe_resumed() {
 # The last rank of FIRST crashes in step 11, after the checkpoint of step 9.
 recipe_survives() {
   local name=$1-crashed-$2-$3 status=0
-  MOE_DIST_FAULT="trap@phase=optimiser,rank=$(($2 - 1)),step=11" \
+  moe_dist=$faulty_rank MOE_DIST_FAULT="trap@phase=optimiser,rank=$(($2 - 1)),step=11" \
     follows "$name" "$2" "$1" --checkpoint-every-steps 3 --gate-placement replicated || status=$?
   ((status != 0)) || { echo "the job ended well"; return 1; }
   [[ $(cat "$scratch/$name/latest") == *-00000009.safetensors ]] || { cat "$scratch/$name/latest"; return 1; }

@@ -121,7 +121,7 @@ stopped_at_start() {
     || status=$?
   equal "exit code" "$status" 81
   took_less_than 15 "$began"
-  grep -q 'rank 0: stalled: not all ranks have arrived within 3' "$scratch/err"
+  says 'rank 1 on host .*: stalled: not all ranks have arrived within 3 s, and it has not begun; .* --start-limit'
 }
 if $local_only; then
   skip "ranks that are not alike" "no mpirun with --local"
@@ -354,7 +354,7 @@ asleep() {
   local process ranks status=0
   rm -rf "$scratch/asleep" "$scratch/awake"
   train_run awake 1 --max-steps 400
-  train_run asleep 2 --max-steps 400 --watchdog 3 >/dev/null 2>"$scratch/err" &
+  train_run asleep 2 --max-steps 400 --stall-abort 3 >/dev/null 2>"$scratch/err" &
   process=$!
   while [[ ! -e $scratch/asleep/status.json ]]; do sleep 0.1; done
   ranks=$(pgrep -f "run-dir $scratch/asleep" | tr '\n' ' ')

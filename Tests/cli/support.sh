@@ -5,6 +5,9 @@
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 # Another build of the program may be tested.
 moe_dist=${MOE_DIST_BINARY:-$moe_dist}
+# The same program with the fault that MOE_DIST_FAULT describes, see Tests/FaultyRank; it is built beside it.
+# shellcheck disable=SC2034
+faulty_rank=$(dirname -- "$moe_dist")/faulty-rank
 
 # ---- Options: --local (no mpirun), --long (what does not fit CI), --filter TEXT (names of checks) -------------
 

@@ -68,7 +68,7 @@ def cut(c, hosts, undisturbed):
     watchdog = 3
     job = c.start([*hosts.inside("A"), c.program, "launch", "-np", "2", "--hostfile", str(hosts.hostfile),
                    "--max-restarts", "2", "--grace", "2", "--",
-                   *c.train(run.path, *options, "--watchdog", watchdog)[1:]], **hosts.settings)
+                   *c.train(run.path, *options, "--stall-abort", watchdog)[1:]], **hosts.settings)
     try:
         await_checkpoints(c, job, run, 5)
         hosts.cut()
@@ -88,12 +88,12 @@ def cut(c, hosts, undisturbed):
     finally:
         hosts.mend()
         hosts.end_all()
-    return f"over {took:.1f} s after the cut, with --watchdog {watchdog}"
+    return f"over {took:.1f} s after the cut, with --stall-abort {watchdog}"
 
 
 def cut_under_mpirun(c, hosts, undisturbed):
     run = Run(c.scratch / "hosts-cut-mpirun")
-    job = c.start(hosts.mpirun(c.train(run.path, *options, "--watchdog", 5)), **mpirun_settings(2))
+    job = c.start(hosts.mpirun(c.train(run.path, *options, "--stall-abort", 5)), **mpirun_settings(2))
     try:
         await_checkpoints(c, job, run, 5)
         hosts.cut()

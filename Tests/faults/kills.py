@@ -13,7 +13,7 @@ from harness import Fault, Process, Run, equal, expect, mpirun_settings
 # wait for it until their limit is over.
 options = [
     *("--checkpoint-every-steps", 3, "--keep", 3, "--validation-fraction", 0.1, "--log-every", 10),
-    *("--start-limit", 20, "--watchdog", 20),
+    *("--start-limit", 20, "--stall-abort", 20),
 ]
 
 

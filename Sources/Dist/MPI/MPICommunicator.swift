@@ -11,11 +11,14 @@ public final class MPICommunicator: Communicator {
   public let hostName: String
   public private(set) var traffic = Traffic()
   private let handle: MPI_Comm
+  /// Is told when this rank waits for others.
+  private let watchdog: Watchdog?
   /// Committed datatypes by bytes per row; one run uses a handful.
   private var rowTypes: [Int: MPI_Datatype] = [:]
 
   /// A duplicate of the world, so that its messages meet nobody else's.
-  init() throws(CommunicationError) {
+  init(_ watchdog: Watchdog?) throws(CommunicationError) {
+    self.watchdog = watchdog
     try check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler")
     var duplicate: MPI_Comm?
     try check(MPI_Comm_dup(MPI_COMM_WORLD, &duplicate), "MPI_Comm_dup")
@@ -35,14 +38,14 @@ public final class MPICommunicator: Communicator {
   /// The MPI function is MPI_Barrier.
   public func barrier() throws(CommunicationError) {
     traffic.calls += 1
-    try check(MPI_Barrier(handle), "MPI_Barrier")
+    try exchange("MPI_Barrier") { MPI_Barrier(handle) }
   }
 
   /// The MPI function is MPI_Bcast.
   public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError) {
     count(sent: rank == root ? buffer.count * (size - 1) : 0, received: rank == root ? 0 : buffer.count)
     let (rows, type) = try self.rows(ofBytes: buffer.count)
-    try check(MPI_Bcast(buffer.baseAddress, rows, type, Int32(root), handle), "MPI_Bcast")
+    try exchange("MPI_Bcast") { MPI_Bcast(buffer.baseAddress, rows, type, Int32(root), handle) }
   }
 
   /// The MPI function is MPI_Gatherv.
@@ -56,11 +59,11 @@ public final class MPICommunicator: Communicator {
     count(sent: rank == root ? 0 : mine, received: rank == root ? counts.total * rowBytes - mine : 0)
     let type = try rowType(rowBytes)
     let (numbers, offsets) = wire(counts)
-    try check(
+    try exchange("MPI_Gatherv") {
       MPI_Gatherv(
         send.baseAddress, numbers[rank], type, receive.baseAddress, numbers, offsets, type, Int32(root),
-        handle),
-      "MPI_Gatherv")
+        handle)
+    }
   }
 
   /// The MPI function is MPI_Scatterv.
@@ -74,11 +77,11 @@ public final class MPICommunicator: Communicator {
     count(sent: rank == root ? counts.total * rowBytes - mine : 0, received: rank == root ? 0 : mine)
     let type = try rowType(rowBytes)
     let (numbers, offsets) = wire(counts)
-    try check(
+    try exchange("MPI_Scatterv") {
       MPI_Scatterv(
         send.baseAddress, numbers, offsets, type, receive.baseAddress, numbers[rank], type, Int32(root),
-        handle),
-      "MPI_Scatterv")
+        handle)
+    }
   }
 
   /// The MPI function is MPI_Allgatherv.
@@ -94,9 +97,9 @@ public final class MPICommunicator: Communicator {
     let (numbers, offsets) = wire(counts)
     let place = receive.baseAddress.map { UnsafeRawPointer($0 + counts.offsets[rank] * rowBytes) }
     let source = send.baseAddress == place ? UnsafeRawPointer(MPI_IN_PLACE) : send.baseAddress
-    try check(
-      MPI_Allgatherv(source, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle),
-      "MPI_Allgatherv")
+    try exchange("MPI_Allgatherv") {
+      MPI_Allgatherv(source, numbers[rank], type, receive.baseAddress, numbers, offsets, type, handle)
+    }
   }
 
   /// The MPI function is MPI_Alltoallv.
@@ -111,12 +114,12 @@ public final class MPICommunicator: Communicator {
     let type = try rowType(rowBytes)
     let (sendCounts, sendOffsets) = wire(outgoing)
     let (receiveCounts, receiveOffsets) = wire(incoming)
-    try check(
+    try exchange("MPI_Alltoallv") {
       MPI_Alltoallv(
         send.baseAddress, sendCounts, sendOffsets, type, receive.baseAddress, receiveCounts, receiveOffsets,
         type,
-        handle),
-      "MPI_Alltoallv")
+        handle)
+    }
   }
 
   /// The MPI function is MPI_Allreduce.
@@ -124,9 +127,9 @@ public final class MPICommunicator: Communicator {
     // What a ring moves; the library may choose another way.
     let moved = 2 * numbers.count * 4 * (size - 1) / size
     count(sent: moved, received: moved)
-    try check(
-      MPI_Allreduce(MPI_IN_PLACE, numbers.baseAddress, Int32(numbers.count), MPI_FLOAT, MPI_SUM, handle),
-      "MPI_Allreduce")
+    try exchange("MPI_Allreduce") {
+      MPI_Allreduce(MPI_IN_PLACE, numbers.baseAddress, Int32(numbers.count), MPI_FLOAT, MPI_SUM, handle)
+    }
   }
 
   /// The MPI function is MPI_Isend.
@@ -138,7 +141,7 @@ public final class MPICommunicator: Communicator {
     var request: MPI_Request?
     try check(
       MPI_Isend(bytes.baseAddress, rows, type, Int32(rank), Int32(tag), handle, &request), "MPI_Isend")
-    return MPIPending(request)
+    return MPIPending(request, watchdog)
   }
 
   /// The MPI function is MPI_Irecv.
@@ -150,7 +153,15 @@ public final class MPICommunicator: Communicator {
     var request: MPI_Request?
     try check(
       MPI_Irecv(bytes.baseAddress, rows, type, Int32(rank), Int32(tag), handle, &request), "MPI_Irecv")
-    return MPIPending(request)
+    return MPIPending(request, watchdog)
+  }
+
+  /// Makes a call in which all ranks take part.
+  private func exchange(_ function: StaticString, _ call: () -> Int32) throws(CommunicationError) {
+    watchdog?.beginsWaiting(isExchange: true)
+    let code = call()
+    watchdog?.endsWaiting()
+    try check(code, function)
   }
 
   // MARK: Rows
@@ -196,8 +207,12 @@ public final class MPICommunicator: Communicator {
 /// An MPI request in flight.
 private final class MPIPending: PendingOperation {
   private var request: MPI_Request?
+  private let watchdog: Watchdog?
 
-  init(_ request: MPI_Request?) { self.request = request }
+  init(_ request: MPI_Request?, _ watchdog: Watchdog?) {
+    self.request = request
+    self.watchdog = watchdog
+  }
 
   /// MPI may still read or write the buffer, so an operation is completed before it is forgotten.
   deinit { if request != nil { MPI_Wait(&request, nil) } }
@@ -205,7 +220,9 @@ private final class MPIPending: PendingOperation {
   /// The MPI function is MPI_Wait.
   func wait() throws(CommunicationError) {
     guard request != nil else { return }
+    watchdog?.beginsWaiting(isExchange: false)
     let code = MPI_Wait(&request, nil)
+    watchdog?.endsWaiting()
     request = nil
     try check(code, "MPI_Wait")
   }

@@ -66,12 +66,14 @@ public enum Ranks {
   /// - Parameters:
   ///   - program: whose run it is.
   ///   - environment: `ProcessInfo.processInfo.environment`; it says whether a launcher started the process.
+  ///   - watchdog: knows when this rank waits for others, and when it ends with an error; nil: nobody's.
   ///   - onFailure: called with rank and error before the job is ended, for example to write the error to a file.
   ///   - body: what every rank does; returns the exit code.
   /// - Returns: the body's code; that of a ``ProcessError`` it threw, else ``Program/failureCode``; ``Program/usageCode``
   ///   where the launcher belongs to another MPI library, so that all processes would be rank 0.
   public static func run(
-    _ program: Program, environment: [String: String], onFailure: (Int, any Error) -> Void = { _, _ in },
+    _ program: Program, environment: [String: String], watchdog: Watchdog? = nil,
+    onFailure: (Int, any Error) -> Void = { _, _ in },
     _ body: (any Communicator) throws -> Int32
   ) -> Int32 {
     guard isLaunched(in: environment) else { return runAlone(program, environment, onFailure, body) }
@@ -79,9 +81,11 @@ public enum Ranks {
     var provided: Int32 = 0
     var entered = false
     do {
+      watchdog?.beginsWaiting(isExchange: true)
       try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
       entered = true
-      let world = try MPICommunicator()
+      let world = try MPICommunicator(watchdog)
+      watchdog?.endsWaiting()
       if let wrong = WrongLaunch(program, environment, size: world.size) {
         // Every process is a job of its own here; what the launcher calls rank 0 speaks.
         if rank(in: environment) == 0 { printLine("\(program.name): \(wrong.description)") }
@@ -98,14 +102,19 @@ public enum Ranks {
         }
         code = agreed.exitCode
       } catch {
+        watchdog?.processSpeaks()
         onFailure(world.rank, error)
         printLine("\(program.name): rank \(world.rank) on host \(world.hostName): \(words(error))")
         MPI_Abort(MPI_COMM_WORLD, exitCode(error, program))
         exit(exitCode(error, program))
       }
+      watchdog?.beginsWaiting(isExchange: true)
       try check(MPI_Finalize(), "MPI_Finalize")
+      watchdog?.endsWaiting()
+      watchdog?.processEnds()
       return code
     } catch {
+      watchdog?.processSpeaks()
       printLine("\(program.name): \(words(error))")
       if entered { MPI_Abort(MPI_COMM_WORLD, exitCode(error, program)) }
       return exitCode(error, program)

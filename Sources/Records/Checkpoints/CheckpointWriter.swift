@@ -1,5 +1,5 @@
 public import Dist
-internal import Files
+public import Files
 import Glibc
 
 /// A tensor of a checkpoint, as every rank lists it.
@@ -47,12 +47,13 @@ public enum CheckpointWriter {
   ///   - tensors: The same list on all ranks, but for `storage`; names are distinct.
   ///   - metadata: Free texts; rank 0's are written. Keys that begin with `sha256` are the checksums'.
   ///   - communicator: The ranks that own the tensors.
+  ///   - onPiece: Called by every owner before it writes a piece of its tensors; what it throws is a failure to write.
   /// - Throws: The same ``Failure`` on all ranks: the file cannot be made (73), disk full or another error of the file
   ///   system (74). ``CommunicationError`` when a peer is gone.
   @discardableResult
   public static func write(
     directory: String, fileName: String, tensors: [CheckpointTensor], metadata: [String: String],
-    over communicator: any Communicator
+    over communicator: any Communicator, onPiece: () throws(Failure) -> Void = { () throws(Failure) in }
   ) throws -> CheckpointReceipt {
     precondition(!fileName.isEmpty && !fileName.contains("/"), "a file name has no path")
     let plan = try CheckpointPlan(tensors, metadata, over: communicator)
@@ -72,7 +73,9 @@ public enum CheckpointWriter {
         hasTemporary = true
         try file.close()
       }
-      let digests = try vote.agree { () throws(Failure) in try writeOwnTensors(of: plan, to: temporary) }
+      let digests = try vote.agree { () throws(Failure) in
+        try writeOwnTensors(of: plan, to: temporary, onPiece)
+      }
       let sealed = try plan.sealed(digests, metadata, over: communicator)
       contentChecksum = sealed.contentChecksum
       try vote.agree { () throws(Failure) in
@@ -105,9 +108,9 @@ public enum CheckpointWriter {
   }
 
   /// Writes this rank's tensors and returns their digests, one after the other.
-  private static func writeOwnTensors(of plan: CheckpointPlan, to temporary: String) throws(Failure)
-    -> [UInt8]
-  {
+  private static func writeOwnTensors(
+    of plan: CheckpointPlan, to temporary: String, _ onPiece: () throws(Failure) -> Void
+  ) throws(Failure) -> [UInt8] {
     guard !plan.own.isEmpty else { return [] }
     var file = try CheckedFile.writing(temporary)
     let checksum = SHA256()
@@ -117,6 +120,7 @@ public enum CheckpointWriter {
       // Little endian in memory as in the file, see the check below.
       let bytes = UnsafeRawBufferPointer(start: storage, count: tensor.range.count)
       for begin in stride(from: 0, to: bytes.count, by: pieceBytes) {
+        try onPiece()
         let piece = UnsafeRawBufferPointer(rebasing: bytes[begin..<min(begin + pieceBytes, bytes.count)])
         checksum.update(piece)
         try file.write(piece, at: plan.dataOffset + tensor.range.lowerBound + begin)

@@ -22,3 +22,46 @@ public enum Phase: String, CaseIterable, Sendable {
   /// Its place among all.
   package var index: Int { Phase.allCases.firstIndex(of: self) ?? 0 }
 }
+
+/// Where a process of a run stands: a phase, or what comes before, within and after the phases and is not measured.
+public enum RunStage: Hashable, CaseIterable, Sendable {
+  /// Before ranks are up.
+  case settings
+  case data
+  case start
+  /// Ranks are up, and compare how they were started.
+  case agreement
+  case model
+  /// A piece of a checkpoint is about to be written, by the rank that owns it.
+  case checkpointPiece
+  /// Lines are about to be added to `metrics.jsonl`, by rank 0.
+  case records
+  /// All is done but for leaving MPI.
+  case ending
+  case phase(Phase)
+
+  public static let allCases: [RunStage] =
+    [.settings, .data, .start, .agreement, .model, .checkpointPiece, .records, .ending]
+    + Phase.allCases.map { .phase($0) }
+
+  /// As messages say it.
+  public var name: String {
+    switch self {
+    case .settings: "reading settings"
+    case .data: "reading data"
+    case .start: "MPI start"
+    case .agreement: "agreement"
+    case .model: "building the model"
+    case .checkpointPiece: "writing a checkpoint"
+    case .records: "writing metrics"
+    case .ending: "ending"
+    case .phase(let phase): phase.rawValue
+    }
+  }
+
+  /// Its place among all.
+  package var index: Int { RunStage.allCases.firstIndex(of: self) ?? 0 }
+}
+
+/// Called on every rank when a stage begins, with the step; what it throws is an error of this rank.
+public typealias StageObserver = (RunStage, Int) throws -> Void

@@ -10,7 +10,7 @@ public enum RunState: String, CaseIterable, Sendable {
   case failed
   /// The loss was not finite.
   case diverged
-  /// No phase was completed within the watchdog's limit.
+  /// No phase was completed for as long as the watchdog allows.
   case stalled
   /// `running` where no process holds the run: it was killed, or its host failed. In no file, since nobody was left to
   /// write it.

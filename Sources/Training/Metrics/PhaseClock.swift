@@ -14,7 +14,7 @@ package final class PhaseClock: LayerClock {
   package internal(set) var traffic = [Traffic](repeating: Traffic(), count: Phase.allCases.count)
   /// The step that is being done, for messages.
   package var step = 0
-  /// Called when a phase begins: the watchdog's tick and the fault injection of the tests.
+  /// Called when a phase begins, for whoever watches.
   private let onPhase: (Phase, Int) throws -> Void
   private let communicator: any Communicator
   private var depth = 0

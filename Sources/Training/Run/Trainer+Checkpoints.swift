@@ -68,7 +68,7 @@ extension Trainer {
           metadata: TrainingState.metadata(
             configuration: configuration, data: data, position: position, sums: sums, best: best,
             teacher: teacher),
-          over: communicator)
+          over: communicator, onPiece: beginPiece)
       }
     } catch let failure as Failure {
       failedSaves += 1
@@ -86,6 +86,15 @@ extension Trainer {
     prune(after: checkpoint)
     try writeStatus(.running)
     return true
+  }
+
+  /// An error before a piece of a checkpoint is one of writing it, which all ranks hear of.
+  private func beginPiece() throws(Failure) {
+    do {
+      try onStage(.checkpointPiece, position.step)
+    } catch {
+      throw error as? Failure ?? Failure(.internalError, Message(error))
+    }
   }
 
   /// Removes older checkpoints, on rank 0. The run does not depend on it: where one cannot be removed, all stay from then

@@ -62,7 +62,14 @@ extension Trainer {
     finalMetrics.removeAll { $0.split == line.split }
     finalMetrics.append(RunSummary.SplitMetrics(split: line.split, metrics: metrics))
     epochLines.append(line)
-    try run?.append([line])
+    try record([line])
+  }
+
+  /// Adds lines to the record of the run, on rank 0.
+  func record(_ lines: [MetricsRecord]) throws {
+    guard let run else { return }
+    try onStage(.records, position.step)
+    try run.append(lines)
   }
 
   func record(_ split: String, _ metrics: Metrics, seconds: Double?, rate: Double?) -> MetricsRecord {

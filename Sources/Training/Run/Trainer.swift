@@ -45,6 +45,7 @@ public final class Trainer {
   private var began = RunPosition()
   /// SHA-256 of the run that is distilled.
   var teacher: String?
+  let onStage: StageObserver
   private lazy var schedule = configuration.learningRates(stepsPerEpoch: stepsPerEpoch)
   private let start = PhaseClock.now()
 
@@ -55,13 +56,13 @@ public final class Trainer {
   ///   - opened: checkpoints that are open; what is named and not among them is opened by its path.
   ///   - forecast: what steps cost, the same on every rank; nil: the placement `auto` goes by FLOPs.
   ///   - spelling: of settings in notes and in the reason of a stop.
-  ///   - onPhase: called on every rank when a phase begins.
+  ///   - onStage: called on every rank when a stage begins.
   /// - Throws: ``Failure`` for a checkpoint that does not fit.
   public init(
     configuration: Configuration, data: DataSet, communicator: any Communicator, directory: String?,
     run: RunDirectory?, resume: String?, opened: [CheckpointFile] = [], observer: any TrainingObserver,
     forecast: (any StepForecast)? = nil, spelling: Message.Spelling = .settings,
-    onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
+    onStage: @escaping StageObserver = { _, _ in }
   ) throws {
     let configuration = configuration.resolvingScale(of: data)
     self.configuration = configuration
@@ -74,7 +75,8 @@ public final class Trainer {
     self.spelling = spelling
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
-    let clock = PhaseClock(communicator, onPhase: onPhase)
+    self.onStage = onStage
+    let clock = PhaseClock(communicator) { try onStage(.phase($0), $1) }
     self.forecast = forecast
     session = try ModelSession(
       configuration, data: data, communicator: communicator, training: true, clock: clock,
@@ -170,11 +172,10 @@ public final class Trainer {
       if due || isSaveDueBySteps || agreed == .save, position.step < totalSteps, try save() {
         saved = position
       }
-      if position.step < totalSteps {
-        isOutOfPatience = agreed == .patience
-        stopped = agreed.reason
-        if stopped != nil { break }
-      }
+      guard position.step < totalSteps else { break }
+      isOutOfPatience = agreed == .patience
+      stopped = agreed.reason
+      if stopped != nil { break }
     }
     if saved != position { try save(final: true) }
     if stopped == nil { try evaluateTest() }
@@ -260,9 +261,8 @@ public final class Trainer {
     guard configuration.logEvery > 0, position.step % configuration.logEvery == 0 else { return }
     var single = session.emptyAccumulator()
     try session.add(outcome, batch, of: data.train, to: &single)
-    try run?.append([
-      record("step", single.metrics(), seconds: duration, rate: Double(batch.count) / duration)
-    ])
+    let rate = Double(batch.count) / duration
+    try record([record("step", single.metrics(), seconds: duration, rate: rate)])
   }
 
   private var stopWord: StopWord {

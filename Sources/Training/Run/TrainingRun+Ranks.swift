@@ -14,28 +14,30 @@ extension TrainingRun {
   /// An error of a run that had begun is written into its directory: `errors/` and `status.json`.
   ///
   /// - Parameters:
-  ///   - program: whose watchdog ends the process where nothing is completed within ``Configuration/watchdog`` seconds;
-  ///     nil: nobody's.
+  ///   - watchdog: warns and ends the process as ``Configuration/stallWarn`` and ``Configuration/stallAbort`` say, also when
+  ///     the run has ended, until it is told to rest; nil: nothing watches.
   ///   - forecast: what steps cost; nil: the placement `auto` goes by FLOPs.
-  ///   - onPhase: called on every rank when a phase begins.
+  ///   - onStage: called on every rank when a stage begins.
   /// - Throws: ``Failure`` when the loss is not finite or something cannot be written, ``AgreedError`` for what all ranks know.
   public func train(
     over communicator: any Communicator, observer: any TrainingObserver = SilentObserver(),
-    program: Program? = nil, forecast: Forecast? = nil,
-    onPhase: @escaping (Phase, Int) throws -> Void = { _, _ in }
+    watchdog: Watchdog? = nil, forecast: Forecast? = nil, onStage: @escaping StageObserver = { _, _ in }
   ) throws -> RunSummary {
+    func enter(_ stage: RunStage, _ step: Int) throws {
+      watchdog?.enter(phase: stage.index, step: step)
+      try onStage(stage, step)
+    }
+    if let watchdog { watch(watchdog) }
     try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
     let opened = try open(over: communicator)
-    let watchdog = program.map { watch(for: $0, opened.path, communicator) }
-    defer { watchdog?.stop() }
+    watchdog?.onStall { [path = opened.path] stall in Self.write(stall, in: path) }
+    // How a run that is over ended is known.
+    defer { watchdog?.onStall(nil) }
     let trainer: Trainer
     do {
+      try enter(.model, 0)
       trainer = try self.trainer(
-        opened, over: communicator, observer: observer, forecast: forecast,
-        onPhase: { phase, step in
-          watchdog?.tick(phase: phase.index, step: step)
-          try onPhase(phase, step)
-        })
+        opened, over: communicator, observer: observer, forecast: forecast, onStage: enter)
     } catch {
       if opened.isNew { opened.run?.discardIfEmpty() }
       throw error
@@ -56,7 +58,7 @@ extension TrainingRun {
   public func plan(over communicator: any Communicator, forecast: Forecast? = nil) throws -> RunPlan {
     try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
     return try trainer(
-      Opened(), over: communicator, observer: SilentObserver(), forecast: forecast, onPhase: { _, _ in }
+      Opened(), over: communicator, observer: SilentObserver(), forecast: forecast, onStage: { _, _ in }
     ).plan()
   }
 
@@ -107,7 +109,7 @@ extension TrainingRun {
 
   private func trainer(
     _ opened: Opened, over communicator: any Communicator, observer: any TrainingObserver,
-    forecast: Forecast?, onPhase: @escaping (Phase, Int) throws -> Void
+    forecast: Forecast?, onStage: @escaping StageObserver
   ) throws -> Trainer {
     var configuration = configuration
     configuration.runDirectory = opened.path
@@ -115,7 +117,7 @@ extension TrainingRun {
       configuration: configuration, data: data, communicator: communicator, directory: opened.path,
       run: opened.run, resume: checkpoint, opened: self.opened, observer: observer,
       forecast: try forecast?(configuration, DataSetSize(data), communicator), spelling: spelling,
-      onPhase: onPhase)
+      onStage: onStage)
   }
 
   /// Writes what describes the run, on rank 0, and warns where ranks differ. Collective.
@@ -151,23 +153,23 @@ extension TrainingRun {
 
   // MARK: - Failure
 
-  private func watch(
-    for program: Program, _ directory: String?, _ communicator: any Communicator
-  ) -> Watchdog {
-    let rank = communicator.rank
-    let host = communicator.hostName
+  private func watch(_ watchdog: Watchdog) {
     let advice: Message =
       "look for a rank that is stopped or a host that is lost, then continue with \(setting: "resume") auto"
-    return Watchdog(
-      limit: configuration.watchdog, place: "rank \(rank) on host \(host)",
-      phases: Phase.allCases.map(\.rawValue), program: program.name, exitCode: ExitCode.stalled.rawValue,
-      advice: advice.text(as: spelling)
-    ) { words in
-      guard let directory else { return }
-      RunDirectory.writeError(
-        in: directory, rank: rank, host: host, code: ExitCode.stalled.rawValue, message: words)
-      RunDirectory.writeFailure(in: directory, state: .stalled, reason: words)
-    }
+    watchdog.watchPhases(
+      abortAfter: configuration.stallAbort, warnAfter: configuration.stallWarn,
+      advice: advice.text(as: spelling))
+  }
+
+  /// Writes why a job is ended into the directory of its run, as the error of the rank that is late.
+  @Sendable private static func write(_ stall: Watchdog.Stall, in directory: String?) {
+    guard let directory else { return }
+    RunDirectory.writeError(
+      in: directory, rank: stall.rank, host: stall.host, code: ExitCode.stalled.rawValue,
+      message: stall.message)
+    RunDirectory.writeFailure(
+      in: directory, state: .stalled,
+      reason: "rank \(stall.rank) on host \(stall.host): \(stall.message)")
   }
 
   /// Writes an error into the directory of a run, as the last that its rank says.

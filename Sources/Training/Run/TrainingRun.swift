@@ -2,12 +2,12 @@ public import DataSets
 public import Dist
 public import Files
 internal import MoE
-internal import Records
+public import Records
 
 /// A run of training, from its settings to its record.
 ///
 /// Made of configuration layers, as the command line does, or of a ``Configuration``; what can be wrong alike on every rank
-/// is found then, before there are ranks. ``train(over:observer:program:forecast:onPhase:)`` does the rest: run directory,
+/// is found then, before there are ranks. ``train(over:observer:watchdog:forecast:onStage:)`` does the rest: run directory,
 /// `config.yaml`, `run.json`, `status.json`, metrics, checkpoints and summary.
 ///
 ///     var configuration = try Configuration(dataset: "synthetic")
@@ -61,10 +61,13 @@ public struct TrainingRun {
   /// A run of configuration layers: the data set's defaults, then every layer over the ones before it. A run that goes on has
   /// what determines values from its checkpoint and the rest from its own `config.yaml`, below the layers.
   ///
-  /// - Parameter origin: also says the environment that the data are looked for by.
+  /// - Parameters:
+  ///   - origin: also says the environment that the data are looked for by.
+  ///   - onStage: called before the data are read; what it throws is thrown on.
   /// - Throws: ``Failure`` for settings, data or a checkpoint that do not fit.
   public init(
-    _ layers: [ConfigurationLayer], resume: Resume = .never, origin: RunOrigin = RunOrigin()
+    _ layers: [ConfigurationLayer], resume: Resume = .never, origin: RunOrigin = RunOrigin(),
+    onStage: StageObserver = { _, _ in }
   ) throws {
     let directory = layers.flatMap(\.entries).last { $0.key == "run-dir" }?.text
     let point = try ResumePoint(resume, of: directory)
@@ -82,6 +85,7 @@ public struct TrainingRun {
     } else {
       resolved = try Configuration.resolve(layers)
     }
+    try onStage(.data, 0)
     let data = try resolved.configuration.loadData(origin.environment)
     if checkpoint != nil {
       try resolved.configuration.checkScale(resolved.given["similarity-scale"], against: data)

@@ -176,8 +176,10 @@ public struct Configuration: Equatable, Sendable {
   public var testImages: String?
   public var testLabels: String?
   public var runDirectory: String?
+  /// Seconds without a completed phase after which a line says which rank is late; 0: never.
+  public var stallWarn = 60.0
   /// Seconds without a completed phase after which the watchdog ends the job; 0: never.
-  public var watchdog = 600.0
+  public var stallAbort = 600.0
   /// Seconds within which all ranks must have arrived; 0: any time.
   public var startLimit = 300.0
 

@@ -37,10 +37,12 @@ extension ConfigurationLayer {
     }
     guard let mapping = root.mapping else { throw refuse(root, "expected lines of the form 'key: value'") }
     for (keyNode, value) in mapping {
-      guard let key = keyNode.scalar?.string else { throw refuse(keyNode, "a key is one word") }
-      guard let setting = ConfigurationSchema.setting(key) else {
-        throw refuse(keyNode, "unknown key '\(key)'\(settingHint(key))")
+      guard let word = keyNode.scalar?.string else { throw refuse(keyNode, "a key is one word") }
+      let found = ConfigurationSchema.setting(word) ?? ConfigurationSchema.setting(earlierKey: word)
+      guard let setting = found else {
+        throw refuse(keyNode, "unknown key '\(word)'\(settingHint(word))")
       }
+      let key = setting.key
       let text: String
       switch value {
       case .scalar(let scalar): text = scalar.string

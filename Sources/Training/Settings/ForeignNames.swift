@@ -77,6 +77,8 @@ private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
       "gradient-clipping", "gradient-clip-val", "grad-clip-norm",
     ]
   ),
+  (.setting("stall-abort"), ["watchdog", "stall-timeout", "stall-shutdown-time-seconds", "ddp-timeout"]),
+  (.setting("stall-warn"), ["stall-check-time-seconds", "stall-check"]),
   (.setting("patience"), ["early-stopping", "early-stop", "early-stopping-patience", "es-patience"]),
   (
     .setting("experts"),

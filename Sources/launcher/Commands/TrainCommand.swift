@@ -49,23 +49,16 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   var dryRun = false
   @Flag(help: "Five steps of everything; nothing is kept.") var fastDevRun = false
 
-  /// What is known before MPI is entered, the same on every rank.
-  private struct Preparation {
-    var run: TrainingRun
-    var faults: FaultInjection?
-  }
-
   /// Trains.
   ///
   /// - Parameter base: settings that lie below those of the user.
   func train(base: () throws -> [ConfigurationLayer]) throws {
     let environment = ProcessInfo.processInfo.environment
-    let prepared = Program.prepare(environment) { try prepare(base: base(), environment) }
+    let run = Program.prepare(environment) { try prepare(base: base(), environment) }
     if printConfig {
-      if Ranks.rank(in: environment) == 0 { Console.data(prepared.run.configuration.yaml) }
+      if Ranks.rank(in: environment) == 0 { Console.data(run.configuration.yaml) }
       return
     }
-    let run = prepared.run
     let alike =
       Program.alike(run.configuration, run.data) + [
         Alike("--resume", run.checkpointIdentity ?? ""), Alike("--dry-run", dryRun ? "yes" : ""),
@@ -74,14 +67,15 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     let code = Program.run(
       "train", alike, environment, startLimit: run.configuration.startLimit
     ) { comm in
-      try train(prepared, over: comm)
+      try train(run, over: comm)
     }
     Program.end(code, environment)
   }
 
   // MARK: Before MPI
 
-  private func prepare(base: [ConfigurationLayer], _ environment: [String: String]) throws -> Preparation {
+  private func prepare(base: [ConfigurationLayer], _ environment: [String: String]) throws -> TrainingRun {
+    try Program.enter(.settings)
     let layers = try base + files.layers + [settings.layer]
     var run = try makeRun(layers, environment)
     run.spelling = .options
@@ -93,7 +87,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     }
     // A wrong placement is found before anything is made for the run.
     try run.checkPlacement(ranks: Ranks.count(in: environment))
-    return Preparation(run: run, faults: try environment["MOE_DIST_FAULT"].map { try FaultInjection($0) })
+    return run
   }
 
   /// The run; where nobody chose a data set or a place for it and the default's files are not there, one of the built-in
@@ -103,7 +97,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
     let origin = RunOrigin(buildFlags: Doctor.buildFlags, environment: environment)
     let resuming = resume.map { $0 == "auto" ? TrainingRun.Resume.auto : .checkpoint($0) } ?? .never
     do {
-      return try TrainingRun(layers, resume: resuming, origin: origin)
+      return try TrainingRun(layers, resume: resuming, origin: origin) { try Program.enter($0, step: $1) }
     } catch let failure as Failure {
       let chosen = layers.flatMap(\.entries).contains { ["dataset", "data-dir"].contains($0.key) }
       guard failure.code == .notFound, !chosen, resume == nil else { throw failure }
@@ -118,8 +112,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
 
   // MARK: On every rank
 
-  private func train(_ prepared: Preparation, over comm: any Communicator) throws -> Int32 {
-    let run = prepared.run
+  private func train(_ run: TrainingRun, over comm: any Communicator) throws -> Int32 {
     let isRoot = comm.rank == 0
     if isRoot { for warning in run.warnings { Console.error(warning.text(as: .options)) } }
     if isRoot, !quiet {
@@ -133,13 +126,9 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       if isRoot { Console.output(plan.text) }
       return ExitCode.finished.rawValue
     }
-    let faults = prepared.faults
     let summary = try run.train(
       over: comm, observer: ConsoleObserver(style: quiet ? .none : progress, quiet: quiet),
-      program: Program.identity, forecast: MeasuredCosts.model
-    ) { [rank = comm.rank] phase, step in
-      try faults?.strike(phase: phase, step: step, rank: rank)
-    }
+      watchdog: Program.watchdog, forecast: MeasuredCosts.model, onStage: Program.told)
     if isRoot {
       if json {
         Console.data(summary.json.text(pretty: true) + "\n")

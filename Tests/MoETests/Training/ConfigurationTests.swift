@@ -157,7 +157,7 @@ struct ConfigurationTests {
     ("max-time", "0"),
     ("seed", "-1"), ("seed", "18446744073709551616"), ("mean", "0.1,"), ("std", "0"), ("shuffle", "ja"),
     ("train-samples", "0"), ("test-samples", "ten"), ("augment", "yes"),
-    ("data-dir", ""), ("watchdog", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("z-loss", "-1"),
+    ("data-dir", ""), ("stall-abort", "-5"), ("block-rows", "0"), ("importance", "-0.1"), ("z-loss", "-1"),
     ("load-balance", "nan"), ("noise", "-1"), ("capacity", "0"), ("capacity", "inf"), ("similarity", "-1"),
     ("dissimilarity", "nan"), ("similarity-scale", "0"), ("similarity-scale", "mean"),
     ("expert-temperature", "0"), ("expert-classes", "0,1/1,2"), ("expert-classes", "0,/1"),
@@ -237,6 +237,13 @@ struct ConfigurationTests {
 
   // MARK: Checkpoints
 
+  /// Runs of 0.1.0 have it so in their config.yaml.
+  @Test func aFileMayHaveASettingsEarlierName() throws {
+    let layer = try ConfigurationLayer(yaml: "watchdog: 7\n", file: "old.yaml")
+    #expect(layer.entries.map(\.key) == ["stall-abort"])
+    #expect(try Configuration.resolve([layer]).configuration.stallAbort == 7)
+  }
+
   @Test func aCheckpointKeepsWhatDeterminesValues() throws {
     let resolved = try Configuration.resolve([
       layer([
@@ -250,7 +257,7 @@ struct ConfigurationTests {
     #expect(back.valueKeysJSON() == text)
     #expect(back.experts == 8 && back.topK == 2 && back.learningRate == 0.003 && back.seed == .max)
     for key in [
-      "epochs", "payload", "placement", "data-dir", "init-from", "run-dir", "max-steps", "watchdog",
+      "epochs", "payload", "placement", "data-dir", "init-from", "run-dir", "max-steps", "stall-abort",
     ] {
       #expect(!text.contains("\"\(key)\""), "\(key) changes no value")
     }

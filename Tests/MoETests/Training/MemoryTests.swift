@@ -130,6 +130,6 @@ struct PrecisionTests {
     #expect(try configuration([("clip-norm", "1e37")]).clipNorm == 1e37)
     // Seconds and shares are no part of a step.
     #expect(try configuration([("max-time", "1e300")]).maxTime == 1e300)
-    #expect(try configuration([("watchdog", "1e-60")]).watchdog == 1e-60)
+    #expect(try configuration([("stall-abort", "1e-60")]).stallAbort == 1e-60)
   }
 }

@@ -150,8 +150,8 @@ struct TrainingRunTests {
     #expect(throws: Fault.self) {
       try TrainingRun(small(path)).train(
         over: LocalCommunicator(),
-        onPhase: { phase, step in
-          if phase == .experts, step == 2 { throw Fault() }
+        onStage: { stage, step in
+          if stage == .phase(.experts), step == 2 { throw Fault() }
         })
     }
     #expect(try text(path + "/status.json").contains("\"failed\""))

@@ -142,9 +142,14 @@ extension ConfigurationSchema {
     .whole(
       "log-every", \.logEvery, .run, in: 0...Int.max, "Steps between step lines in metrics.jsonl; 0: none."),
     .real(
-      "watchdog", \.watchdog, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
+      "stall-warn", \.stallWarn, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
-      "End the job when no phase was completed for this long; 0: never."),
+      "Say which rank is late when no phase was completed for this long; 0: never."),
+    .real(
+      "stall-abort", \.stallAbort, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
+      expected: "a number of seconds, at least 0",
+      "End the job, and say which rank is late, when no phase was completed for this long; 0: never."
+    ).formerly("watchdog"),
     .real(
       "start-limit", \.startLimit, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",

@@ -12,6 +12,9 @@ public enum ConfigurationSchema {
   /// The setting of a name.
   public static func setting(_ key: String) -> Setting? { settings.first { $0.key == key } }
 
+  /// The setting that files of an earlier version have under this name.
+  static func setting(earlierKey key: String) -> Setting? { settings.first { $0.earlierKey == key } }
+
   /// The headings of a help text with the settings below them, every setting once: the most used, then the others by group.
   public static let sections: [(title: String, settings: [Setting])] =
     [("Most used", settings.filter(\.isMostUsed))]

@@ -51,6 +51,8 @@ public struct Setting: Sendable {
   public private(set) var isSaved = true
   /// Whether every checkpoint has it. One that came later has its default where a checkpoint of before lacks it.
   public private(set) var isInEveryCheckpoint = true
+  /// What files of an earlier version call it.
+  public private(set) var earlierKey: String?
   /// The allowed words; empty where the value is not one of a few words.
   public let choices: [String]
   /// Whether it is on or off: `--shuffle`, `--no-shuffle`, `shuffle: true`.
@@ -100,6 +102,9 @@ extension Setting {
 
   /// The same setting, which checkpoints of the first version lack.
   func addedLater() -> Setting { changed { $0.isInEveryCheckpoint = false } }
+
+  /// The same setting, which files of an earlier version have under another name.
+  func formerly(_ key: String) -> Setting { changed { $0.earlierKey = key } }
 
   /// The same setting, at the beginning of help texts.
   func mostUsed() -> Setting { changed { $0.isMostUsed = true } }

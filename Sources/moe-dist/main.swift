@@ -1,0 +1,3 @@
+import launcher
+
+MoEDist.start()
