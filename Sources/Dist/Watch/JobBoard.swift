@@ -137,6 +137,11 @@ final class JobBoard: @unchecked Sendable {
     exchange(announcement, 0, own + 1)
   }
 
+  /// Whether a rank of this host has the word.
+  func isClaimed(_ announcement: Announcement) -> Bool {
+    memory.assumingMemoryBound(to: Atomic<Int>.self)[announcement.rawValue].load(ordering: .relaxed) != 0
+  }
+
   /// Gives back the word that this rank has.
   func release(_ announcement: Announcement) {
     _ = exchange(announcement, own + 1, 0)

@@ -17,6 +17,8 @@ public final class Watchdog: Sendable {
   public struct Stall: Sendable {
     /// The rank that is late; where none of this host is, the one that noticed.
     public let rank: Int
+    /// Whether it is the one that is late, and not one that waits for another host.
+    public let isLate: Bool
     /// Its host.
     public let host: String
     /// What is the matter, in which phase, and what to do about it.
@@ -30,7 +32,7 @@ public final class Watchdog: Sendable {
     var advice = ""
     /// Whether it is the start of the job that is watched: a time that no phase begins anew.
     var isStart = false
-    var onStall: (@Sendable (Stall) -> Void)?
+    var onStall: (@Sendable (Stall) -> Bool)?
     var isRunning = false
     /// Phases that had begun when they were last counted, and since when there are as many, in milliseconds.
     var seen = 0
@@ -116,8 +118,9 @@ public final class Watchdog: Sendable {
 
   /// Sets what is called before the process ends, for example to write the message to a file; nil: nothing.
   ///
-  /// - Parameter action: called on the watchdog's thread, by one rank of every host.
-  public func onStall(_ action: (@Sendable (Stall) -> Void)?) { watch.withLock { $0.onStall = action } }
+  /// - Parameter action: called on the watchdog's thread, by one rank of every host; returns whether the message is to be
+  ///   printed, which another host may have done that knows more.
+  public func onStall(_ action: (@Sendable (Stall) -> Bool)?) { watch.withLock { $0.onStall = action } }
 
   /// Watches nothing until it is told to.
   public func rest() {
@@ -208,12 +211,16 @@ public final class Watchdog: Sendable {
     case .none: return
     case .goesOn: board.release(.lateness)
     case .late:
-      guard board.claim(.lateness) else { return }
+      guard !board.isClaimed(.ending), board.claim(.lateness) else { return }
       let seconds = watch.withLock { $0.warn }
       let (late, words) = finding(after: seconds)
+      let rank = "rank \(late.reading.rank) on host \(host)"
+      let reason = "no phase was completed for \(text(seconds)) s, and \(words)"
       printLine(
-        "\(program.name): WARNING: rank \(late.reading.rank) on host \(host) is late in \(place(late.reading)): "
-          + "no phase was completed for \(text(seconds)) s, and \(words); the job waits for it")
+        late.trouble == .none
+          ? "\(program.name): WARNING: \(rank), in \(place(late.reading)): \(reason); the job goes on waiting"
+          : "\(program.name): WARNING: \(rank) is late in \(place(late.reading)): \(reason); the job waits for it"
+      )
     case .stalled(let watch): end(watch)
     }
   }
@@ -234,10 +241,11 @@ public final class Watchdog: Sendable {
       ? "not all ranks have arrived within \(text(watch.abort)) s"
       : "no phase was completed for \(text(watch.abort)) s"
     let stall = Stall(
-      rank: late.reading.rank, host: host,
+      rank: late.reading.rank, isLate: late.trouble != .none, host: host,
       message: "stalled\(phase): \(reason), and \(words); \(watch.advice)")
-    watch.onStall?(stall)
-    printLine("\(program.name): rank \(stall.rank) on host \(stall.host): \(stall.message)")
+    if watch.onStall?(stall) ?? true {
+      printLine("\(program.name): rank \(stall.rank) on host \(stall.host): \(stall.message)")
+    }
     processEnds()
     _exit(exitCode)
   }

@@ -95,14 +95,19 @@ public final class RunDirectory {
     return !OwnerFile.isForLack(errno)
   }
 
+  /// What `status.json` says; nil where there is none, or none that can be understood.
+  ///
+  /// - Throws: ``Failure`` where it cannot be read.
+  package static func state(of path: String) throws(Failure) -> RunState? {
+    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20) else { return nil }
+    return (try? JSONValue(parsing: bytes))?["state"]?.stringValue.flatMap(RunState.init(rawValue:))
+  }
+
   /// What is to be said of a run whose process ended without a word; nil where it did not.
   ///
   /// - Throws: ``Failure`` for a `status.json` that cannot be read.
   public static func interruption(of path: String) throws(Failure) -> String? {
-    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20),
-      let status = try? JSONValue(parsing: bytes), status["state"]?.stringValue == RunState.running.rawValue,
-      !isHeld(path)
-    else { return nil }
+    guard try state(of: path) == .running, !isHeld(path) else { return nil }
     return "NOTE: \(path) was interrupted: its process was killed, or its host failed"
   }
 

@@ -30,7 +30,8 @@ extension TrainingRun {
     if let watchdog { watch(watchdog) }
     try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
     let opened = try open(over: communicator)
-    watchdog?.onStall { [path = opened.path] stall in Self.write(stall, in: path) }
+    let wasStalled = opened.path.flatMap { Self.state(of: $0) } == .stalled
+    watchdog?.onStall { [path = opened.path] in Self.write($0, in: path, wasStalled: wasStalled) }
     // How a run that is over ended is known.
     defer { watchdog?.onStall(nil) }
     let trainer: Trainer
@@ -162,14 +163,25 @@ extension TrainingRun {
   }
 
   /// Writes why a job is ended into the directory of its run, as the error of the rank that is late.
-  @Sendable private static func write(_ stall: Watchdog.Stall, in directory: String?) {
-    guard let directory else { return }
+  ///
+  /// - Parameter wasStalled: whether an earlier start has written that already.
+  /// - Returns: whether it is news: false where another host has named the rank that is late, and this one cannot.
+  @Sendable private static func write(_ stall: Watchdog.Stall, in directory: String?, wasStalled: Bool)
+    -> Bool
+  {
+    guard let directory else { return true }
+    if !stall.isLate, !wasStalled, state(of: directory) == .stalled { return false }
     RunDirectory.writeError(
       in: directory, rank: stall.rank, host: stall.host, code: ExitCode.stalled.rawValue,
       message: stall.message)
     RunDirectory.writeFailure(
       in: directory, state: .stalled,
       reason: "rank \(stall.rank) on host \(stall.host): \(stall.message)")
+    return true
+  }
+
+  private static func state(of directory: String) -> RunState? {
+    (try? RunDirectory.state(of: directory)) ?? nil
   }
 
   /// Writes an error into the directory of a run, as the last that its rank says.
