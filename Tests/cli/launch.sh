@@ -138,6 +138,23 @@ killed_mpirun() {
 }
 check "mpirun killed by SIGKILL: no process and no file is left, a restart" killed_mpirun
 
+# Before launch has looked for ranks, which tell their session.
+killed_at_once() {
+  local launch mpirun status=0
+  "$moe_dist" launch -np 2 -- train "${small[@]}" --seed 3 --run-dir "$scratch/at-once" "${steps[@]}" \
+    >/dev/null 2>"$scratch/err" </dev/null &
+  launch=$!
+  within 5 pgrep -P $launch -x mpirun
+  mpirun=$(pgrep -P $launch -x mpirun)
+  until compgen -G "${TMPDIR:-/tmp}/ompi.*/pid.$mpirun" >/dev/null; do :; done
+  kill -KILL "$mpirun"
+  wait $launch || status=$?
+  equal "exit code" "$status" 0
+  equal_bytes at-once one
+  equal "session directories" "$(find "${TMPDIR:-/tmp}"/ompi.* -maxdepth 1 -name "pid.$mpirun" 2>/dev/null)" ""
+}
+check "mpirun killed by SIGKILL at once: no file is left" killed_at_once
+
 same_cause() {
   # A trap's backtrace takes seconds.
   program=$faulty_rank SWIFT_BACKTRACE=enable=no MOE_DIST_FAULT=trap@phase=experts,rank=1,step=3 \

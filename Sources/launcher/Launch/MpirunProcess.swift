@@ -4,6 +4,7 @@ import Foundation
 /// An mpirun, its ranks on this host, and what both leave.
 final class MpirunProcess {
   let process: pid_t
+  private let environment: [String: String]
   private var code: Int32?
   private var ranks: [LocalProcess] = []
   private var sessions: Set<OpenMPISession> = []
@@ -41,6 +42,7 @@ final class MpirunProcess {
       throw Failure(.notFound, "cannot start \(path): \(String(cString: strerror(error))); install Open MPI")
     }
     self.process = process
+    self.environment = environment
   }
 
   /// mpirun's exit code once it has ended, 128 + n where signal n did it; nil: it runs.
@@ -96,6 +98,7 @@ final class MpirunProcess {
       left -= 1
     }
     for session in sessions { session.removeFiles() }
+    OpenMPISession.removeDirectory(ofMpirun: process, environment)
   }
 }
 

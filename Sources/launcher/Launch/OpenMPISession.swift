@@ -36,6 +36,16 @@ package struct OpenMPISession: Hashable {
     try? FileManager.default.removeItem(atPath: directory)
   }
 
+  /// Removes the session directory of an mpirun of this host that is gone, also where none of its ranks was ever seen.
+  static func removeDirectory(ofMpirun process: pid_t, _ environment: [String: String]) {
+    let base = environment["TMPDIR"] ?? "/tmp"
+    let host = HostFacts.name.prefix { $0 != "." }
+    for top in names(in: base) where top.hasPrefix("ompi.\(host).") && isOwn("\(base)/\(top)") {
+      let directory = "\(base)/\(top)/pid.\(process)"
+      if isOwn(directory) { try? FileManager.default.removeItem(atPath: directory) }
+    }
+  }
+
   /// Segments and session directories of this user whose processes are gone.
   ///
   /// A session is `pid.<number of mpirun>` on mpirun's host, and `jf.<job>` on the others, whose daemon and ranks have
