@@ -4,22 +4,22 @@ internal import Glibc
 package enum SafeFile {
   /// Replaces a file at once: a reader sees the old content or the new, whole. Several processes may, at the same time: the
   /// last one stays.
+  ///
+  /// - Throws: ``Failure``: something that is no plain file stands there (65), writing fails (74).
   package static func replace(_ path: String, _ text: String) throws(Failure) {
+    if let kind = FileKind(at: path, followingLinks: false), kind != .plain {
+      throw kind.failure(at: path, isOfRun: true)
+    }
     let temporary = temporaryPath(for: path)
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure("write", path) }
+    var file = try CheckedFile.creating(temporary) { $0.failure("cannot write \(path)") }
     do throws(Failure) {
-      try write(text, to: descriptor, path)
-      guard fsync(descriptor) == 0 else { throw failure("write", path) }
+      try file.write(text)
+      try file.synchronise()
+      try file.close()
+      guard rename(temporary, path) == 0 else { throw SystemError.last.failure("cannot replace \(path)") }
     } catch {
-      close(descriptor)
       unlink(temporary)
       throw error
-    }
-    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
-      let reason = failure("replace", path)
-      unlink(temporary)
-      throw reason
     }
   }
 
@@ -33,21 +33,14 @@ package enum SafeFile {
 
   /// Whether a directory is at a path, or a link to one.
   package static func isDirectory(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    FileKind(at: path, followingLinks: true) == .directory
   }
 
-  /// Adds to the end of a file, which is made if it is not there.
+  /// Adds to the end of a file of a run, which is made if it is not there.
   package static func append(_ path: String, _ text: String) throws(Failure) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure("append to", path) }
-    do throws(Failure) {
-      try write(text, to: descriptor, path)
-    } catch {
-      close(descriptor)
-      throw error
-    }
-    guard close(descriptor) == 0 else { throw failure("append to", path) }
+    var file = try CheckedFile.appending(path)
+    try file.write(text)
+    try file.close()
   }
 
   /// The whole of a file; nil where there is none.
@@ -56,49 +49,28 @@ package enum SafeFile {
   ///   - limit: The most bytes that such a file may sensibly have.
   ///   - followingLinks: Whether it may be a link: a file that a user names may, one inside a run may not.
   /// - Throws: ``Failure``: no plain file, too large (65), not readable (74).
-  package static func read(_ path: String, limit: Int, followingLinks: Bool = true) throws(Failure)
-    -> [UInt8]?
-  {
-    // Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
-    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (followingLinks ? 0 : O_NOFOLLOW))
-    if descriptor < 0 {
-      if errno == ENOENT || errno == ENOTDIR { return nil }
-      if errno == ELOOP { throw Failure(.badData, "\(path): expected a plain file, found a link") }
-      throw failure("read", path)
-    }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw failure("read", path) }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw Failure(.badData, "\(path): expected a plain file, found a directory or a special file")
-    }
+  package static func read(_ path: String, limit: Int, followingLinks: Bool) throws(Failure) -> [UInt8]? {
+    let tooLarge = Failure(
+      .badData, "\(path) is larger than the \(limit) bytes that such a file may have")
+    guard let file = try CheckedFile.readingIfThere(path, followingLinks: followingLinks) else { return nil }
+    guard try file.size() <= limit else { throw tooLarge }
+    // Read to the end, wherever that is by now; the size of a file of the kernel is 0.
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
-      let count = Glibc.read(descriptor, &buffer, buffer.count)
-      if count < 0 && errno == EINTR { continue }
-      guard count >= 0 else { throw failure("read", path) }
-      if count == 0 { return bytes }
-      bytes += buffer[..<count]
-      guard bytes.count <= limit else {
-        throw Failure(.badData, "\(path) is larger than the \(limit) bytes that such a file may have")
+      let count = try buffer.withUnsafeMutableBufferPointer { (room) throws(Failure) in
+        try file.readSome(into: UnsafeMutableRawBufferPointer(room), at: bytes.count)
       }
+      bytes += buffer[..<count]
+      guard bytes.count <= limit else { throw tooLarge }
+      if count < buffer.count { return bytes }
     }
   }
 
-  /// The first bytes of a file; nil where there is none.
+  /// The first bytes of a file that a user named; nil where there is none.
   package static func head(_ path: String, bytes count: Int) throws(Failure) -> [UInt8]? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 {
-      if errno == ENOENT { return nil }
-      throw failure("read", path)
-    }
-    defer { close(descriptor) }
-    var buffer = [UInt8](repeating: 0, count: count)
-    var found = Glibc.read(descriptor, &buffer, count)
-    while found < 0 && errno == EINTR { found = Glibc.read(descriptor, &buffer, count) }
-    guard found >= 0 else { throw failure("read", path) }
-    return Array(buffer[..<found])
+    guard let file = try CheckedFile.readingIfThere(path, followingLinks: true) else { return nil }
+    return try file.bytes(at: 0, count: min(count, try file.size()))
   }
 
   /// Makes a directory and those above it that are not there.
@@ -106,31 +78,7 @@ package enum SafeFile {
     var made = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       made += (made.isEmpty || made.hasSuffix("/") ? "" : "/") + part
-      if mkdir(made, 0o755) != 0, errno != EEXIST {
-        throw Failure(
-          .cannotCreate, "cannot make directory \(made): \(errorText()); choose another place")
-      }
-    }
-  }
-
-  package static func errorText() -> String { String(cString: strerror(errno)) }
-
-  private static func failure(_ verb: String, _ path: String) -> Failure {
-    let hint = errno == ENOSPC || errno == EDQUOT ? "; free some space and resume" : ""
-    return Failure(.inputOutput, "cannot \(verb) \(path): \(errorText())\(hint)")
-  }
-
-  package static func write(_ text: String, to descriptor: Int32, _ path: String) throws(Failure) {
-    try write(Array(text.utf8), to: descriptor, path)
-  }
-
-  package static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(Failure) {
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { throw failure("write", path) }
-      done += count
+      if mkdir(made, 0o755) != 0, errno != EEXIST { throw SystemError.last.making("directory \(made)") }
     }
   }
 }

@@ -26,7 +26,7 @@ public struct RunComparison: Sendable {
   ///   - model: makes the cost model for the run's number of ranks.
   /// - Throws: ``Failure`` where the file is not there or is none.
   public init(summary path: String, costs: StepCosts, outline: ModelOutline, links: Links) throws(Failure) {
-    guard let bytes = try SafeFile.read(path, limit: 64 << 20) else {
+    guard let bytes = try SafeFile.read(path, limit: 64 << 20, followingLinks: false) else {
       throw Failure(
         .notFound, "there is no \(path); give the directory of a finished run to \(setting: "against")")
     }

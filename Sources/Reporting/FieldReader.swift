@@ -11,7 +11,7 @@ struct FieldReader {
   ///
   /// - Throws: ``Failure`` for text that is not JSON, with the line.
   init?(file: String, limit: Int) throws(Failure) {
-    guard let bytes = try SafeFile.read(file, limit: limit) else { return nil }
+    guard let bytes = try SafeFile.read(file, limit: limit, followingLinks: false) else { return nil }
     do {
       json = try JSONValue(parsing: bytes)
     } catch {

@@ -4,7 +4,7 @@ internal import Records
 extension RunRecord {
   /// The complete lines of `metrics.jsonl`; none where there is no such file.
   static func lines(_ file: String) throws(Failure) -> [MetricsRecord] {
-    guard let bytes = try SafeFile.read(file, limit: 1 << 30) else { return [] }
+    guard let bytes = try SafeFile.read(file, limit: 1 << 30, followingLinks: false) else { return [] }
     var found: [MetricsRecord] = []
     var experts: Int?
     // A run that is being written may have half a line at its end.
@@ -32,7 +32,7 @@ extension RunRecord {
   ///
   /// A heading line; every row begins with the expert, and before it with the layer, from 1, where there are several.
   static func tables<Value>(_ file: String, _ value: (Substring) -> Value?) throws(Failure) -> [[[Value]]] {
-    guard let bytes = try SafeFile.read(file, limit: 1 << 27) else { return [] }
+    guard let bytes = try SafeFile.read(file, limit: 1 << 27, followingLinks: false) else { return [] }
     let rows = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
     let hasLayers = rows.first?.hasPrefix("layer,expert,") ?? false
     let named = hasLayers ? 2 : 1

@@ -10,6 +10,7 @@ extension RunRecord {
     guard RunDirectory.exists(directory) else {
       throw Failure(.notFound, "run directory \(directory) not found; name one that 'moe-dist train' wrote")
     }
+    try RunDirectory.check(directory)
     guard RunDirectory.exists(directory + "/config.yaml") else {
       throw Failure(
         .notFound,

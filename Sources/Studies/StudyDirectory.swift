@@ -50,7 +50,7 @@ public struct StudyDirectory: Sendable {
   /// The last figures of a split in `metrics.jsonl`; nil where there are none.
   package func figures(of id: String, split: String) throws(Failure) -> StudyFigures? {
     let name = "\(run(id))/metrics.jsonl"
-    guard let bytes = try SafeFile.read(name, limit: 1 << 30) else { return nil }
+    guard let bytes = try SafeFile.read(name, limit: 1 << 30, followingLinks: false) else { return nil }
     for line in bytes.split(separator: UInt8(ascii: "\n")).reversed() {
       guard let json = try? JSONValue(parsing: Array(line)) else {
         throw Failure(.badData, "\(name) has a line that is no JSON; remove \(run(id)) to train it again")
@@ -81,7 +81,7 @@ public struct StudyDirectory: Sendable {
   }
 
   private static func json(_ name: String) throws(Failure) -> JSONValue? {
-    guard let bytes = try SafeFile.read(name, limit: 1 << 22) else { return nil }
+    guard let bytes = try SafeFile.read(name, limit: 1 << 22, followingLinks: false) else { return nil }
     guard let json = try? JSONValue(parsing: bytes) else {
       throw Failure(.badData, "\(name) is no JSON; remove the directory that it is in to train the run again")
     }
@@ -102,27 +102,21 @@ public struct StudyDirectory: Sendable {
   /// Takes a run for this process, until the claim goes or the process ends; nil where another process has it.
   package func claim(_ id: String) throws(Failure) -> StudyRunClaim? {
     let name = file("claims/\(id).lock")
-    let descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard descriptor >= 0 else {
-      throw Failure(.inputOutput, "cannot write \(name): \(SafeFile.errorText())")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let isTaken = errno == EWOULDBLOCK
-      let reason = SafeFile.errorText()
-      close(descriptor)
-      if isTaken { return nil }
+    let file = try CheckedFile.locking(name)
+    if let problem = file.lock() {
+      if problem.number == EWOULDBLOCK { return nil }
       throw Failure(
-        .inputOutput, "cannot lock \(name): \(reason); a study needs a file system with locks, see flock(2)")
+        .inputOutput,
+        "cannot lock \(name): \(problem.words); a study needs a file system with locks, see flock(2)")
     }
-    return StudyRunClaim(descriptor)
+    return StudyRunClaim(file)
   }
 }
 
 /// Holds a run for this process.
 package final class StudyRunClaim {
-  private let descriptor: Int32
-  init(_ descriptor: Int32) { self.descriptor = descriptor }
-  deinit { close(descriptor) }
+  private let file: CheckedFile
+  init(_ file: consuming CheckedFile) { self.file = file }
 }
 
 /// What made a run: the content of `study.json`, by which a later call knows whether the run is the one it wants.

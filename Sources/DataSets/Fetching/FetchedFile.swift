@@ -25,13 +25,11 @@ extension Publication.Resource {
     switch check {
     case .content(let checksum):
       try require(Self.fingerprint(of: try ByteSource(path: path)), checksum, path)
-      guard rename(path, "\(directory)/\(name)") == 0 else {
-        throw Failure(.inputOutput, "cannot rename \(path): \(SafeFile.errorText())")
-      }
+      try CheckedDirectory.rename(path, to: "\(directory)/\(name)")
     case .archive(let checksum, let members):
       try require(Self.fingerprint(ofFile: path), checksum, path)
       try Self.unpack(members, of: path, into: directory)
-      unlink(path)
+      try CheckedDirectory.remove(path)
     }
   }
 
@@ -55,13 +53,14 @@ extension Publication.Resource {
   }
 
   private static func fingerprint(ofFile path: String) throws(Failure) -> String {
-    let file = try InputFile(path: path)
+    let file = try CheckedFile.reading(path, followingLinks: false)
+    let size = try file.size()
     let hash = SHA256()
     var bytes = [UInt8](repeating: 0, count: 1 << 18)
     var offset = 0
-    while offset < file.size {
+    while offset < size {
       let got = try bytes.withUnsafeMutableBufferPointer { buffer throws(Failure) in
-        try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+        try file.readSome(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
       }
       guard got > 0 else { break }
       bytes.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<got])) }
@@ -80,26 +79,19 @@ extension Publication.Resource {
       guard missing.remove(name) != nil else { continue }
       let target = "\(directory)/\(name)"
       let temporary = SafeFile.temporaryPath(for: target)
-      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-      guard descriptor >= 0 else {
-        throw Failure(.cannotCreate, "cannot make \(target): \(SafeFile.errorText())")
-      }
+      var file = try CheckedFile.creating(temporary) { $0.making(target) }
       do throws(Failure) {
         while true {
           let bytes = try archive.read(upTo: 1 << 18)
           if bytes.isEmpty { break }
-          try SafeFile.write(bytes, to: descriptor, target)
+          try file.write(bytes)
         }
+        try file.synchronise()
+        try file.close()
+        try CheckedDirectory.rename(temporary, to: target)
       } catch {
-        close(descriptor)
         unlink(temporary)
         throw error
-      }
-      let isSafe = fsync(descriptor) == 0
-      guard close(descriptor) == 0, isSafe, rename(temporary, target) == 0 else {
-        let failure = Failure(.inputOutput, "cannot write \(target): \(SafeFile.errorText())")
-        unlink(temporary)
-        throw failure
       }
     }
     guard missing.isEmpty else {

@@ -22,8 +22,7 @@ public enum CIFARFile {
       )
     }
     guard mkdir(directory, 0o777) == 0 || errno == EEXIST else {
-      throw Failure(
-        .cannotCreate, "cannot make directory \(directory): \(String(cString: strerror(errno)))")
+      throw SystemError.last.making("directory \(directory)")
     }
     func text(_ names: [String]) -> [UInt8] { names.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] } }
     let files = [
@@ -49,23 +48,14 @@ public enum CIFARFile {
   }
 
   private static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else {
-      throw Failure(
-        .cannotCreate, "cannot make \(path): \(String(cString: strerror(errno))); choose another directory")
-    }
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done) }
-      if count < 0 && errno == EINTR { continue }
-      guard count > 0 else { break }
-      done += count
-    }
-    let isWritten = done == bytes.count && fsync(descriptor) == 0
-    let reason = String(cString: strerror(errno))
-    guard close(descriptor) == 0, isWritten else {
+    var file = try CheckedFile.creating(path) { $0.making(path, advice: "choose another directory") }
+    do throws(Failure) {
+      try file.write(bytes)
+      try file.synchronise()
+      try file.close()
+    } catch {
       unlink(path)
-      throw Failure(.inputOutput, "cannot write \(path): \(reason)")
+      throw error
     }
   }
 }

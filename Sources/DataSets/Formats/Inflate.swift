@@ -12,9 +12,11 @@ final class ByteSource {
   let isCompressed: Bool
   var path: String { file.path }
   /// Bytes on disk.
-  var fileSize: Int { file.size }
+  var fileSize: Int { size }
 
-  private let file: InputFile
+  private let file: CheckedFile
+  /// Bytes of the file, when it was opened.
+  private let size: Int
   /// Bytes of the file taken so far.
   private var consumed = 0
   /// Decompressed bytes handed out so far.
@@ -25,11 +27,12 @@ final class ByteSource {
   private let input: UnsafeMutableRawBufferPointer
 
   init(path: String) throws(Failure) {
-    let file = try InputFile(path: path)
+    let file = try CheckedFile.reading(path, followingLinks: true)
     var magic: (UInt8, UInt8) = (0, 0)
     let got = try withUnsafeMutableBytes(of: &magic) { bytes throws(Failure) in
-      try file.read(into: bytes, at: 0)
+      try file.readSome(into: bytes, at: 0)
     }
+    size = try file.size()
     self.file = file
     isCompressed = got == 2 && magic == (0x1F, 0x8B)
     stream = .allocate(capacity: 1)
@@ -50,7 +53,7 @@ final class ByteSource {
   /// Fills the buffer, or as much of it as there are bytes left; returns their number.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
     guard isCompressed else {
-      let got = try file.read(into: buffer, at: consumed)
+      let got = try file.readSome(into: buffer, at: consumed)
       consumed += got
       return got
     }
@@ -104,7 +107,7 @@ final class ByteSource {
   }
 
   private func refill() throws(Failure) {
-    let got = try file.read(into: input, at: consumed)
+    let got = try file.readSome(into: input, at: consumed)
     consumed += got
     stream.pointee.next_in = input.baseAddress!.assumingMemoryBound(to: UInt8.self)
     stream.pointee.avail_in = UInt32(got)

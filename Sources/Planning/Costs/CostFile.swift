@@ -36,7 +36,7 @@ public struct CostFile: Equatable, Sendable {
   ///
   /// - Throws: ``Failure``: the file is not there, or is not one of costs.
   public init(path: String) throws(Failure) {
-    guard let bytes = try SafeFile.read(path, limit: 1 << 20) else {
+    guard let bytes = try SafeFile.read(path, limit: 1 << 20, followingLinks: true) else {
       throw Failure(.notFound, "there is no file \(path); make one by 'moe-dist bench --save \(path)'")
     }
     func wrong(_ what: String) -> Failure {

@@ -6,10 +6,11 @@ extension CheckpointDirectory {
   /// How often a name that was found is tried before its failure counts.
   static let tries = 5
 
-  /// What `latest` names, or the last one where it names nothing; nil where there is no checkpoint.
+  /// What `latest` names, or the last one where it names nothing; nil where there is no checkpoint. It may be none that can
+  /// be opened: who asks for the newest is not given an older one without a word.
   public func newest() throws(Failure) -> CheckpointName? {
     if let latest = try latest() { return latest }
-    return try list().last
+    return try entries().last?.name
   }
 
   /// Opens the checkpoint that a rule finds. One that was removed since, or is not whole while the rule finds another by
@@ -42,6 +43,7 @@ extension CheckpointDirectory {
   /// - Throws: ``Failure`` for a directory without a checkpoint (66), and for a file that cannot be opened.
   public static func open(at path: String) throws(Failure) -> CheckpointFile {
     guard SafeFile.isDirectory(path) else { return try CheckpointFile(path: path) }
+    try RunDirectory.check(path)
     let directory = CheckpointDirectory(path)
     return try directory.open { () throws(Failure) in
       guard let name = try directory.newest() else {

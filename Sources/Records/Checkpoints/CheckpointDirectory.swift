@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The checkpoints of a run directory.
 ///
-/// Only regular files whose names are a ``CheckpointName`` are ever opened or removed; links are not followed, so that
+/// Only plain files whose names are a ``CheckpointName`` are ever opened or removed; links are not followed, so that
 /// no path leads out of the directory.
 public struct CheckpointDirectory: Sendable {
   /// The run directory.
@@ -19,25 +19,28 @@ public struct CheckpointDirectory: Sendable {
 
   /// The checkpoints that are there, oldest first; none when the directory does not exist.
   public func list() throws(Failure) -> [CheckpointName] {
-    try entries().compactMap { $0.isRegular ? $0.name : nil }
+    try entries().compactMap { $0.isPlain ? $0.name : nil }
   }
 
   /// What has the name of a checkpoint, oldest first, with whether it is a plain file.
-  package func entries() throws(Failure) -> [(name: CheckpointName, isRegular: Bool)] {
+  package func entries() throws(Failure) -> [(name: CheckpointName, isPlain: Bool)] {
     try names().compactMap { entry in
-      CheckpointName(fileName: entry.name).map { (name: $0, isRegular: entry.isRegular) }
+      CheckpointName(fileName: entry.name).map { (name: $0, isPlain: entry.isPlain) }
     }.sorted { $0.name < $1.name }
   }
 
-  /// What `latest` names, if that is the name of a checkpoint that exists; anything else in that file counts as nothing.
+  /// What `latest` names, if that is the name of a checkpoint that exists, plain file or not; anything else in that file
+  /// counts as nothing.
+  ///
+  /// - Throws: ``Failure`` where it is no plain file (65), or cannot be read (74).
   public func latest() throws(Failure) -> CheckpointName? {
-    guard let file = try? CheckedFile.reading(path + "/" + Self.latestName, followingLinks: false),
-      let size = try? file.size(), size <= 256, let bytes = try? file.bytes(at: 0, count: size)
+    let file = path + "/" + Self.latestName
+    guard let bytes = try SafeFile.read(file, limit: 1 << 20, followingLinks: false), bytes.count <= 256
     else { return nil }
     var text = String(decoding: bytes, as: UTF8.self)
     if text.last == "\n" { text.removeLast() }
     guard let name = CheckpointName(fileName: text) else { return nil }
-    return try list().contains(name) ? name : nil
+    return try entries().contains { $0.name == name } ? name : nil
   }
 
   /// Opens the newest checkpoint that is valid: a plain file, whole, every checksum verified.
@@ -56,11 +59,11 @@ public struct CheckpointDirectory: Sendable {
   private func newestValid(
     _ check: (CheckpointFile) throws(Failure) -> Void, warn: (Message) -> Void, tries: Int
   ) throws(Failure) -> CheckpointFile? {
-    let names = try entries().reversed()
+    let names = try entries().map(\.name).reversed()
     var newest: Failure?
-    for (name, isRegular) in names {
+    for name in names {
       do throws(Failure) {
-        let file = try open(name, isRegular: isRegular)
+        let file = try open(name)
         try file.verifyAll()
         try check(file)
         return file
@@ -70,7 +73,7 @@ public struct CheckpointDirectory: Sendable {
           return try newestValid(check, warn: warn, tries: tries - 1)
         }
         if newest == nil { newest = error }
-        if name != names.last?.name { warn("\(error.words); trying the checkpoint before it") }
+        if name != names.last { warn("\(error.words); trying the checkpoint before it") }
       }
     }
     guard let newest else { return nil }
@@ -79,15 +82,6 @@ public struct CheckpointDirectory: Sendable {
       .badData,
       "\(newest.words)\(others); no checkpoint of \(path) is valid: remove them to begin the run again, or choose "
         + "another run directory")
-  }
-
-  /// Opens a checkpoint as it was listed.
-  package func open(_ name: CheckpointName, isRegular: Bool) throws(Failure) -> CheckpointFile {
-    guard isRegular else {
-      throw Failure(
-        .badData, "\(path(of: name)): expected a plain file, found a directory, link or special file")
-    }
-    return try open(name)
   }
 
   /// Removes all but the newest `count` checkpoints.
@@ -110,15 +104,14 @@ public struct CheckpointDirectory: Sendable {
   /// Removes temporary files that a killed process did not finish. Only for the one process that owns
   /// the run directory, before it writes.
   public func removeUnfinished() throws(Failure) {
-    for (name, isRegular) in try names() where isRegular && name.hasSuffix(CheckpointWriter.temporarySuffix) {
+    for (name, isPlain) in try names() where isPlain && name.hasSuffix(CheckpointWriter.temporarySuffix) {
       let finalName = String(name.dropLast(CheckpointWriter.temporarySuffix.count))
       if CheckpointName(fileName: finalName) != nil { try CheckedDirectory.remove(path + "/" + name) }
     }
     try removeParts(in: path) { RunDirectory.fileNames.contains($0) || $0 == "report.html" }
     for (folder, ending) in [("errors", ".json"), ("figures", ".svg")] {
-      var status = stat()
       // A link may lead out of the run.
-      guard lstat("\(path)/\(folder)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { continue }
+      guard FileKind(at: "\(path)/\(folder)", followingLinks: false) == .directory else { continue }
       try removeParts(in: "\(path)/\(folder)") { $0.hasSuffix(ending) }
     }
   }
@@ -126,13 +119,13 @@ public struct CheckpointDirectory: Sendable {
   /// Removes files that were to become others, whose names are the run's.
   private func removeParts(in folder: String, of isOwn: (String) -> Bool) throws(Failure) {
     guard SafeFile.isDirectory(folder) else { return }
-    for (name, isRegular) in try CheckedDirectory.names(folder) where isRegular {
+    for (name, isPlain) in try CheckedDirectory.names(folder) where isPlain {
       let parts = name.split(separator: SafeFile.temporaryMark, omittingEmptySubsequences: false)
       if parts.count == 2, isOwn(String(parts[0])) { try CheckedDirectory.remove("\(folder)/\(name)") }
     }
   }
 
-  private func names() throws(Failure) -> [(name: String, isRegular: Bool)] {
+  private func names() throws(Failure) -> [(name: String, isPlain: Bool)] {
     do { return try CheckedDirectory.names(path) } catch {
       if error.code == .notFound { return [] }
       throw error

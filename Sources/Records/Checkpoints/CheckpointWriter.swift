@@ -101,10 +101,10 @@ public enum CheckpointWriter {
 
   /// Renaming would replace a symbolic link, but a name that is taken by anything but a checkpoint is not ours.
   private static func checkTarget(_ path: String) throws(Failure) {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else { return }
+    guard let kind = FileKind(at: path, followingLinks: false), kind != .plain else { return }
     throw Failure(
-      .cannotCreate, "\(path): expected no file or a checkpoint, found something else of that name")
+      .cannotCreate,
+      "\(path): expected no file or a checkpoint, found \(kind.rawValue) of that name; remove it")
   }
 
   /// Writes this rank's tensors and returns their digests, one after the other.

@@ -18,6 +18,7 @@ public struct CheckpointComparison: Sendable {
   /// - Throws: ``Failure``: not found (66), no checkpoint (65), not readable (74).
   public init(_ first: String, _ second: String) throws(Failure) {
     if SafeFile.isDirectory(first), SafeFile.isDirectory(second) {
+      for run in [first, second] { try RunDirectory.check(run) }
       names = (first, second)
       kind = .runs(try RunDifference(CheckpointDirectory(first), CheckpointDirectory(second)))
     } else {

@@ -17,11 +17,13 @@ public struct CheckpointListing: Equatable, Sendable {
   public let entries: [Entry]
 
   /// - Parameter run: the run directory, which may be a link.
-  /// - Throws: ``Failure`` where there is no directory or no checkpoint (66), and for damaged metrics (65).
+  /// - Throws: ``Failure`` where there is no directory or no checkpoint (66), and for damaged metrics or a checkpoint that is no
+  ///   plain file (65).
   public init(of run: String) throws(Failure) {
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
+    try RunDirectory.check(run)
     let directory = CheckpointDirectory(run)
-    let names = try directory.list()
+    let names = try directory.entries().map(\.name)
     let errors = try BestCheckpoint.validationErrors(of: run)
     let latest = try directory.latest()
     let best = BestCheckpoint.best(of: errors, among: names)?.name

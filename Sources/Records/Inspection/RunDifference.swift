@@ -27,8 +27,8 @@ public struct RunDifference: Equatable, Sendable {
   ///
   /// - Throws: ``Failure`` where they have no checkpoint of the same epoch and step (66), and for a file that cannot be read.
   public init(_ first: CheckpointDirectory, _ second: CheckpointDirectory) throws(Failure) {
-    let ofSecond = Set(try second.list())
-    let common = try first.list().filter { ofSecond.contains($0) }
+    let ofSecond = Set(try second.entries().map(\.name))
+    let common = try first.entries().map(\.name).filter { ofSecond.contains($0) }
     var settings: [CheckpointDifference.Text] = []
     var equalBefore: CheckpointName?
     var parting: Parting?

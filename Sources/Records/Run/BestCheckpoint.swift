@@ -13,7 +13,8 @@ public struct BestCheckpoint: Equatable, Sendable {
   /// - Throws: ``Failure``: `.notFound` where no checkpoint has a validation error, `.badData` for damaged metrics.
   public init(of run: String) throws(Failure) {
     let errors = try Self.validationErrors(of: run)
-    let known = try CheckpointDirectory(run).list().filter { errors[$0] != nil }
+    // Also what is no plain file: the best is refused by its name, and not passed by without a word.
+    let known = try CheckpointDirectory(run).entries().map(\.name).filter { errors[$0] != nil }
     guard let best = Self.best(of: errors, among: known) else {
       throw Failure(
         .notFound,

@@ -10,7 +10,9 @@ public final class OutputFile {
   private let temporary: String?
   /// The file itself, links followed.
   private let target: String
-  private var descriptor: Int32
+  private var file: CheckedFile
+  /// Whether it still has to be put in its place.
+  private var isOpen = true
 
   /// Checks a path before anything is computed for it; what can be wrong alike on every rank.
   ///
@@ -25,17 +27,15 @@ public final class OutputFile {
     func refusal(_ what: String, _ advice: Message = "") -> Failure {
       Failure(.cannotCreate, "\(setting: option, path): \(what); choose another path\(advice)")
     }
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      var link = stat()
-      if lstat(path, &link) == 0 { throw refusal("is a link that leads nowhere") }
+    guard let kind = FileKind(at: path, followingLinks: true) else {
+      if FileKind(at: path, followingLinks: false) != nil { throw refusal("is a link that leads nowhere") }
       let (parent, _) = pathParts(of: path)
       guard SafeFile.isDirectory(parent) else { throw refusal("there is no directory \(parent)") }
       if belongsToRun(path) { throw refusal("would be a file of the run itself") }
       return
     }
-    if isThrough(path, status) { return }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw refusal("is a directory") }
+    if isThrough(path, kind) { return }
+    guard kind == .plain else { throw refusal("is a directory") }
     if belongsToRun(realPath(path) ?? path) { throw refusal("is a file of a run, which is never replaced") }
     if force { return }
     if let isOwn, let head = try SafeFile.head(path, bytes: 4096), isOwn(head) { return }
@@ -47,42 +47,35 @@ public final class OutputFile {
   /// - Throws: ``Failure`` with the exit code for what cannot be made.
   public init(_ path: String) throws(Failure) {
     self.path = path
-    var status = stat()
-    let exists = stat(path, &status) == 0
-    target = exists ? realPath(path) ?? path : path
-    if exists, Self.isThrough(path, status) {
+    let kind = FileKind(at: path, followingLinks: true)
+    if let kind, Self.isThrough(path, kind) {
+      target = path
       temporary = nil
-      descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+      file = try CheckedFile.through(path)
     } else {
+      target = kind == nil ? path : realPath(path) ?? path
       let name = SafeFile.temporaryPath(for: target)
+      file = try CheckedFile.creating(name) { $0.making(path) }
       temporary = name
-      descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-    }
-    guard descriptor >= 0 else {
-      throw Failure(codeOfChange(), "cannot make \(path): \(SafeFile.errorText()); choose another place")
     }
   }
 
-  deinit { abandon() }
+  deinit { if let temporary, isOpen { unlink(temporary) } }
 
   /// - Throws: ``Failure`` with the exit code for input and output, also where the device is full.
   public func write(_ text: String) throws(Failure) {
-    try SafeFile.write(text, to: descriptor, path)
+    try file.write(text)
   }
 
   /// Puts a new file in its place.
   public func close() throws(Failure) {
-    guard descriptor >= 0 else { return }
-    if let temporary {
-      guard fsync(descriptor) == 0, Glibc.close(descriptor) == 0, rename(temporary, target) == 0 else {
-        let failure = Failure(.inputOutput, "cannot write \(path): \(SafeFile.errorText())")
-        abandon()
-        throw failure
-      }
-    } else {
-      Glibc.close(descriptor)
+    guard isOpen else { return }
+    if temporary != nil { try file.synchronise() }
+    try file.close()
+    if let temporary, rename(temporary, target) != 0 {
+      throw SystemError.last.failure("cannot write \(path)")
     }
-    descriptor = -1
+    isOpen = false
   }
 
   /// Writes a whole text.
@@ -92,17 +85,9 @@ public final class OutputFile {
     try file.close()
   }
 
-  private func abandon() {
-    guard descriptor >= 0 else { return }
-    Glibc.close(descriptor)
-    descriptor = -1
-    if let temporary { unlink(temporary) }
-  }
-
   /// Devices, pipes, sockets; and what the process was given open, whatever it is.
-  private static func isThrough(_ path: String, _ status: stat) -> Bool {
-    let kind = status.st_mode & S_IFMT
-    if kind == S_IFREG || kind == S_IFDIR { return path.hasPrefix("/dev/") || path.hasPrefix("/proc/") }
+  private static func isThrough(_ path: String, _ kind: FileKind) -> Bool {
+    if kind == .plain || kind == .directory { return path.hasPrefix("/dev/") || path.hasPrefix("/proc/") }
     return true
   }
 

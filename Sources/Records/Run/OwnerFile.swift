@@ -12,14 +12,16 @@ final class OwnerFile {
   init(in directory: String) throws(Failure) {
     path = directory + "/" + Self.name
     for _ in 0..<2 {
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-      if descriptor >= 0 {
-        defer { close(descriptor) }
-        try SafeFile.write("\(Self.host) \(getpid())\n", to: descriptor, path)
+      var problem: SystemError?
+      do throws(Failure) {
+        let file = try CheckedFile.creating(path) {
+          problem = $0
+          return $0.making(path)
+        }
+        try file.write("\(Self.host) \(getpid())\n")
         return
-      }
-      guard errno == EEXIST else {
-        throw Failure(.cannotCreate, "cannot use run directory \(directory): \(SafeFile.errorText())")
+      } catch {
+        guard problem?.number == EEXIST else { throw error }
       }
       guard let owner = try Self.owner(of: directory) else { continue }
       guard owner.host == Self.host, !Self.isAlive(owner.process) else {
@@ -33,7 +35,9 @@ final class OwnerFile {
   deinit { unlink(path) }
 
   /// Whether an error of flock says that the file system has no locks, as Lustre and others may be mounted.
-  static func isForLack(_ error: Int32) -> Bool { [ENOSYS, ENOLCK, EOPNOTSUPP].contains(error) }
+  static func isForLack(_ error: SystemError) -> Bool {
+    [ENOSYS, ENOLCK, EOPNOTSUPP].contains(error.number)
+  }
 
   var note: String {
     "the file system has no locks; \(path) says that this process writes the run"

@@ -8,17 +8,15 @@ internal import Glibc
 public final class RunDirectory {
   public let path: String
   /// Holds the lock on `lock`.
-  private let lock: Int32
+  private let lock: CheckedFile
   /// Says whose the directory is, where the file system has no locks.
   private let owned: OwnerFile?
 
-  private init(path: String, lock: Int32, owned: OwnerFile?) {
+  private init(path: String, lock: consuming CheckedFile, owned: OwnerFile?) {
     self.path = path
     self.lock = lock
     self.owned = owned
   }
-
-  deinit { close(lock) }
 
   /// What is to be said about how the directory is held; nil where a lock holds it.
   public var lockNote: String? { owned?.note }
@@ -40,10 +38,8 @@ public final class RunDirectory {
           "run directory \(path) exists already; continue it with \(setting: "resume") auto or choose another with \(setting: "run-dir")"
         )
       }
-      throw Failure(
-        .cannotCreate,
-        "cannot make run directory \(path): \(SafeFile.errorText()); choose another with \(setting: "run-dir")"
-      )
+      throw SystemError.last.making(
+        "run directory \(path)", advice: "choose another with \(setting: "run-dir")")
     }
     return try reopen(path)
   }
@@ -52,23 +48,15 @@ public final class RunDirectory {
   ///
   /// - Throws: ``Failure`` where another process holds it, or where it is none.
   public static func reopen(_ path: String) throws(Failure) -> RunDirectory {
-    let lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard lock >= 0 else {
-      throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
-    }
+    try check(path)
+    let lock = try CheckedFile.locking(path + "/lock")
     var owned: OwnerFile?
-    if flock(lock, LOCK_EX | LOCK_NB) != 0 {
-      let isTaken = errno == EWOULDBLOCK
-      do throws(Failure) {
-        guard !isTaken else { throw OwnerFile.taken(path, by: "another process") }
-        guard OwnerFile.isForLack(errno) else {
-          throw Failure(.cannotCreate, "cannot use run directory \(path): \(SafeFile.errorText())")
-        }
-        owned = try OwnerFile(in: path)
-      } catch {
-        close(lock)
-        throw error
+    if let problem = lock.lock() {
+      guard problem.number != EWOULDBLOCK else { throw OwnerFile.taken(path, by: "another process") }
+      guard OwnerFile.isForLack(problem) else {
+        throw Failure(.cannotCreate, "cannot use run directory \(path): \(problem.words)")
       }
+      owned = try OwnerFile(in: path)
     }
     let directory = RunDirectory(path: path, lock: lock, owned: owned)
     // A killed process may have left files half written.
@@ -88,18 +76,20 @@ public final class RunDirectory {
   /// Whether a process writes the run. Where that cannot be known, one is taken to.
   package static func isHeld(_ path: String) -> Bool {
     if OwnerFile.isHeld(path) { return true }
-    let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
-    guard lock >= 0 else { return errno != ENOENT }
-    defer { close(lock) }
-    if flock(lock, LOCK_SH | LOCK_NB) == 0 { return false }
-    return !OwnerFile.isForLack(errno)
+    do throws(Failure) {
+      let lock = try CheckedFile.reading(path + "/lock", followingLinks: false)
+      guard let problem = lock.lock(isShared: true) else { return false }
+      return !OwnerFile.isForLack(problem)
+    } catch { return error.code != .notFound }
   }
 
   /// What `status.json` says; nil where there is none, or none that can be understood.
   ///
   /// - Throws: ``Failure`` where it cannot be read.
   package static func state(of path: String) throws(Failure) -> RunState? {
-    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20) else { return nil }
+    guard let bytes = try SafeFile.read(path + "/status.json", limit: 1 << 20, followingLinks: false) else {
+      return nil
+    }
     return (try? JSONValue(parsing: bytes))?["state"]?.stringValue.flatMap(RunState.init(rawValue:))
   }
 
@@ -122,12 +112,36 @@ public final class RunDirectory {
     return "\(parent)/\(dataset)-\(gate)-\(date)-\(number)"
   }
 
+  /// Checks that a path is a directory, or a link to one, and that what a run keeps in it is its own: plain files, and
+  /// directories of figures and errors. A link would lead out of the run, a FIFO is waited for, and no command could do
+  /// its work with either. What is not there is no fault; checkpoints are looked at when they are opened.
+  ///
+  /// - Throws: ``Failure`` with the exit code for bad data, that names the first that is something else.
+  package static func check(_ path: String) throws(Failure) {
+    guard let kind = FileKind(at: path, followingLinks: true) else { return }
+    guard kind == .directory else {
+      throw Failure(
+        .badData, "\(path): expected a run directory, found \(kind.rawValue); name the directory of a run")
+    }
+    func check(_ names: some Sequence<String>, _ expected: FileKind) throws(Failure) {
+      for name in names {
+        guard let kind = FileKind(at: "\(path)/\(name)", followingLinks: false), kind != expected else {
+          continue
+        }
+        throw kind.failure(at: "\(path)/\(name)", expected: expected, isOfRun: true)
+      }
+    }
+    try check(fileNames.union(["report.html"]).sorted(), .plain)
+    try check(["errors", "figures"], .directory)
+  }
+
   // MARK: - The files
 
   /// What a run keeps, beside checkpoints, `errors` and what is made from them.
   static let fileNames: Set<String> = [
     "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
-    "expert_class_soft.csv", "lock", "owner", "control", "study.json", CheckpointDirectory.latestName,
+    "expert_class_soft.csv", "lock", "owner", "control", "study.json", "conditional.json",
+    CheckpointDirectory.latestName,
   ]
 
   /// The path of a file in this directory.
@@ -144,7 +158,7 @@ public final class RunDirectory {
   /// without its end, as a killed process leaves it, goes too.
   public func truncateMetrics(toStep step: Int) throws(Failure) {
     let name = file("metrics.jsonl")
-    guard let bytes = try SafeFile.read(name, limit: 1 << 30) else { return }
+    guard let bytes = try SafeFile.read(name, limit: 1 << 30, followingLinks: false) else { return }
     var kept = ""
     var number = 0
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
@@ -180,7 +194,7 @@ public final class RunDirectory {
   public func append(session: RunSession) throws(Failure) {
     let name = file("run.json")
     var sessions: [JSONValue] = []
-    if let bytes = try SafeFile.read(name, limit: 1 << 26) {
+    if let bytes = try SafeFile.read(name, limit: 1 << 26, followingLinks: false) {
       guard let json = try? JSONValue(parsing: bytes), case .array(let earlier) = json else {
         throw Failure(.badData, "\(name) is no JSON list of sessions; remove it to resume")
       }
@@ -207,6 +221,7 @@ public final class RunDirectory {
   public static func writeError(in path: String, rank: Int, host: String, code: Int32, message: String) {
     guard exists(path) else { return }
     mkdir(path + "/errors", 0o755)
+    guard FileKind(at: path + "/errors", followingLinks: false) == .directory else { return }
     let digits = String(rank)
     let name = String(repeating: "0", count: max(0, 3 - digits.count)) + digits
     let error: JSONValue = [
@@ -221,7 +236,7 @@ public final class RunDirectory {
     guard exists(path) else { return }
     let name = path + "/status.json"
     var status: [JSONValue.Member] = []
-    if let bytes = try? SafeFile.read(name, limit: 1 << 20),
+    if let bytes = try? SafeFile.read(name, limit: 1 << 20, followingLinks: false),
       case .object(let members)? = try? JSONValue(parsing: bytes)
     {
       status = members.filter { $0.key != "state" && $0.key != "reason" }

@@ -50,11 +50,12 @@ public struct CheckpointVerdict: Sendable {
         take(CheckpointVerdict(path) { () throws(Failure) in try CheckpointFile(path: path) })
         continue
       }
+      try RunDirectory.check(path)
       let directory = CheckpointDirectory(path)
       let before = count
-      for (name, isRegular) in try directory.entries() {
+      for (name, _) in try directory.entries() {
         let verdict = CheckpointVerdict(directory.path(of: name)) { () throws(Failure) in
-          try directory.open(name, isRegular: isRegular)
+          try directory.open(name)
         }
         // A run that is being written has removed it since it was listed.
         if verdict.failure?.code != .notFound { take(verdict) }

@@ -27,6 +27,7 @@ struct ResumePoint {
           .usage, "\(setting: "resume") auto continues the run in \(setting: "run-dir"), which was not given")
       }
       guard RunDirectory.exists(directory) else { return }
+      try RunDirectory.check(directory)
       var warnings: [Message] = []
       let file = try CheckpointDirectory(directory).newestValid(Self.check) { warnings.append($0) }
       notes += warnings

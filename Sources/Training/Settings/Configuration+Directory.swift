@@ -9,6 +9,7 @@ extension RunDirectory {
 
   /// The settings of `config.yaml`; empty where there is none.
   public static func settings(in path: String) throws(Failure) -> ConfigurationLayer {
-    try ConfigurationLayer(file: path + "/config.yaml", ifMissing: ConfigurationLayer(entries: []))
+    try ConfigurationLayer(
+      file: path + "/config.yaml", ifMissing: ConfigurationLayer(entries: []), followingLinks: false)
   }
 }

@@ -67,10 +67,15 @@ extension ConfigurationLayer {
 
   /// Reads a file of settings.
   ///
-  /// - Parameter ifMissing: what to take where there is no such file; nil: that is an error.
+  /// - Parameters:
+  ///   - ifMissing: what to take where there is no such file; nil: that is an error.
+  ///   - followingLinks: whether it may be a link: one that a user names may, one inside a run may not.
   /// - Throws: ``Failure``: not found, not readable, or not what a configuration may be.
-  public init(file: String, ifMissing: ConfigurationLayer? = nil) throws(Failure) {
-    guard let bytes = try SafeFile.read(file, limit: 16 * Self.largestFile) else {
+  public init(
+    file: String, ifMissing: ConfigurationLayer? = nil, followingLinks: Bool = true
+  ) throws(Failure) {
+    guard let bytes = try SafeFile.read(file, limit: 16 * Self.largestFile, followingLinks: followingLinks)
+    else {
       guard let ifMissing else {
         throw Failure(.notFound, "configuration file \(file) not found; give one that exists")
       }

@@ -110,7 +110,8 @@ struct BenchCommand: ParsableCommand {
 enum Binding {
   /// As Linux says it, e.g. `0-1`; `unknown` elsewhere.
   static var cores: String {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let bytes = (try? SafeFile.read("/proc/self/status", limit: 1 << 20, followingLinks: true)) ?? nil
+    let status = String(decoding: bytes ?? [], as: UTF8.self)
     let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
     return line?.split(whereSeparator: \.isWhitespace).last.map(String.init) ?? "unknown"
   }

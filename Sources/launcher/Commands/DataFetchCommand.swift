@@ -57,16 +57,12 @@ struct DataFetchCommand: ParsableCommand {
   ) throws {
     let path = "\(directory)/\(resource.name).download"
     // Held while curl writes, so that two do not write one file.
-    let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard lock >= 0 else {
-      throw Failure(.cannotCreate, "cannot make \(path): \(String(cString: strerror(errno)))")
-    }
-    defer { close(lock) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      throw Failure(.cannotCreate, "\(path): another process is fetching it")
+    let file = try CheckedFile.locking(path)
+    if let problem = file.lock() {
+      throw Failure(.cannotCreate, "\(path): another process is fetching it (\(problem.words))")
     }
     if let mirror, !mirror.contains("://") {
-      try copy("\(mirror)/\(resource.name)", to: lock, path)
+      try copy("\(mirror)/\(resource.name)", to: file)
       try resource.install(path, into: directory)
       return
     }
@@ -75,37 +71,36 @@ struct DataFetchCommand: ParsableCommand {
     for address in mirror.map({ [$0] }) ?? addresses {
       let whole = (address.hasSuffix("/") ? address : address + "/") + resource.name
       do {
-        try fetch(whole, to: path, lock, by: download)
+        try fetch(whole, to: file, by: download)
         try resource.install(path, into: directory)
         return
       } catch let found as Failure where found.code == .notFound || found.code == .badData {
         // What another address has may be right, and goes on from nothing.
-        if found.code == .badData { ftruncate(lock, 0) }
+        if found.code == .badData { try file.empty() }
         failure = failure ?? found
       }
     }
-    if lseek(lock, 0, SEEK_END) == 0 { unlink(path) }
+    if try file.size() == 0 { try CheckedDirectory.remove(path) }
     if let failure { throw failure }
   }
 
-  private func fetch(_ address: String, to path: String, _ file: Int32, by download: Download) throws {
+  private func fetch(_ address: String, to file: borrowing CheckedFile, by download: Download) throws {
     let isOpen = mirror != nil
-    let isBegun = lseek(file, 0, SEEK_END) > 0
-    do {
-      try download.run(address, to: path, isOpen: isOpen)
+    let isBegun = try file.size() > 0
+    do throws(Failure) {
+      try download.run(address, to: file.path, isOpen: isOpen)
     } catch {
       guard isBegun, Download.isRefusedRange(error) else { throw error }
-      ftruncate(file, 0)
-      try download.run(address, to: path, isOpen: isOpen)
+      try file.empty()
+      try download.run(address, to: file.path, isOpen: isOpen)
     }
   }
 
-  private func copy(_ source: String, to file: Int32, _ path: String) throws {
+  private func copy(_ source: String, to file: borrowing CheckedFile) throws {
     guard let bytes = try SafeFile.read(source, limit: 1 << 30) else {
       throw Failure(.notFound, "\(source): there is no such file")
     }
-    ftruncate(file, 0)
-    lseek(file, 0, SEEK_SET)
-    try SafeFile.write(bytes, to: file, path)
+    try file.empty()
+    try file.write(bytes, at: 0)
   }
 }

@@ -131,19 +131,15 @@ struct Doctor {
   private func writing() -> Line {
     let path = "moe-dist-doctor-\(ProcessInfo.processInfo.processIdentifier).tmp"
     let start = Date()
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
-    guard descriptor >= 0 else {
+    defer { unlink(path) }
+    do throws(Failure) {
+      let file = try CheckedFile.creating(path)
+      try file.write("x")
+      try file.synchronise()
+    } catch {
       return Line(
         mark: .fail,
-        text: "this directory cannot be written: \(String(cString: strerror(errno))); use --run-dir elsewhere"
-      )
-    }
-    defer {
-      close(descriptor)
-      unlink(path)
-    }
-    guard Foundation.write(descriptor, "x", 1) == 1, fsync(descriptor) == 0 else {
-      return Line(mark: .fail, text: "writing here fails: \(String(cString: strerror(errno)))")
+        text: "this directory cannot be written: \(error.words.text(as: .options)); use --run-dir elsewhere")
     }
     let milliseconds = Date().timeIntervalSince(start) * 1000
     return Line(

@@ -83,6 +83,7 @@ struct ModelOptions: ParsableArguments {
 
   /// Opens what `latest`, `best` or a path means.
   static func open(_ checkpoint: String, of run: String) throws -> CheckpointFile {
+    try RunDirectory.check(run)
     guard ["latest", "best"].contains(checkpoint) else { return try CheckpointFile(path: checkpoint) }
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
     let directory = CheckpointDirectory(run)

@@ -100,6 +100,7 @@ struct LaunchCommand: ParsableCommand {
     }
     guard words.command != "launch" else { throw Failure(.usage, "launch cannot launch itself") }
     let directory = run?.directory
+    if let directory { try RunDirectory.check(directory) }
     if directory == nil, let maxRestarts, maxRestarts > 0 {
       throw Failure(
         .usage,
@@ -120,7 +121,7 @@ struct LaunchCommand: ParsableCommand {
     }
     var hosts: [LaunchHost] = []
     if let hostfile {
-      guard let bytes = try SafeFile.read(hostfile, limit: 1 << 24) else {
+      guard let bytes = try SafeFile.read(hostfile, limit: 1 << 24, followingLinks: true) else {
         throw Failure(.notFound, "there is no hostfile \(hostfile)")
       }
       hosts = try LaunchHost.parse(hostfile: String(decoding: bytes, as: UTF8.self), path: hostfile)

@@ -91,7 +91,7 @@ enum HostFacts {
 
   /// The content of a file of the system; nil where it cannot be read.
   static func text(_ path: String) -> String? {
-    guard let bytes = try? SafeFile.read(path, limit: 1 << 26) else { return nil }
+    guard let bytes = try? SafeFile.read(path, limit: 1 << 26, followingLinks: true) else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 

@@ -218,10 +218,10 @@ import Testing
     let labelPath = directory.write("labels", labels)
     let fifo = directory.path + "/fifo"
     #expect(mkfifo(fifo, 0o600) == 0)
-    for (path, word) in [(directory.path, "a directory"), (fifo, "a FIFO"), ("/dev/zero", "a special file")] {
+    for (path, word) in [(directory.path, "a directory"), (fifo, "a FIFO"), ("/dev/zero", "a device")] {
       let (found, seconds) = failure { _ = try ImageSet.readIDX(images: path, labels: labelPath) }
       #expect(found?.code == .badData)
-      #expect(found?.message == "\(path): expected a regular file, found \(word)")
+      #expect(found?.message == "\(path): expected a plain file, found \(word); name a file")
       #expect(seconds < 1)
     }
     let (found, _) = failure { _ = try ImageSet.readIDX(images: directory.path + "/none", labels: labelPath) }
