@@ -102,11 +102,15 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Dist", "MoE", "Networks", "Numerics", "KernelInterface"],
       path: "Tests/TestSupport"),
+    .target(
+      name: "Fuzzing", dependencies: ["Planning", "Reporting", "Training"] + belowTraining,
+      path: "Tests/Fuzzing"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(
       name: "MoETests",
-      dependencies: ["Planning", "Reporting", "Studies", "Training", "TestSupport"] + belowTraining,
+      dependencies: ["Planning", "Reporting", "Studies", "Training", "TestSupport", "Fuzzing"]
+        + belowTraining,
       exclude: ["Fixtures"]),
     .testTarget(
       name: "LauncherTests",
@@ -123,6 +127,12 @@ package.targets += levels.map { level in
   .target(
     name: level.name, dependencies: ["CLanes", "KernelInterface"],
     swiftSettings: [.define(level.setting), .unsafeFlags(["-O"] + level.flags)])
+}
+
+// The fuzzer is linked with libFuzzer, and everything below it watched by it. `scripts/fuzz` sets the variable.
+if Context.environment["MOE_DIST_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(name: "fuzz", dependencies: ["Fuzzing", "Files"], path: "Tests/Fuzz"))
 }
 
 for target in package.targets where target.type != .system {

@@ -1,0 +1,33 @@
+package import Files
+
+/// What the program reads from files that somebody else may have made.
+package enum FileFormat: String, CaseIterable, Sendable {
+  /// Images and labels, plain.
+  case idx
+  /// The same, compressed.
+  case gzip
+  case cifar
+  /// Checkpoints: the header, and what a resume asks of the metadata.
+  case safetensors
+  case json
+  /// Configurations.
+  case yaml
+  /// The files of a run that a report reads. The first byte says which of ``recordNames``; the rest is the file.
+  case record
+  /// Costs that `bench` measured.
+  case costs
+
+  package static let recordNames = [
+    "metrics.jsonl", "run.json", "summary.json", "status.json", "expert_class.csv", "expert_class_soft.csv",
+    "config.yaml",
+  ]
+
+  /// Whether a reader may end with this: by the exit codes for bad data and configurations, in one line, at a file.
+  package func allows(_ failure: Failure) -> Bool {
+    let isKnown = failure.code == .badData || (failure.code == .usage && self == .yaml)
+    return isKnown
+      && failure.message.unicodeScalars.allSatisfy {
+        $0.properties.generalCategory != .control && !["\u{2028}", "\u{2029}"].contains($0)
+      }
+  }
+}
