@@ -63,7 +63,7 @@ package struct AvailableMemory: Equatable, Sendable {
   package static func now() -> AvailableMemory {
     AvailableMemory { path in
       let found: [UInt8]?
-      do { found = try SafeFile.read(path, limit: 1 << 20) } catch { return nil }
+      do { found = try SafeFile.read(path, limit: 1 << 20, followingLinks: true) } catch { return nil }
       return found.map { String(decoding: $0, as: UTF8.self) }
     }
   }

@@ -26,7 +26,9 @@ package struct BoundCores: Equatable, Sendable {
   /// Of this process; nil where the system does not say.
   package static func now() -> BoundCores? {
     let found: [UInt8]?
-    do { found = try SafeFile.read("/proc/self/status", limit: 1 << 20) } catch { return nil }
+    do { found = try SafeFile.read("/proc/self/status", limit: 1 << 20, followingLinks: true) } catch {
+      return nil
+    }
     guard let found else { return nil }
     return BoundCores(
       status: String(decoding: found, as: UTF8.self), all: sysconf(Int32(_SC_NPROCESSORS_ONLN)))

@@ -97,7 +97,7 @@ struct DataFetchCommand: ParsableCommand {
   }
 
   private func copy(_ source: String, to file: borrowing CheckedFile) throws {
-    guard let bytes = try SafeFile.read(source, limit: 1 << 30) else {
+    guard let bytes = try SafeFile.read(source, limit: 1 << 30, followingLinks: true) else {
       throw Failure(.notFound, "\(source): there is no such file")
     }
     try file.empty()
