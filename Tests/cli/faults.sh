@@ -19,7 +19,7 @@ export SWIFT_BACKTRACE=enable=no
 
 if $long; then ranks=3; else ranks=2; fi
 # Seconds without a phase after which the watchdog ends a job, or in which all ranks must arrive.
-limit=2
+if $long; then limit=3; else limit=2; fi
 python3 "$here/make_idx.py" "$scratch/idx" --train 390 --test 50
 # Six steps in two epochs: 351 rows without the held-out tenth are three batches.
 run_options=(--dataset idx --data-dir "$scratch/idx" --validation-fraction 0.1 --max-steps 6 --epochs 2
@@ -35,7 +35,8 @@ stage_facts() {
   options=("${run_options[@]}") base=base step=4
   case $1 in
     trunk*) options+=("${deep_options[@]}") base=deep-base ;;
-    "reading settings" | "reading data" | "MPI start" | agreement | "building the model" | ending) step=0 ;;
+    "reading settings" | "reading data" | "MPI start" | agreement | "building the model" | \
+      "writing the report" | ending) step=0 ;;
   esac
 }
 
@@ -101,7 +102,7 @@ fault() {
     stop | stall)
       equal "exit code" "$status" 81
       one_line "^moe-dist: rank $rank on host .*: stalled in $place.*: (no phase was completed for|not all ranks have arrived within) $limit s"
-      if [[ -e $scratch/$name/status.json && $stage != ending ]]; then
+      if [[ -e $scratch/$name/status.json && $stage != ending && $stage != *report ]]; then
         equal "state" "$(state "$scratch/$name")" stalled
         json_field "$scratch/$name/status.json" reason | grep -q "^rank $rank on host .*: stalled in $place"
         equal "rank of the error" \
@@ -123,16 +124,19 @@ stopped_for_a_while() {
   local -a options
   local base step limit=20
   stage_facts "$stage"
+  rm -f "$scratch/err"
   run_with "stop@phase=$stage,rank=$rank,step=$step" "$name" --stall-warn 1 &
   job=$!
-  until grep -qs "^fault: stop" "$scratch/err"; do ((tries++ < 200)); sleep 0.1; done
-  process=$(sed -n 's/^fault: stop .* process //p' "$scratch/err")
+  until process=$(grep -soP '^fault: stop .* process \K\d+$' "$scratch/err"); do
+    ((tries++ < 200)) || { echo "the fault did not come"; cat "$scratch/err"; return 1; }
+    sleep 0.1
+  done
   sleep 2.5
   kill -CONT "$process"
   wait $job
   equal_bytes "$name" "$base"
   if [[ $step != 0 ]]; then
-    one_line "^moe-dist: WARNING: rank $rank on host .* is late in phase '$stage' of step $step: no phase was completed for 1 s"
+    one_line "^moe-dist: WARNING: rank $rank on host .* is late in phase '$stage' of step [0-9]+: no phase was completed for 1 s"
   fi
   equal "state" "$(state "$scratch/$name")" finished
   nothing_is_left "$name"
@@ -164,7 +168,7 @@ for stage in "${before[@]}" "${within[@]}" ending; do
   done
 done
 # Of rank 0 alone.
-for stage in metrics "writing metrics"; do
+for stage in metrics "writing metrics" "writing the report"; do
   for kind in throw exit trap kill stop stall; do all+=("$kind:$stage:0"); done
 done
 

@@ -36,12 +36,14 @@ public enum RunStage: Hashable, CaseIterable, Sendable {
   case checkpointPiece
   /// Lines are about to be added to `metrics.jsonl`, by rank 0.
   case records
+  /// The page is about to be made, by rank 0, and the others wait to leave MPI.
+  case report
   /// All is done but for leaving MPI.
   case ending
   case phase(Phase)
 
   public static let allCases: [RunStage] =
-    [.settings, .data, .start, .agreement, .model, .checkpointPiece, .records, .ending]
+    [.settings, .data, .start, .agreement, .model, .checkpointPiece, .records, .report, .ending]
     + Phase.allCases.map { .phase($0) }
 
   /// As messages say it.
@@ -54,6 +56,7 @@ public enum RunStage: Hashable, CaseIterable, Sendable {
     case .model: "building the model"
     case .checkpointPiece: "writing a checkpoint"
     case .records: "writing metrics"
+    case .report: "writing the report"
     case .ending: "ending"
     case .phase(let phase): phase.rawValue
     }

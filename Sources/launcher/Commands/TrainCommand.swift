@@ -140,6 +140,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
           let start = comm.size > 1 ? "mpirun -np \(comm.size) moe-dist" : "moe-dist"
           Console.error("repeat this run: \(start) train --config \(directory)/config.yaml")
         }
+        try Program.enter(.report, step: summary.status.step)
         ReportCommand.writeAtEnd(of: directory, quiet: quiet || json)
       }
     }
