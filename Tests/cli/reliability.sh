@@ -182,7 +182,7 @@ invalid_kinds() {
         # It is passed by, but stands where the run's next checkpoint has to go, and is not ours to remove.
         exits_with 73 train_run "$kind-case" 1 --resume auto || { echo "for $kind"; return 1; }
         grep -q 'trying the checkpoint before it' "$scratch/err" || { echo "no warning for $kind"; return 1; }
-        grep -q 'found something else of that name' "$scratch/err" || { echo "for $kind"; return 1; }
+        grep -qE 'expected no file or a checkpoint, found a .* of that name; remove it' "$scratch/err" || { echo "for $kind"; return 1; }
         ;;
       *) falls_back "$kind-case" || { echo "for $kind"; return 1; } ;;
     esac
