@@ -27,11 +27,10 @@ public struct Failure: Error, CustomStringConvertible, Equatable {
   /// What it says; settings can be spelled as options.
   public let words: Message
 
-  /// - Parameter words: a literal, or a `Message` of a string that names no settings. What would not stay in one line, or
-  ///   would steer a terminal, becomes a question mark: names and texts of files that somebody else wrote are part of it.
+  /// - Parameter words: a literal, or a `Message` of a string that names no settings.
   public init(_ code: ExitCode, _ words: Message) {
     self.code = code
-    self.words = words.inOneLine
+    self.words = words
   }
 
   public var exitCode: Int32 { code.rawValue }

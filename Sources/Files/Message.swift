@@ -47,27 +47,6 @@ public struct Message: Equatable, Sendable {
     return sum
   }
 
-  /// The same without what ends a line or steers a terminal.
-  var inOneLine: Message {
-    var message = self
-    for (index, part) in parts.enumerated() {
-      if case .text(let text) = part, text.unicodeScalars.contains(where: Self.steers) {
-        var shown = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars { shown.append(Self.steers(scalar) ? "?" : scalar) }
-        message.parts[index] = .text(String(shown))
-      }
-    }
-    return message
-  }
-
-  /// Whether a sign is none: controls, ends of lines and paragraphs, and what turns the direction of a text.
-  private static func steers(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0..<0x20, 0x7F..<0xA0, 0x2028...0x202E, 0x2066...0x2069: true
-    default: false
-    }
-  }
-
   private mutating func append(_ part: Part) {
     if case .text(let more) = part, case .text(let text)? = parts.last {
       parts[parts.count - 1] = .text(text + more)

@@ -22,12 +22,8 @@ package enum FileFormat: String, CaseIterable, Sendable {
     "config.yaml",
   ]
 
-  /// Whether a reader may end with this: by the exit codes for bad data and configurations, in one line, at a file.
+  /// Whether a reader may end with this: by the exit codes for bad data and configurations.
   package func allows(_ failure: Failure) -> Bool {
-    let isKnown = failure.code == .badData || (failure.code == .usage && self == .yaml)
-    return isKnown
-      && failure.message.unicodeScalars.allSatisfy {
-        $0.properties.generalCategory != .control && !["\u{2028}", "\u{2029}"].contains($0)
-      }
+    failure.code == .badData || (failure.code == .usage && self == .yaml)
   }
 }
