@@ -60,7 +60,8 @@ package struct OpenMPISession: Hashable {
       names(in: "\(base)/\(top)").filter { name in
         if name.hasPrefix("jf.") { return !inUse.contains("\(base)/\(top)/\(name)/") }
         guard name.hasPrefix("pid."), let process = pid_t(name.dropFirst(4)) else { return false }
-        return kill(process, 0) != 0 && errno == ESRCH
+        // One that has ended may be there as long as its parent does not ask for it.
+        return LocalProcess(process)?.isAlive != true
       }.map { "\(base)/\(top)/\($0)" }
     }.filter(isOwn)
     return segments + sessions
