@@ -218,7 +218,8 @@ unfinished() {
     "./figures/notes.part-f ./notes.part-e "
   rm -r "$scratch/parts/figures"
   ln -s "$scratch/elsewhere" "$scratch/parts/figures"
-  train_run parts 1 --max-steps 8 --resume auto
+  exits_with 65 train_run parts 1 --max-steps 8 --resume auto
+  says 'figures: expected a directory, found a symbolic link'
   [[ -e $scratch/elsewhere/loss.svg.part-a ]] || { echo "a file outside the run was removed"; return 1; }
 }
 check "what a killed process was writing goes with the next start" unfinished
