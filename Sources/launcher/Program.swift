@@ -61,8 +61,8 @@ enum Program {
       + "\(bytesText(Int(limit.rlim_cur))); raise it, or set OPENBLAS_NUM_THREADS=1"
   }
 
-  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure. Where rank 0 has not ended a
-  /// second later it has another fate, and a rank speaks for itself.
+  /// Runs what can fail alike on every rank before MPI is entered; rank 0 says the failure. Where it has said
+  /// nothing after a while it has another fate, and a rank speaks for itself.
   static func prepare<Value>(_ environment: [String: String], _ body: () throws -> Value) -> Value {
     do {
       return try body()
@@ -73,8 +73,9 @@ enum Program {
       // What nobody expects is hardly the same on every rank.
       let isOwn = failure.code == .internalError && Ranks.count(in: environment) > 1
       if rank == 0, !isOwn {
+        watchdog.processSpeaks()
         Console.error("moe-dist: \(words)")
-      } else if rank == 0 || !isJobEnding(within: 1) {
+      } else if rank == 0 || !isJobEnding(within: isOwn ? 1 : 3) {
         watchdog.processSpeaks()
         Console.error("moe-dist: rank \(rank) on host \(ProcessInfo.processInfo.hostName): \(words)")
       }
@@ -82,10 +83,11 @@ enum Program {
     }
   }
 
-  /// Whether mpirun sends its signal, which it does when a rank has ended with an error.
+  /// Whether another rank says why the job ends: one of this host by the board that they share, one of another host by the
+  /// signal that mpirun sends when a rank has ended with an error.
   private static func isJobEnding(within seconds: Double) -> Bool {
     let limit = Date() + seconds
-    while !StopSignals.raised {
+    while !StopSignals.raised, !watchdog.hasSpeaker {
       if Date() > limit { return false }
       usleep(20_000)
     }

@@ -136,6 +136,9 @@ public final class Watchdog: Sendable {
     processEnds()
   }
 
+  /// Whether a rank of this host is saying why the job ends, or has said it.
+  public var hasSpeaker: Bool { board.isClaimed(.ending) }
+
   /// A call of MPI begins that may wait for other ranks.
   ///
   /// - Parameter isExchange: whether all ranks make it.
