@@ -47,6 +47,16 @@ public struct Message: Equatable, Sendable {
     return sum
   }
 
+  /// Several in a row: `a`, `a or b`, `a, b or c`.
+  package static func list(_ messages: [Message], _ link: String) -> Message {
+    var list = Message()
+    for (index, message) in messages.enumerated() {
+      if index > 0 { list.append(.text(index == messages.count - 1 ? " \(link) " : ", ")) }
+      list = list + message
+    }
+    return list
+  }
+
   private mutating func append(_ part: Part) {
     if case .text(let more) = part, case .text(let text)? = parts.last {
       parts[parts.count - 1] = .text(text + more)

@@ -10,10 +10,24 @@ package enum SafeFile {
     if let kind = FileKind(at: path, followingLinks: false), kind != .plain {
       throw kind.failure(at: path, isOfRun: true)
     }
+    try make(
+      path, failure: { $0.failure("cannot write \(path)") },
+      writing: { file throws(Failure) in try file.write(text) })
+  }
+
+  /// Makes a file beside its place, and puts it there when it is whole and on the disk.
+  ///
+  /// - Parameters:
+  ///   - failure: where it cannot be made.
+  ///   - write: its content.
+  package static func make(
+    _ path: String, failure: (SystemError) -> Failure,
+    writing write: (borrowing CheckedFile) throws(Failure) -> Void
+  ) throws(Failure) {
     let temporary = temporaryPath(for: path)
-    var file = try CheckedFile.creating(temporary) { $0.failure("cannot write \(path)") }
+    var file = try CheckedFile.creating(temporary, failure: failure)
     do throws(Failure) {
-      try file.write(text)
+      try write(file)
       try file.synchronise()
       try file.close()
       guard rename(temporary, path) == 0 else { throw SystemError.last.failure("cannot replace \(path)") }
@@ -65,6 +79,13 @@ package enum SafeFile {
       guard bytes.count <= limit else { throw tooLarge }
       if count < buffer.count { return bytes }
     }
+  }
+
+  /// The text of a file of the system, such as those of /proc; nil where it cannot be read.
+  package static func systemText(_ path: String) -> String? {
+    do {
+      return try read(path, limit: 1 << 26, followingLinks: true).map { String(decoding: $0, as: UTF8.self) }
+    } catch { return nil }
   }
 
   /// The first bytes of a file that a user named; nil where there is none.

@@ -171,6 +171,13 @@ enum Console {
   /// Text for people.
   static func output(_ text: String) { data(text.printable) }
 
+  /// What a command found: JSON for programs, or text for people.
+  static func result(
+    asJSON: Bool, _ json: @autoclosure () -> JSONValue, _ text: @autoclosure () -> String
+  ) {
+    if asJSON { data(json().text(pretty: true) + "\n") } else { output(text()) }
+  }
+
   /// JSON, YAML or CSV, byte for byte.
   static func data(_ text: String) {
     guard failure == 0, let code = write(text, to: STDOUT_FILENO), code != EPIPE else { return }

@@ -74,11 +74,7 @@ struct StudyOptions: ParsableArguments {
       }
       let results = try runner.results()
       try results.write(to: directory)
-      if json {
-        Console.data(results.json.text(pretty: true) + "\n")
-      } else if !quiet {
-        Console.output(results.markdown)
-      }
+      if json || !quiet { Console.result(asJSON: json, results.json, results.markdown) }
       if !quiet, !json {
         Console.error("kept in \(directory.path): results.md, results.csv, results.json, runs/")
       }

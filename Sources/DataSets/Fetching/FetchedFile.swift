@@ -27,7 +27,7 @@ extension Publication.Resource {
       try require(Self.fingerprint(of: try ByteSource(path: path)), checksum, path)
       try CheckedDirectory.rename(path, to: "\(directory)/\(name)")
     case .archive(let checksum, let members):
-      try require(Self.fingerprint(ofFile: path), checksum, path)
+      try require(Self.fingerprint(of: try ByteSource(path: path, inflates: false)), checksum, path)
       try Self.unpack(members, of: path, into: directory)
       try CheckedDirectory.remove(path)
     }
@@ -52,23 +52,6 @@ extension Publication.Resource {
     }
   }
 
-  private static func fingerprint(ofFile path: String) throws(Failure) -> String {
-    let file = try CheckedFile.reading(path, followingLinks: false)
-    let size = try file.size()
-    let hash = SHA256()
-    var bytes = [UInt8](repeating: 0, count: 1 << 18)
-    var offset = 0
-    while offset < size {
-      let got = try bytes.withUnsafeMutableBufferPointer { buffer throws(Failure) in
-        try file.readSome(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
-      }
-      guard got > 0 else { break }
-      bytes.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<got])) }
-      offset += got
-    }
-    return SHA256.hexadecimal(hash.finish())
-  }
-
   private static func unpack(
     _ members: [String], of path: String, into directory: String
   ) throws(Failure) {
@@ -78,21 +61,15 @@ extension Publication.Resource {
       let name = pathParts(of: entry.path).name
       guard missing.remove(name) != nil else { continue }
       let target = "\(directory)/\(name)"
-      let temporary = SafeFile.temporaryPath(for: target)
-      var file = try CheckedFile.creating(temporary) { $0.making(target) }
-      do throws(Failure) {
-        while true {
-          let bytes = try archive.read(upTo: 1 << 18)
-          if bytes.isEmpty { break }
-          try file.write(bytes)
-        }
-        try file.synchronise()
-        try file.close()
-        try CheckedDirectory.rename(temporary, to: target)
-      } catch {
-        unlink(temporary)
-        throw error
-      }
+      try SafeFile.make(
+        target, failure: { $0.making(target) },
+        writing: { file throws(Failure) in
+          while true {
+            let bytes = try archive.read(upTo: 1 << 18)
+            if bytes.isEmpty { break }
+            try file.write(bytes)
+          }
+        })
     }
     guard missing.isEmpty else {
       throw Failure(.badData, "\(path): the archive lacks \(missing.sorted().joined(separator: ", "))")

@@ -26,7 +26,8 @@ final class ByteSource {
   private let stream: UnsafeMutablePointer<z_stream>
   private let input: UnsafeMutableRawBufferPointer
 
-  init(path: String) throws(Failure) {
+  /// - Parameter inflates: whether a file that is gzip is decompressed; otherwise its bytes are what it has.
+  init(path: String, inflates: Bool = true) throws(Failure) {
     let file = try CheckedFile.reading(path, followingLinks: true)
     var magic: (UInt8, UInt8) = (0, 0)
     let got = try withUnsafeMutableBytes(of: &magic) { bytes throws(Failure) in
@@ -34,7 +35,7 @@ final class ByteSource {
     }
     size = try file.size()
     self.file = file
-    isCompressed = got == 2 && magic == (0x1F, 0x8B)
+    isCompressed = inflates && got == 2 && magic == (0x1F, 0x8B)
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
     input = .allocate(byteCount: isCompressed ? 1 << 18 : 0, alignment: 64)

@@ -60,13 +60,7 @@ package struct AvailableMemory: Equatable, Sendable {
   }
 
   /// Of this process, now.
-  package static func now() -> AvailableMemory {
-    AvailableMemory { path in
-      let found: [UInt8]?
-      do { found = try SafeFile.read(path, limit: 1 << 20, followingLinks: true) } catch { return nil }
-      return found.map { String(decoding: $0, as: UTF8.self) }
-    }
-  }
+  package static func now() -> AvailableMemory { AvailableMemory(read: SafeFile.systemText) }
 
   // MARK: - Control groups
 

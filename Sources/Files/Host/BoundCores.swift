@@ -25,13 +25,9 @@ package struct BoundCores: Equatable, Sendable {
 
   /// Of this process; nil where the system does not say.
   package static func now() -> BoundCores? {
-    let found: [UInt8]?
-    do { found = try SafeFile.read("/proc/self/status", limit: 1 << 20, followingLinks: true) } catch {
-      return nil
+    SafeFile.systemText("/proc/self/status").flatMap {
+      BoundCores(status: $0, all: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     }
-    guard let found else { return nil }
-    return BoundCores(
-      status: String(decoding: found, as: UTF8.self), all: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
   }
 
   /// What is to be said where mpirun bound a rank to fewer cores than it has threads; nil where there is nothing.

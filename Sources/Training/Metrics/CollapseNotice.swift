@@ -41,11 +41,7 @@ extension Configuration {
       if noise == 0 { help.append("\(setting: "noise", 1)") }
       if loadBalance == 0 { help.append("\(setting: "load-balance", 0.01)") }
     }
-    guard let first = help.first else { return "; a larger \(setting: "importance") helps" }
-    var words = "; what helps: " + first
-    for (index, item) in help.enumerated().dropFirst() {
-      words = words + (index == help.count - 1 ? " or " : ", ") + item
-    }
-    return words
+    if help.isEmpty { return "; a larger \(setting: "importance") helps" }
+    return "; what helps: " + Message.list(help, "or")
   }
 }

@@ -57,8 +57,7 @@ extension TrainingRun {
 
   /// What the run would do; nothing is kept. Collective.
   public func plan(over communicator: any Communicator, forecast: Forecast? = nil) throws -> RunPlan {
-    try configuration.checkMemory(size: DataSetSize(data), hasData: true, over: communicator)
-    return try trainer(
+    try trainer(
       Opened(), over: communicator, observer: SilentObserver(), forecast: forecast, onStage: { _, _ in }
     ).plan()
   }

@@ -64,11 +64,7 @@ struct BenchCommand: ParsableCommand {
       if request.configuration.products == .openblas, let advice = BLAS.kernelAdvice {
         Console.error("NOTE: \(advice)")
       }
-      if json {
-        Console.data(result.json.text(pretty: true) + "\n")
-      } else {
-        Console.output(result.text)
-      }
+      Console.result(asJSON: json, result.json, result.text)
       return 0
     }
     Program.end(code, environment)
@@ -110,8 +106,7 @@ struct BenchCommand: ParsableCommand {
 enum Binding {
   /// As Linux says it, e.g. `0-1`; `unknown` elsewhere.
   static var cores: String {
-    let bytes = (try? SafeFile.read("/proc/self/status", limit: 1 << 20, followingLinks: true)) ?? nil
-    let status = String(decoding: bytes ?? [], as: UTF8.self)
+    let status = SafeFile.systemText("/proc/self/status") ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
     return line?.split(whereSeparator: \.isWhitespace).last.map(String.init) ?? "unknown"
   }

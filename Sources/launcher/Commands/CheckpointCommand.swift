@@ -55,7 +55,7 @@ struct CheckpointCommand: ParsableCommand {
       CheckpointCommand.alone {
         let listing = try CheckpointListing(of: path)
         if let interruption = try RunDirectory.interruption(of: path) { Console.error(interruption) }
-        Console.output(json ? listing.json.text(pretty: true) + "\n" : listing.text)
+        Console.result(asJSON: json, listing.json, listing.text)
         return 0
       }
     }
@@ -81,7 +81,7 @@ struct CheckpointCommand: ParsableCommand {
     func run() throws {
       CheckpointCommand.alone {
         let comparison = try CheckpointComparison(first, second)
-        Console.output(json ? comparison.json.text(pretty: true) + "\n" : comparison.text)
+        Console.result(asJSON: json, comparison.json, comparison.text)
         return comparison.isEqual ? 0 : 1
       }
     }

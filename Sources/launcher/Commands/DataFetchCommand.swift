@@ -70,30 +70,19 @@ struct DataFetchCommand: ParsableCommand {
     var failure: Failure?
     for address in mirror.map({ [$0] }) ?? addresses {
       let whole = (address.hasSuffix("/") ? address : address + "/") + resource.name
-      do {
-        try fetch(whole, to: file, by: download)
+      do throws(Failure) {
+        try download.run(whole, to: path, isOpen: mirror != nil)
         try resource.install(path, into: directory)
         return
-      } catch let found as Failure where found.code == .notFound || found.code == .badData {
+      } catch {
         // What another address has may be right, and goes on from nothing.
-        if found.code == .badData { try file.empty() }
-        failure = failure ?? found
+        guard error.code == .notFound || error.code == .badData else { throw error }
+        if error.code == .badData { try file.empty() }
+        failure = failure ?? error
       }
     }
     if try file.size() == 0 { try CheckedDirectory.remove(path) }
     if let failure { throw failure }
-  }
-
-  private func fetch(_ address: String, to file: borrowing CheckedFile, by download: Download) throws {
-    let isOpen = mirror != nil
-    let isBegun = try file.size() > 0
-    do throws(Failure) {
-      try download.run(address, to: file.path, isOpen: isOpen)
-    } catch {
-      guard isBegun, Download.isRefusedRange(error) else { throw error }
-      try file.empty()
-      try download.run(address, to: file.path, isOpen: isOpen)
-    }
   }
 
   private func copy(_ source: String, to file: borrowing CheckedFile) throws {

@@ -51,11 +51,10 @@ struct PlanCommand: ParsableCommand {
     let environment = ProcessInfo.processInfo.environment
     // A plan needs one process, however many were started.
     guard Ranks.rank(in: environment) == 0 else { return }
-    let text = Program.prepare(environment) { try output(environment) }
-    if json { Console.data(text) } else { Console.output(text) }
+    Program.prepare(environment) { try write(environment) }
   }
 
-  private func output(_ environment: [String: String]) throws -> String {
+  private func write(_ environment: [String: String]) throws {
     try check()
     let ofRun = try against.map { try ConfigurationLayer(file: "\($0)/config.yaml") }
     let configuration = try settings.resolve([ofRun].compactMap { $0 } + files.layers)
@@ -67,13 +66,14 @@ struct PlanCommand: ParsableCommand {
     if let against {
       let comparison = try RunComparison(
         summary: "\(against)/summary.json", costs: measured, outline: outline, links: links)
-      return json ? comparison.json.text(pretty: true) + "\n" : comparison.text
+      Console.result(asJSON: json, comparison.json, comparison.text)
+      return
     }
     let plan = try ClusterPlan(
       PlanRequest(
         outline: outline, costs: measured, links: links, sources: [costsSource(file), source], ranks: ranks,
         placement: configuration.placement))
-    return json ? plan.json.text(pretty: true) + "\n" : plan.text(as: .options)
+    Console.result(asJSON: json, plan.json, plan.text(as: .options))
   }
 
   private func check() throws {

@@ -130,10 +130,8 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
       over: comm, observer: ConsoleObserver(style: quiet ? .none : progress, quiet: quiet),
       watchdog: Program.watchdog, forecast: MeasuredCosts.model, onStage: Program.told)
     if isRoot {
-      if json {
-        Console.data(summary.json.text(pretty: true) + "\n")
-      } else if !quiet {
-        Console.output(summary.text(isVerbose: verbose))
+      if json || !quiet {
+        Console.result(asJSON: json, summary.json, summary.text(isVerbose: verbose))
       }
       if let directory = summary.runDirectory {
         if !quiet, !json {

@@ -8,7 +8,7 @@ enum HostFacts {
   /// Physical cores that this process may use: what Open MPI counts as slots. At least 1.
   static var cores: Int {
     let usual = max(ProcessInfo.processInfo.activeProcessorCount, 1)
-    let lines = (text("/proc/self/status") ?? "").split(separator: "\n")
+    let lines = (SafeFile.systemText("/proc/self/status") ?? "").split(separator: "\n")
     guard let list = lines.first(where: { $0.hasPrefix("Cpus_allowed_list:") }) else { return usual }
     // Such as 0-3,8.
     var cores: Set<String> = []
@@ -34,7 +34,7 @@ enum HostFacts {
     if environment["container"] != nil { return true }
     let marks = ["/.dockerenv", "/run/.containerenv"]
     if marks.contains(where: { (path: String) in access(path, F_OK) == 0 }) { return true }
-    let groups = text("/proc/1/cgroup") ?? ""
+    let groups = SafeFile.systemText("/proc/1/cgroup") ?? ""
     return ["docker", "kubepods", "containerd", "/lxc"].contains { groups.contains($0) }
   }
 
@@ -89,13 +89,7 @@ enum HostFacts {
     return error == 0 || error == ECONNREFUSED
   }
 
-  /// The content of a file of the system; nil where it cannot be read.
-  static func text(_ path: String) -> String? {
-    guard let bytes = try? SafeFile.read(path, limit: 1 << 26, followingLinks: true) else { return nil }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
   private static func line(_ path: String) -> String? {
-    text(path)?.split(separator: "\n").first.map(String.init)
+    SafeFile.systemText(path)?.split(separator: "\n").first.map(String.init)
   }
 }

@@ -3,7 +3,8 @@ import Foundation
 
 /// An mpirun, its ranks on this host, and what both leave.
 final class MpirunProcess {
-  let process: pid_t
+  private let child: ChildProcess
+  var process: pid_t { child.process }
   private let environment: [String: String]
   private var code: Int32?
   private var ranks: [LocalProcess] = []
@@ -13,46 +14,17 @@ final class MpirunProcess {
   ///
   /// - Throws: ``Failure`` where it cannot be started.
   init(_ line: MpirunLine, path: String, environment: [String: String]) throws {
-    var attributes = posix_spawnattr_t()
-    var files = posix_spawn_file_actions_t()
-    posix_spawnattr_init(&attributes)
-    posix_spawn_file_actions_init(&files)
-    defer {
-      posix_spawnattr_destroy(&attributes)
-      posix_spawn_file_actions_destroy(&files)
-    }
-    // This process ignores these two; mpirun and ranks shall begin as if started by hand.
-    var defaults = sigset_t()
-    sigemptyset(&defaults)
-    sigaddset(&defaults, SIGPIPE)
-    sigaddset(&defaults, SIGXFSZ)
-    posix_spawnattr_setsigdefault(&attributes, &defaults)
-    posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF))
-    // A group in the background that read the terminal would be suspended.
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    let all = environment.merging(line.settings.map { ($0.name, $0.value) }) { _, new in new }
-    let variables = all.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
     // By its name: a path would have mpirun change the search paths of remote hosts.
-    let words = (["mpirun"] + line.arguments).map { strdup($0) } + [nil]
-    defer { for word in variables + words { free(word) } }
-    var process = pid_t()
-    let error = posix_spawn(&process, path, &files, &attributes, words, variables)
-    guard error == 0 else {
-      throw Failure(.notFound, "cannot start \(path): \(String(cString: strerror(error))); install Open MPI")
-    }
-    self.process = process
+    child = try ChildProcess(
+      path, ["mpirun"] + line.arguments,
+      environment: environment.merging(line.settings.map { ($0.name, $0.value) }) { _, new in new },
+      hasOwnGroup: true, advice: "install Open MPI")
     self.environment = environment
   }
 
   /// mpirun's exit code once it has ended, 128 + n where signal n did it; nil: it runs.
   func poll() -> Int32? {
-    if code == nil {
-      var status: Int32 = 0
-      if waitpid(process, &status, WNOHANG) == process {
-        code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
-      }
-    }
+    if code == nil { code = child.exitCode(waits: false) }
     return code
   }
 
@@ -123,7 +95,7 @@ struct LocalProcess: Equatable {
   /// As it was when the program began; empty where it cannot be read.
   var environment: [String: String] {
     var found: [String: String] = [:]
-    for entry in (HostFacts.text("/proc/\(process)/environ") ?? "").split(separator: "\0") {
+    for entry in (SafeFile.systemText("/proc/\(process)/environ") ?? "").split(separator: "\0") {
       let sides = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       if sides.count == 2 { found[String(sides[0])] = String(sides[1]) }
     }
@@ -131,7 +103,7 @@ struct LocalProcess: Equatable {
   }
 
   func catches(_ number: Int32) -> Bool {
-    let line = (HostFacts.text("/proc/\(process)/status") ?? "").split(separator: "\n")
+    let line = (SafeFile.systemText("/proc/\(process)/status") ?? "").split(separator: "\n")
       .first { $0.hasPrefix("SigCgt:") }
     guard let mask = line.flatMap({ UInt64($0.dropFirst(7).filter { !$0.isWhitespace }, radix: 16) }) else {
       return false
@@ -140,7 +112,7 @@ struct LocalProcess: Equatable {
   }
 
   static func children(of parent: pid_t) -> [LocalProcess] {
-    let listed = HostFacts.text("/proc/\(parent)/task/\(parent)/children")
+    let listed = SafeFile.systemText("/proc/\(parent)/task/\(parent)/children")
     let numbers =
       listed?.split { $0.isWhitespace }.compactMap { pid_t($0) }
       // A kernel without the list.
@@ -155,7 +127,7 @@ struct LocalProcess: Equatable {
 
   private static func fields(_ process: pid_t) -> (state: String, parent: pid_t, began: String)? {
     // The name, in parentheses, may have spaces.
-    guard let text = HostFacts.text("/proc/\(process)/stat"), let name = text.lastIndex(of: ")") else {
+    guard let text = SafeFile.systemText("/proc/\(process)/stat"), let name = text.lastIndex(of: ")") else {
       return nil
     }
     let fields = text[text.index(after: name)...].split { $0.isWhitespace }

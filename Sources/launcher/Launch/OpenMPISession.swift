@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What Open MPI keeps of a job on a host: a session directory, and segments of shared memory that an mpirun which is killed
@@ -52,7 +53,7 @@ package struct OpenMPISession: Hashable {
   /// memory in it.
   package static func leftovers(_ environment: [String: String]) -> [String] {
     var inUse = ""
-    for process in LocalProcess.all { inUse += HostFacts.text("/proc/\(process)/maps") ?? "" }
+    for process in LocalProcess.all { inUse += SafeFile.systemText("/proc/\(process)/maps") ?? "" }
     let segments = names(in: memory).filter { $0.hasPrefix(segmentMark) }.map { "\(memory)/\($0)" }
       .filter { isOwn($0) && !inUse.contains($0) }
     let base = environment["TMPDIR"] ?? "/tmp"

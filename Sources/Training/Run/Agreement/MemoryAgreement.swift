@@ -118,12 +118,7 @@ extension Configuration {
     }
     let helpful = found.sorted { $0.saved > $1.saved }.filter { $0.saved > needed / 8 || isBeyondCount }
     guard !helpful.isEmpty else { return "take a smaller model or data set, or more hosts" }
-    var words: Message = "take a smaller "
-    for (index, setting) in helpful.enumerated() {
-      let link = index == 0 ? "" : index == helpful.count - 1 ? " or " : ", "
-      words = words + Message(link) + "\(setting: setting.name)"
-    }
-    return words
+    return "take a smaller " + Message.list(helpful.map { "\(setting: $0.name)" }, "or")
   }
 }
 
