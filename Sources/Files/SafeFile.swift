@@ -7,12 +7,16 @@ package enum SafeFile {
   ///
   /// - Throws: ``Failure``: something that is no plain file stands there (65), writing fails (74).
   package static func replace(_ path: String, _ text: String) throws(Failure) {
+    try replace(path, Array(text.utf8))
+  }
+
+  package static func replace(_ path: String, _ bytes: [UInt8]) throws(Failure) {
     if let kind = FileKind(at: path, followingLinks: false), kind != .plain {
       throw kind.failure(at: path, isOfRun: true)
     }
     try make(
       path, failure: { $0.failure("cannot write \(path)") },
-      writing: { file throws(Failure) in try file.write(text) })
+      writing: { file throws(Failure) in try file.write(bytes) })
   }
 
   /// Makes a file beside its place, and puts it there when it is whole and on the disk.

@@ -5,6 +5,9 @@
 struct ReportPage {
   let runs: [RunRecord]
 
+  /// Above so many runs a page has no images, which would be most of it.
+  static let runsWithImages = 4
+
   /// A line that every page has, by which a later report knows that it may replace it.
   static let mark = "<meta name=\"generator\" content=\"moe-dist report\" />"
 
@@ -24,7 +27,8 @@ struct ReportPage {
       body += Comparison(runs: runs, labels: labels).html
       for (index, run) in runs.enumerated() {
         body += "<article id=\"run-\(index + 1)\">\n" + heading(run, level: "h2")
-        body += RunSection(run: run, number: index + 1).html + "</article>\n"
+        body += RunSection(run: run, number: index + 1, hasImages: runs.count <= Self.runsWithImages).html
+        body += "</article>\n"
       }
     }
     let title = runs.count == 1 ? runs[0].name : "Comparison of \(runs.count) runs"
@@ -34,7 +38,7 @@ struct ReportPage {
       <head>
       <meta charset="utf-8" />
       \(Self.mark)
-      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <title>\(Markup.escaped(title)) — moe-dist</title>
       <style>

@@ -1,3 +1,4 @@
+internal import DataSets
 internal import Files
 internal import Records
 internal import Training
@@ -32,7 +33,19 @@ extension RunRecord {
     softTables = try Self.tables(directory + "/expert_class_soft.csv") { text in
       Double(text).flatMap { (0...1e12).contains($0) ? $0 : nil }
     }
+    expertImages = try Self.images(directory + "/" + RunDirectory.imagesName)
     try checkSizes()
+  }
+
+  /// A picture that is larger than a run's own is none of it.
+  private static func images(_ file: String) throws(Failure) -> (file: [UInt8], width: Int, height: Int)? {
+    guard let bytes = try SafeFile.read(file, limit: ImageWall.limit, followingLinks: false) else {
+      return nil
+    }
+    guard let size = PNG.size(of: bytes) else {
+      throw Failure(.badData, "\(file): expected a PNG file, found something else; remove it")
+    }
+    return (bytes, size.width, size.height)
   }
 
   /// The files must be about the same layers, experts and classes.

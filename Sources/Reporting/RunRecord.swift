@@ -22,6 +22,8 @@ struct RunRecord {
   let hardTables: [[[Int]]]
   /// [L][E][C] sums of p_e by true class.
   let softTables: [[[Double]]]
+  /// The file of images by expert, and its size in pixels; nil where there is none.
+  let expertImages: (file: [UInt8], width: Int, height: Int)?
 
   struct Session {
     var started: String?

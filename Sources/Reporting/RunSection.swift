@@ -6,6 +6,8 @@ struct RunSection {
   let run: RunRecord
   /// From 1; makes the names of its figures unique in a page.
   let number: Int
+  /// Whether the page bears pictures; one of many runs would be too large.
+  var hasImages = true
 
   var id: String { "r\(number)" }
 
@@ -17,6 +19,10 @@ struct RunSection {
       text += Markup.element("li", [:], Markup.escaped(sentence)) + "\n"
     }
     text += "</ul>\n"
+    if hasImages, let wall = ExpertImages(run)?.figure {
+      text += section("What every expert sees", "Test images, by the expert that the gate prefers for them.")
+      text += ReportPage.grid([wall], id: id)
+    }
     for layer in 0..<run.layers {
       guard let maps = ExpertClassMaps(run, layer: layer) else { continue }
       text += section("Which expert takes which classes\(run.suffix(ofLayer: layer))", tableNote)
@@ -41,7 +47,7 @@ struct RunSection {
       return (ExpertClassMaps(run, layer: layer)?.figures ?? [])
         + [figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy].compactMap { $0 }
     }
-    return ofGates
+    return [ExpertImages(run)?.figure].compactMap { $0 } + ofGates
       + [figures.loss, figures.error, figures.computation, figures.flops, figures.time].compactMap { $0 }
   }
 

@@ -28,4 +28,28 @@ check "metrics: a changed sample is seen" sees_a_change softmax
 check "metrics of the softmax gate, one expert" agrees softmax "--combine top-k --top-k 1" --chosen-expert-answers
 check "metrics of the attentive gate" agrees attentive "" ""
 for gate in loss peeking; do check "metrics of the $gate gate" agrees "$gate" "" --chosen-expert-answers; done
+
+# The images by expert, against the data and every sample's expert.
+wall() {
+  local ranks=$1 run=$scratch/wall-$1
+  on "$ranks" "$moe_dist" train --dataset fashion-mnist --train-samples 4000 --max-steps 12 --batch-size 100 --experts 4 \
+    --seed 5 --progress none --quiet --run-dir "$run"
+  run_alone "$moe_dist" evaluate "$run" --json --per-sample "$run.csv" >/dev/null
+  python3 "$root/Tests/Reference/image_wall_check.py" "$run/expert_images.png" "$run.csv" "$fashion/t10k-images-idx3-ubyte.gz" 4
+  grep -q 'href="data:image/png;base64,' "$run/report.html" && grep -q '<image' "$run/figures/expert-images.svg"
+  if ((ranks > 1)); then same "images" "$run/expert_images.png" "$scratch/wall-1/expert_images.png"; fi
+}
+no_wall() {
+  train_run no-images 1 --max-steps 2 --no-images
+  [[ ! -e $scratch/no-images/expert_images.png && ! -e $scratch/no-images/figures/expert-images.svg ]]
+  if grep -q '<image' "$scratch/no-images/report.html"; then echo "there are images"; return 1; fi
+}
+fashion=/usr/share/datasets/fashion-mnist
+if [[ -e $fashion/t10k-images-idx3-ubyte.gz ]]; then
+  check "images by expert" wall 1
+  if ! $local_only; then check "images by expert on 3 ranks" wall 3; fi
+else
+  skip "images by expert" "FashionMNIST is not installed"
+fi
+check "--no-images" no_wall
 finish

@@ -140,9 +140,12 @@ public final class RunDirectory {
   /// What a run keeps, beside checkpoints, `errors` and what is made from them.
   static let fileNames: Set<String> = [
     "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
-    "expert_class_soft.csv", "lock", "owner", "control", "study.json", "conditional.json",
+    "expert_class_soft.csv", imagesName, "lock", "owner", "control", "study.json", "conditional.json",
     CheckpointDirectory.latestName,
   ]
+
+  /// The file of ``write(expertImages:)``.
+  package static let imagesName = "expert_images.png"
 
   /// The path of a file in this directory.
   public func file(_ name: String) -> String { path + "/" + name }
@@ -178,6 +181,11 @@ public final class RunDirectory {
     let soft = metrics.gates.compactMap(\.softTable)
     if !hard.isEmpty { try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(hard)) }
     if !soft.isEmpty { try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(soft)) }
+  }
+
+  /// Writes `expert_images.png`: a row of images per expert, that chose it.
+  package func write(expertImages picture: [UInt8]) throws(Failure) {
+    try SafeFile.replace(file(Self.imagesName), picture)
   }
 
   /// Replaces `status.json`.

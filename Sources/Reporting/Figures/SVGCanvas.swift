@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// A drawing under way: shapes in the order in which they are painted. Lengths are CSS pixels, y grows downwards.
 struct SVGCanvas {
   private(set) var body = ""
@@ -58,6 +60,18 @@ struct SVGCanvas {
       attributes += " transform=\"rotate(\(coordinate(turned)) \(coordinate(x)) \(coordinate(y)))\""
     }
     body += "<text\(attributes)>\(Markup.escaped(words))</text>\n"
+  }
+
+  /// A picture, given as the bytes of a PNG file.
+  mutating func picture(
+    _ file: [UInt8], _ x: Double, _ y: Double, _ width: Double, _ height: Double, tip: String
+  ) {
+    let data = Data(file).base64EncodedString()
+    add(
+      "image",
+      place(x, y) + length(" width", width) + length(" height", height)
+        + " preserveAspectRatio=\"none\" style=\"image-rendering: pixelated\" href=\"data:image/png;base64,\(data)\"",
+      tip: tip)
   }
 
   /// About how wide words are; system fonts differ.

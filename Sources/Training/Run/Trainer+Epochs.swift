@@ -38,15 +38,24 @@ extension Trainer {
   }
 
   func evaluateTest() throws {
-    try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) })
+    var wall =
+      configuration.images && session.parts.hasGate && run != nil
+      ? ImageWall(experts: session.parts.placement.experts) : nil
+    try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) }) { outcomes in
+      guard wall?.isFull == false else { return }
+      for outcome in outcomes { wall?.add(Int32(outcome.sample), expert: outcome.expert) }
+    }
+    if let picture = wall?.file(of: data.test) { try run?.write(expertImages: picture) }
     if isRoot { observer.epochEnded(epochLines) }
     epochLines = []
   }
 
-  private func evaluate(_ split: String, _ images: ImageSet, _ samples: [Int32]) throws {
+  private func evaluate(
+    _ split: String, _ images: ImageSet, _ samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil
+  ) throws {
     guard !samples.isEmpty else { return }
     let metrics = try session.uncounted {
-      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples) }
+      try session.clock.measure(.evaluation) { try session.evaluate(images, samples: samples, each: each) }
     }
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)

@@ -169,6 +169,8 @@ public struct Configuration: Equatable, Sendable {
   public var keep = 3
   /// Steps between step lines in metrics.jsonl; 0: none.
   public var logEvery = 0
+  /// Whether images by expert are kept for the report.
+  public var images = true
   public var dataDirectory: String?
   /// The four IDX files of the data set `idx`; their content is known by its fingerprint, not by its place.
   public var trainImages: String?

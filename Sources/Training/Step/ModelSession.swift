@@ -98,10 +98,11 @@ package final class ModelSession {
     for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
       let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
       let outcome = try evaluationStep.run(batch, of: view, epoch: 0, mode: .evaluation, word: 0)
+      // A loss that is not finite is told first.
+      try add(outcome, batch, of: images, to: &sums)
       if let each, communicator.rank == 0 {
         try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))
       }
-      try add(outcome, batch, of: images, to: &sums)
     }
     return communicator.rank == 0 ? sums.metrics() : nil
   }

@@ -141,6 +141,9 @@ extension ConfigurationSchema {
       "Newest checkpoints that are kept, beside the best by validation error; 0: all."),
     .whole(
       "log-every", \.logEvery, .run, in: 0...Int.max, "Steps between step lines in metrics.jsonl; 0: none."),
+    .onOff(
+      "images", \.images, .run,
+      "Keep a few test images by the expert that they choose, for the report; at most 36 kB."),
     .real(
       "stall-warn", \.stallWarn, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
