@@ -61,6 +61,8 @@ final class ConsoleObserver: TrainingObserver {
 
   func checkpointWritten(_ path: String) {}
 
+  func advise(_ text: String) { if !quiet { note(text) } }
+
   func note(_ text: String) {
     closeLine()
     Console.error("NOTE: \(text)")

@@ -14,10 +14,14 @@ public protocol TrainingObserver: AnyObject {
   func checkpointWritten(_ path: String)
   /// Something worth knowing, in a sentence.
   func note(_ text: String)
+  /// What the run's figures say, and what could be done about it, in a sentence. A note unless the observer has another place
+  /// for it.
+  func advise(_ text: String)
 }
 
 extension TrainingObserver {
   public func takeSaveRequest() -> Bool { false }
+  public func advise(_ text: String) { note(text) }
 }
 
 /// How far a run is after a step.

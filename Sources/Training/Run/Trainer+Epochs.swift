@@ -31,7 +31,7 @@ extension Trainer {
       // The validation set where there is one: it has seen the end of the epoch alone.
       let gates = finalMetrics.last?.metrics.gates ?? []
       if let words = collapse.words(gates, epoch: position.epoch, configuration: configuration) {
-        observer.note(words.text(as: spelling))
+        observer.advise(words.text(as: spelling))
       }
     }
     epochLines = []
