@@ -28,9 +28,11 @@ struct ImageWallTests {
     var wall = ImageWall(experts: 2)
     for sample in 0..<Int32(100) { wall.add(sample, expert: 1) }
     #expect(!wall.isFull)
-    let small = images(ImageShape(channels: 1, height: 2, width: 3), count: 100) { sample, _, _, _ in UInt8(sample) }
+    let shape = ImageShape(channels: 1, height: 2, width: 3)
+    let small = images(shape, count: 100) { sample, _, _, _ in UInt8(sample) }
     // Twenty images of three pixels and a line between them; two rows of two lines and one between them.
-    #expect(wall.file(of: small).flatMap { PNG.size(of: $0) }.map { [$0.width, $0.height] } == [80, 6])
+    let size = wall.file(of: small).flatMap { PNG.size(of: $0) }
+    #expect(size.map { [$0.width, $0.height] } == [80, 6])
     for sample in 0..<Int32(20) { wall.add(sample, expert: 0) }
     #expect(wall.isFull)
   }
