@@ -117,7 +117,8 @@ run_ranks() {
   # mpirun refuses root unless told; only these scripts, which run in containers, tell it.
   ((EUID == 0)) && settings+=(OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1)
   # More ranks than cores must give up the core while they wait; otherwise a collective is hundreds of times slower.
-  if ((ranks > $(core_count) && ${#options[@]} == 0)); then
+  # MOE_DIST_SHARED_CORES says that other jobs have the cores too.
+  if [[ ${#options[@]} == 0 ]] && { [[ -n ${MOE_DIST_SHARED_CORES:-} ]] || ((ranks > $(core_count))); }; then
     options+=(--oversubscribe --bind-to none)
     settings+=(OMPI_MCA_mpi_yield_when_idle=1)
   fi
