@@ -125,13 +125,11 @@ extension ReferenceModel {
       for (name, shape) in shapes.sorted(by: { $0.key < $1.key }) {
         let layer = name[..<name.lastIndex(of: ".")!]
         let fanIn = shapes[layer + ".weight"]!.dropFirst().reduce(1, *)
+        let isNorm = layer.contains(".bn")
+        let isScale = isNorm && (name.hasSuffix(".weight") || name.hasSuffix("running_var"))
+        let limit = isNorm ? 0.5 : 1 / Double(fanIn).squareRoot()
         parameters[name] = (0..<shape.reduce(1, *)).map { _ in
-          let isNorm = layer.contains(".bn")
-          if isNorm && (name.hasSuffix(".weight") || name.hasSuffix("running_var")) {
-            return Double(Float(0.5 + generator.unit()))
-          }
-          return Double(
-            Float(generator.symmetric(isNorm ? 0.5 : 1 / Double(fanIn).squareRoot())))
+          Double(Float(isScale ? 0.5 + generator.unit() : generator.symmetric(limit)))
         }
       }
     }
