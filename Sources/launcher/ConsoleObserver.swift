@@ -12,16 +12,15 @@ enum ProgressStyle: String, CaseIterable, ExpressibleByArgument {
 
 /// Tells the user on standard error how a run goes.
 final class ConsoleObserver: TrainingObserver {
-  private let draws: Bool
+  private let line: DrawnLine
   private let style: ProgressStyle
   private let quiet: Bool
   private var last = Date.distantPast
-  private var isLineOpen = false
 
   init(style: ProgressStyle, quiet: Bool) {
     self.style = style
     self.quiet = quiet
-    draws = style == .auto && isatty(STDERR_FILENO) == 1
+    line = DrawnLine(style)
   }
 
   var stopRequested: Bool { StopSignals.raised }
@@ -31,22 +30,21 @@ final class ConsoleObserver: TrainingObserver {
   func started(_ plan: RunPlan) { if !quiet { Console.error(plan.startLine) } }
 
   func progress(_ progress: StepProgress) {
-    guard style != .none, Date().timeIntervalSince(last) > (draws ? 0.2 : 10) else { return }
+    guard style != .none, Date().timeIntervalSince(last) > (line.isDrawn ? 0.2 : 10) else { return }
     last = Date()
-    if draws {
-      Console.draw(ProgressLine.ofTerminal(ProcessInfo.processInfo.environment).text(progress))
-      isLineOpen = true
+    if line.isDrawn {
+      line.draw { $0.text(progress) }
     } else {
       Console.error(
         "epoch \(progress.epoch)/\(progress.epochs)  step \(progress.step)/\(progress.steps)  "
           + "loss \(String(format: "%.4f", progress.loss))  \(Int(progress.samplesPerSecond)) samples/s  "
-          + "\(ProgressLine.duration(progress.secondsRemaining)) left")
+          + "\(durationText(progress.secondsRemaining)) left")
     }
   }
 
   func epochEnded(_ records: [MetricsRecord]) {
     guard style != .none else { return }
-    closeLine()
+    line.close()
     for record in records {
       func figure(_ name: String, _ value: Double?) -> String {
         value.map { "  \(name) \(String(format: "%.4f", $0))" } ?? ""
@@ -64,12 +62,26 @@ final class ConsoleObserver: TrainingObserver {
   func advise(_ text: String) { if !quiet { note(text) } }
 
   func note(_ text: String) {
-    closeLine()
+    line.close()
     Console.error("NOTE: \(text)")
   }
+}
 
-  private func closeLine() {
-    if isLineOpen { Console.error("") }
-    isLineOpen = false
+/// The line of standard error that is drawn again and again on a terminal, and closed before anything else is said.
+final class DrawnLine {
+  /// Whether there is one: not where progress goes to a file or is not wanted.
+  let isDrawn: Bool
+  private var isOpen = false
+
+  init(_ style: ProgressStyle) { isDrawn = style == .auto && isatty(STDERR_FILENO) == 1 }
+
+  func draw(_ text: (ProgressLine) -> String) {
+    Console.draw(text(ProgressLine.ofTerminal(ProcessInfo.processInfo.environment)))
+    isOpen = true
+  }
+
+  func close() {
+    if isOpen { Console.error("") }
+    isOpen = false
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 package import Records
+package import Studies
 
 /// The line that shows on a terminal how far a run is, in as many characters as there are.
 package struct ProgressLine {
@@ -23,24 +24,59 @@ package struct ProgressLine {
     return ProgressLine(columns: columns, hasBlocks: isUnicode && environment["TERM"] != "dumb")
   }
 
+  /// A part of a line.
+  package struct Part {
+    let text: String
+    /// How soon it may be left out: the highest goes first.
+    let rank: Int
+
+    package init(_ text: String, rank: Int) {
+      self.text = text
+      self.rank = rank
+    }
+  }
+
   /// What fits, the least important left out first. The last column stays free, where some terminals begin a new line.
-  package func text(_ progress: StepProgress) -> String {
-    // What is left out first has the highest number.
-    var parts: [(text: String, rank: Int)] = [
-      ("epoch \(progress.epoch)/\(progress.epochs)", 1),
-      (bar(progress.steps > 0 ? Double(progress.step) / Double(progress.steps) : 1, length: 16), 5),
-      ("step \(progress.step)/\(progress.steps)", 0),
-      ("loss \(String(format: "%.4f", progress.loss))", 2),
-      ("\(Int(progress.samplesPerSecond)) samples/s", 6),
-      ("\(Self.duration(progress.secondsRemaining)) left", 3),
-    ]
-    if 2...64 ~= progress.shares.count { parts.append(("experts \(heights(progress.shares))", 4)) }
+  package func text(_ parts: [Part]) -> String {
+    var parts = parts
     var text: String { parts.map(\.text).joined(separator: "  ") }
     while text.count >= columns, parts.count > 1 {
       let last = parts.indices.max { parts[$0].rank < parts[$1].rank } ?? 0
       parts.remove(at: last)
     }
     return String(text.prefix(max(columns - 1, 1)))
+  }
+
+  package func text(_ progress: StepProgress) -> String {
+    var parts = [
+      Part("epoch \(progress.epoch)/\(progress.epochs)", rank: 1),
+      bar(done: progress.step, of: progress.steps),
+      Part("step \(progress.step)/\(progress.steps)", rank: 0),
+      Part("loss \(String(format: "%.4f", progress.loss))", rank: 2),
+      Part("\(Int(progress.samplesPerSecond)) samples/s", rank: 6),
+      Part("\(durationText(progress.secondsRemaining)) left", rank: 3),
+    ]
+    if 2...64 ~= progress.shares.count { parts.append(Part("experts \(heights(progress.shares))", rank: 4)) }
+    return text(parts)
+  }
+
+  package func text(_ progress: StudyProgress) -> String {
+    text([bar(done: progress.done, of: progress.runs)] + Self.parts(progress))
+  }
+
+  /// A study's progress in words.
+  static func parts(_ progress: StudyProgress) -> [Part] {
+    var parts = [Part("\(progress.done)/\(progress.runs) runs", rank: 0)]
+    if progress.diverged > 0 { parts.append(Part("\(progress.diverged) failed", rank: 1)) }
+    if let current = progress.current { parts.append(Part(current, rank: 3)) }
+    if let seconds = progress.secondsRemaining {
+      parts.append(Part("\(durationText(seconds)) left", rank: 2))
+    }
+    return parts
+  }
+
+  private func bar(done: Int, of all: Int) -> Part {
+    Part(bar(all > 0 ? Double(done) / Double(all) : 1, length: 16), rank: 5)
   }
 
   private func bar(_ share: Double, length: Int) -> String {
@@ -57,11 +93,5 @@ package struct ProgressLine {
         let load = share * Double(shares.count) / 2
         return steps[min(Int(load * Double(steps.count)), steps.count - 1)]
       })
-  }
-
-  package static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.isFinite ? min(seconds, 1e9) : 0)
-    if whole < 60 { return "\(whole) s" }
-    return whole < 3600 ? "\(whole / 60) min \(whole % 60) s" : "\(whole / 3600) h \(whole % 3600 / 60) min"
   }
 }

@@ -1,4 +1,5 @@
 import Records
+import Studies
 import Testing
 import launcher
 
@@ -32,11 +33,19 @@ struct ProgressLineTests {
     #expect(text == "epoch 3/20  step 50/100  loss 0.0432  1 min 12 s left")
   }
 
-  @Test(arguments: [
-    (0.0, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (3_700, "1 h 1 min"), (.infinity, "0 s"), (.nan, "0 s"),
-  ])
-  func durationsAreShort(seconds: Double, text: String) {
-    #expect(ProgressLine.duration(seconds) == text)
+  @Test func aStudyLooksLikeARun() {
+    let progress = StudyProgress(
+      runs: 9, done: 2, diverged: 1, current: "attentive.seed-0, epoch 4/10", secondsRemaining: 7_380)
+    let text = ProgressLine(columns: 100, hasBlocks: false).text(progress)
+    // Two ninths of 16 are 3.6.
+    #expect(text == "###-------------  2/9 runs  1 failed  attentive.seed-0, epoch 4/10  2 h 03 min left")
+    // The bar goes first, then the run, then the time.
+    #expect(
+      ProgressLine(columns: 66, hasBlocks: true).text(progress)
+        == "2/9 runs  1 failed  attentive.seed-0, epoch 4/10  2 h 03 min left")
+    let narrow = ProgressLine(columns: 40, hasBlocks: true)
+    #expect(narrow.text(progress) == "2/9 runs  1 failed  2 h 03 min left")
+    #expect(ProgressLine(columns: 20, hasBlocks: true).text(progress) == "2/9 runs  1 failed")
   }
 
   @Test func aRunWithoutStepsIsDone() {

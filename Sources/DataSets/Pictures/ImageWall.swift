@@ -1,4 +1,4 @@
-package import Numerics
+internal import Numerics
 
 /// What every expert sees: a row of images per expert, the first that chose it, as one picture.
 ///
