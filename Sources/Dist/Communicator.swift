@@ -65,6 +65,22 @@ public protocol Communicator: AnyObject {
   /// Starts to receive as many bytes as the buffer has; they belong to the operation until it has been waited for.
   func receive(into bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int)
     throws(CommunicationError) -> any PendingOperation
+
+  /// Parts the ranks: those that give the same number become a communicator of their own, in the order that they have here,
+  /// and count their ranks from 0. Collective. Messages of one are not seen by another.
+  ///
+  /// - Parameter group: from 0.
+  /// - Returns: the communicator of this rank's group.
+  func split(group: Int) throws(CommunicationError) -> any Communicator
+}
+
+extension Communicator {
+  /// For a transport that cannot part its ranks.
+  ///
+  /// - Throws: ``CommunicationError``, always.
+  public func split(group: Int) throws(CommunicationError) -> any Communicator {
+    throw CommunicationError(function: "split", code: 1, reason: "these ranks cannot be parted into groups")
+  }
 }
 
 /// An operation in flight.

@@ -13,8 +13,8 @@ public struct StudyHost {
   public var environment: [String: String]
   /// How settings are spelled in what runs say and keep.
   public var spelling = Message.Spelling.settings
-  /// Ranks that work side by side, for the remaining time.
-  public var ranks: Int
+  /// Runs that go side by side, for the remaining time.
+  public var lanes: Int
   /// Whether this process was asked to stop.
   public var stopRequested: () -> Bool
   /// Told at the end of a run, and every ten seconds or so within one.
@@ -22,7 +22,7 @@ public struct StudyHost {
 
   public init(
     load: @escaping (Configuration) throws -> DataSet, command: [String], versions: [String: String],
-    buildFlags: String, environment: [String: String], ranks: Int, stopRequested: @escaping () -> Bool,
+    buildFlags: String, environment: [String: String], lanes: Int, stopRequested: @escaping () -> Bool,
     progress: @escaping (StudyProgress) -> Void
   ) {
     self.load = load
@@ -30,7 +30,7 @@ public struct StudyHost {
     self.versions = versions
     self.buildFlags = buildFlags
     self.environment = environment
-    self.ranks = ranks
+    self.lanes = lanes
     self.stopRequested = stopRequested
     self.progress = progress
   }
@@ -46,4 +46,12 @@ public struct StudyProgress: Equatable, Sendable {
   public let current: String?
   /// Seconds to the end; nil while no run has finished.
   public let secondsRemaining: Double?
+
+  public init(runs: Int, done: Int, diverged: Int, current: String?, secondsRemaining: Double?) {
+    self.runs = runs
+    self.done = done
+    self.diverged = diverged
+    self.current = current
+    self.secondsRemaining = secondsRemaining
+  }
 }

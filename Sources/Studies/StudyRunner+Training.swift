@@ -5,10 +5,10 @@ internal import Records
 internal import Training
 
 extension StudyRunner {
-  /// Trains a run, or goes on with it, and keeps how it ended.
+  /// Trains a run, or goes on with it, and keeps how it ended. Collective.
   ///
   /// - Throws: whatever ends a run other than divergence.
-  func train(_ run: StudyRun) throws {
+  func train(_ run: StudyRun, over group: any Communicator) throws {
     let path = directory.run(run.id)
     var source: String?
     if let from = run.source {
@@ -29,51 +29,52 @@ extension StudyRunner {
     let data = try dataSets[key] ?? host.load(configuration)
     dataSets[key] = data
     var record = StudyRunRecord(run, configuration, data: data.fingerprints)
-    try directory.check(run, against: record)
-    record.seconds = try directory.record(of: run.id)?.seconds ?? 0
+    if group.rank == 0 {
+      try directory.check(run, against: record)
+      record.seconds = try directory.record(of: run.id)?.seconds ?? 0
+      // The record is there before the run is, so that whoever goes on with it knows what it is.
+      try SafeFile.makeDirectories(path)
+      try directory.write(record, of: run.id)
+    }
     let began = PhaseClock.now()
     do {
-      let state = try train(run, configuration, data, record)
-      guard state == .finished else {
-        record.seconds += PhaseClock.now() - began
-        return try directory.write(record, of: run.id)
-      }
+      try train(run, configuration, data, over: group)
     } catch let error as any ProcessError where error.exitCode == ExitCode.diverged.rawValue {
+      guard group.rank == 0 else { return }
       let words = Message(error).text(as: host.spelling)
       RunDirectory.writeError(in: path, rank: 0, host: "", code: error.exitCode, message: words)
       RunDirectory.writeFailure(in: path, state: .diverged, reason: words)
     }
+    guard group.rank == 0 else { return }
     record.seconds += PhaseClock.now() - began
     try directory.write(record, of: run.id)
+    if try state(of: run).isEnd { try report(nil) }
   }
 
   private func train(
-    _ run: StudyRun, _ configuration: Configuration, _ data: DataSet, _ record: StudyRunRecord
-  ) throws -> RunState {
-    // The record is there before the run is, so that whoever goes on with it knows what it is.
-    try SafeFile.makeDirectories(directory.run(run.id))
-    try directory.write(record, of: run.id)
+    _ run: StudyRun, _ configuration: Configuration, _ data: DataSet, over group: any Communicator
+  ) throws {
     var training = try TrainingRun(
       resolved: configuration, data: data, resume: .auto,
       origin: RunOrigin(
         command: host.command, versions: host.versions, buildFlags: host.buildFlags,
         environment: host.environment))
     training.spelling = host.spelling
-    let communicator = LocalCommunicator()
     let observer = StudyRunObserver(stop: host.stopRequested) { [weak self] epoch, epochs in
       guard let self, PhaseClock.now() - lastReport > 10 else { return }
       try? report("\(run.id), epoch \(epoch)/\(epochs)")
     }
-    let summary = try training.train(over: communicator, observer: observer)
-    guard summary.state == .finished else { return summary.state }
-    try CheckpointDirectory(directory.run(run.id)).prune(keeping: 1)
-    if run.isEvaluatedConditionally { try evaluateConditionally(run, data, communicator) }
-    return .finished
+    let summary = try training.train(over: group, observer: observer)
+    guard summary.state == .finished else { return }
+    if group.rank == 0 { try CheckpointDirectory(directory.run(run.id)).prune(keeping: 1) }
+    // What is opened next is there for all.
+    try group.barrier()
+    if run.isEvaluatedConditionally { try evaluateConditionally(run, data, group) }
   }
 
-  /// Evaluates the arg-max expert alone on the test set.
+  /// Evaluates the arg-max expert alone on the test set. Collective.
   private func evaluateConditionally(
-    _ run: StudyRun, _ data: DataSet, _ communicator: LocalCommunicator
+    _ run: StudyRun, _ data: DataSet, _ group: any Communicator
   ) throws {
     let checkpoints = CheckpointDirectory(directory.run(run.id))
     guard let name = try checkpoints.latest() else {
@@ -86,8 +87,8 @@ extension StudyRunner {
     request.topKWeights = .renormalised
     let found = try Evaluator.evaluate(
       request, split: .test, trained: Evaluator.configuration(of: request.checkpoint), data: data,
-      communicator: communicator)
-    guard let metrics = found.metrics else { preconditionFailure("the only rank has the metrics") }
+      communicator: group)
+    guard let metrics = found.metrics else { return }
     try SafeFile.replace("\(checkpoints.path)/conditional.json", metrics.json.text(pretty: true) + "\n")
   }
 }

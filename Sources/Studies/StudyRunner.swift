@@ -1,13 +1,15 @@
 internal import DataSets
+public import Dist
+internal import Files
 internal import Glibc
 internal import Records
 internal import Training
 
-/// Trains the runs of a study, each in this process alone, until none is left.
+/// Trains the runs of a study, one after the other, until none is left.
 ///
-/// Any number of processes, the ranks of one job or several jobs, may work on one directory: each takes the next run that
-/// no other process holds. A run depends on its settings alone, so the results are the same however many there are. A
-/// process that waits looks again a few times a second.
+/// Any number of groups of ranks, of one job or of several, may work on one directory: each takes the next run that no other
+/// group holds. A run depends on its settings alone, so the results are the same however many groups and ranks there are. A
+/// group that waits looks again a few times a second.
 public final class StudyRunner {
   let study: Study
   let directory: StudyDirectory
@@ -15,6 +17,8 @@ public final class StudyRunner {
   private var ended: [String: StudyRunState] = [:]
   private(set) var seconds: [String: Double] = [:]
   private var chosen: [String: Int] = [:]
+  /// Of the run that is being trained, on rank 0 of its group.
+  private var claim: StudyRunClaim?
   private let costs: [String: Double]
   private let costOfMethod: [String: Double]
   var dataSets: [String: DataSet]
@@ -78,7 +82,7 @@ public final class StudyRunner {
     }
     var text = table.text + "\n\(runs.count) runs; \(withPrefix(total, "FLOPs")) to do"
     if let remaining = try secondsRemaining(runs) {
-      text += ", about \(durationText(remaining)) on \(host.ranks) ranks at the speed of the finished runs"
+      text += ", about \(durationText(remaining)) at the speed of the finished runs"
     }
     let depends = study.methods.contains { method in
       method.source.flatMap { study.method($0.method) }.map { $0.candidates.count > 1 } ?? false
@@ -104,7 +108,7 @@ public final class StudyRunner {
       }
     }
     guard done > 0 else { return nil }
-    return left * doneSeconds / done / Double(max(host.ranks, 1))
+    return left * doneSeconds / done / Double(max(host.lanes, 1))
   }
 
   func report(_ current: String?) throws {
@@ -157,23 +161,33 @@ public final class StudyRunner {
 
   // MARK: - The work
 
-  /// Works until every run has ended, or until this process was asked to stop.
+  /// Works until every run has ended, or until a rank was asked to stop. Collective over the group: its rank 0 says which run
+  /// is next, and all of it train it.
   ///
-  /// - Returns: whether every run has ended.
+  /// - Parameter group: the ranks that train a run together, each with a runner of its own.
+  /// - Returns: whether every run has ended; the same on all ranks.
   /// - Throws: what ends a run other than divergence, such as a full disk.
-  public func work() throws -> Bool {
-    try directory.make()
-    try report(nil)
-    while !host.stopRequested() {
-      let selections = try selections()
-      let runs = study.runs(selections)
-      let open = try runs.filter { try state(of: $0) == .toDo }
-      if open.isEmpty, runs.count == study.expectedRuns(selections).count { return true }
-      guard try !takeOne(of: open) else { continue }
-      usleep(200_000)
-      if PhaseClock.now() - lastReport > 10 { try report(nil) }
+  public func work(over group: any Communicator = LocalCommunicator()) throws -> Bool {
+    do {
+      if group.rank == 0 {
+        try directory.make()
+        try report(nil)
+      }
+      while try group.allReduceMax(host.stopRequested() ? 1 : 0) == 0 {
+        switch try next(over: group) {
+        case .end: return true
+        case .run(let run): try train(run, over: group)
+        case .wait: usleep(200_000)
+        }
+        if group.rank == 0, PhaseClock.now() - lastReport > 10 { try report(nil) }
+      }
+      return try group.allReduceMax(group.rank == 0 && isComplete() ? 1 : 0) == 1
+    } catch let agreed as AgreedError {
+      // The ranks of other groups know nothing of it: the first of this one says it to the job, and the rest let it.
+      guard host.lanes > 1 else { throw agreed }
+      if group.rank != 0 { sleep(10) }
+      throw Failure(behind: agreed) ?? Failure(.internalError, Message(agreed))
     }
-    return try isComplete()
   }
 
   private func isComplete() throws -> Bool {
@@ -183,8 +197,51 @@ public final class StudyRunner {
       && runs.allSatisfy { try state(of: $0).isEnd }
   }
 
-  /// Trains the most expensive run that nobody has and that can start.
-  private func takeOne(of open: [StudyRun]) throws -> Bool {
+  private enum Next {
+    case run(StudyRun)
+    /// Other groups have what is left, or what it starts from.
+    case wait
+    /// Every run has ended.
+    case end
+  }
+
+  /// What rank 0 finds to be done, on all ranks of the group.
+  private func next(over group: any Communicator) throws -> Next {
+    claim = nil
+    var found = Next.wait
+    if group.rank == 0 {
+      let selections = try selections()
+      let runs = study.runs(selections)
+      let open = try runs.filter { try state(of: $0) == .toDo }
+      if open.isEmpty, runs.count == study.expectedRuns(selections).count {
+        found = .end
+      } else if let run = try claimOne(of: open) {
+        found = .run(run)
+      }
+    }
+    guard group.size > 1 else { return found }
+    // Which runs there are depends on the settings that were chosen.
+    let words: [String] =
+      switch found {
+      case .run(let run):
+        ["run", run.id] + chosen.sorted { $0.key < $1.key }.flatMap { [$0.key, "\($0.value)"] }
+      case .wait: ["wait"]
+      case .end: ["end"]
+      }
+    let told = try group.broadcast(text: words.joined(separator: "\n")).split(separator: "\n").map(
+      String.init)
+    guard group.rank != 0 else { return found }
+    guard told[0] == "run" else { return told[0] == "end" ? .end : .wait }
+    chosen = [:]
+    for place in stride(from: 2, to: told.count, by: 2) { chosen[told[place]] = Int(told[place + 1]) }
+    guard let run = study.runs(chosen).first(where: { $0.id == told[1] }) else {
+      preconditionFailure("every rank has the same study")
+    }
+    return .run(run)
+  }
+
+  /// Takes the most expensive run that nobody has and that can start.
+  private func claimOne(of open: [StudyRun]) throws -> StudyRun? {
     // Long runs first, so that the last ones to end are short.
     let order = open.indices.sorted { a, b in
       let (costA, costB) = (cost(open[a]), cost(open[b]))
@@ -194,14 +251,11 @@ public final class StudyRunner {
       let run = open[index]
       if let source = run.source, ended[source] != .finished { continue }
       guard let claim = try directory.claim(run.id) else { continue }
-      try withExtendedLifetime(claim) {
-        // Another process may have ended it before it was claimed.
-        guard try directory.state(of: run) == .toDo else { return }
-        try train(run)
-      }
-      if try state(of: run).isEnd { try report(nil) }
-      return true
+      // Another group may have ended it before it was claimed.
+      guard try directory.state(of: run) == .toDo else { continue }
+      self.claim = claim
+      return run
     }
-    return false
+    return nil
   }
 }

@@ -22,6 +22,12 @@ struct StudyOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
   var dataDir: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Ranks that train a run together; the ranks are parted into groups of so many, and every group takes runs.",
+      valueName: "R"))
+  var ranksPerRun = 1
+
   @Option(help: ArgumentHelp("Progress on standard error.", valueName: "WORD"))
   var progress: ProgressStyle = .auto
 
@@ -36,22 +42,37 @@ struct StudyOptions: ParsableArguments {
     return all
   }
 
-  /// Runs a study on all ranks, side by side, and writes its results on rank 0.
   /// The words of the command line, the program by its name alone: results are shown to others.
   private static var command: [String] {
     [(CommandLine.arguments[0] as NSString).lastPathComponent] + CommandLine.arguments.dropFirst()
   }
 
+  /// How many runs go side by side.
+  private func lanes(ranks: Int) throws -> Int {
+    guard ranksPerRun >= 1 else {
+      throw Failure(.usage, "--ranks-per-run \(ranksPerRun) is not allowed: expected a whole number from 1")
+    }
+    guard ranks.isMultiple(of: ranksPerRun) else {
+      throw Failure(
+        .usage,
+        "--ranks-per-run \(ranksPerRun) does not part \(ranks) rank\(ranks == 1 ? "" : "s") into groups of that size; "
+          + "start a multiple of \(ranksPerRun) ranks")
+    }
+    return ranks / ranksPerRun
+  }
+
+  /// Runs a study on all ranks and writes its results on rank 0.
   func run(_ environment: [String: String], _ make: () throws -> Study) {
     let console = StudyConsole(
       style: quiet ? .none : progress, isRoot: Ranks.rank(in: environment) == 0)
     let (runner, directory) = Program.prepare(environment) {
+      let lanes = try lanes(ranks: Ranks.count(in: environment))
       let study = try make()
       let directory = StudyDirectory(out ?? "studies/\(study.name)")
       var host = StudyHost(
         load: { try $0.loadData(environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": BLAS.version],
-        buildFlags: Doctor.buildFlags, environment: environment, ranks: Ranks.count(in: environment),
+        buildFlags: Doctor.buildFlags, environment: environment, lanes: lanes,
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })
       host.spelling = .options
       return (try StudyRunner(study, in: directory, host: host), directory)
@@ -61,9 +82,13 @@ struct StudyOptions: ParsableArguments {
       if Ranks.rank(in: environment) == 0 { Console.output(text) }
       return
     }
-    let alike = [Alike("the study", (try? runner.planText()) ?? ""), Alike("--out", directory.path)]
+    let alike = [
+      Alike("the study", (try? runner.planText()) ?? ""), Alike("--out", directory.path),
+      Alike("--ranks-per-run", "\(ranksPerRun)"),
+    ]
     let code = Program.run("a study", alike, environment) { comm in
-      let isComplete = try runner.work()
+      let group = ranksPerRun == 1 ? LocalCommunicator() : try comm.split(group: comm.rank / ranksPerRun)
+      let isComplete = try runner.work(over: group)
       // A rank that was not asked to stop may have done what was left.
       let open = try comm.allReduceMax(isComplete ? 0 : 1)
       guard comm.rank == 0 else { return open == 0 ? 0 : ExitCode.stoppedEarly.rawValue }
@@ -88,31 +113,22 @@ struct StudyOptions: ParsableArguments {
 
 /// Tells the user on standard error how a study goes: one line that is drawn again on a terminal, lines elsewhere.
 final class StudyConsole {
-  private let style: ProgressStyle
-  private let draws: Bool
-  private var isLineOpen = false
+  private let isSilent: Bool
+  private let line: DrawnLine
 
   init(style: ProgressStyle, isRoot: Bool) {
-    self.style = isRoot ? style : .none
-    draws = style == .auto && isatty(STDERR_FILENO) == 1
+    isSilent = style == .none || !isRoot
+    line = DrawnLine(isSilent ? .none : style)
   }
 
   func show(_ progress: StudyProgress) {
-    guard style != .none else { return }
-    var line = "\(progress.done)/\(progress.runs) runs"
-    if progress.diverged > 0 { line += ", \(progress.diverged) failed" }
-    if let current = progress.current { line += "; \(current)" }
-    if let seconds = progress.secondsRemaining { line += "; \(durationText(seconds)) left" }
-    if draws {
-      Console.draw(line)
-      isLineOpen = true
+    guard !isSilent else { return }
+    if line.isDrawn {
+      line.draw { $0.text(progress) }
     } else {
-      Console.error(line)
+      Console.error(ProgressLine.parts(progress).map(\.text).joined(separator: "; "))
     }
   }
 
-  func close() {
-    if isLineOpen { Console.error("") }
-    isLineOpen = false
-  }
+  func close() { line.close() }
 }

@@ -21,6 +21,7 @@ public enum CommunicatorLaws {
     ("block sums follow the fixed tree", blockSums),
     ("traffic excludes what a rank sends to itself", traffic),
     ("an error of one rank is known to all", agreement),
+    ("groups have their ranks in order and exchange apart", groups),
   ]
 
   private static func expect(_ condition: Bool, _ words: @autoclosure () -> String) -> [String] {
@@ -201,6 +202,25 @@ public enum CommunicatorLaws {
   private struct Complaint: ProcessError {
     let exitCode: Int32
     let description: String
+  }
+
+  static func groups(_ comm: any Communicator) throws -> [String] {
+    var problems: [String] = []
+    // Every rank alone, every other rank, the lower and the upper part, all; a group of groups.
+    for divisor in [comm.size, 2, 1] {
+      let part = try comm.split(group: comm.rank % divisor)
+      let expected = (0..<comm.size).filter { $0 % divisor == comm.rank % divisor }
+      let found = try part.allGather([comm.rank])
+      problems += expect(
+        found == expected && part.size == expected.count && expected[part.rank] == comm.rank
+          && part.hostName == comm.hostName,
+        "rank \(comm.rank) of \(comm.size) modulo \(divisor) is rank \(part.rank) of \(found)")
+      let half = try part.split(group: part.rank < part.size / 2 ? 7 : 3)
+      let sum = try half.allReduceMax(comm.rank)
+      let others = expected.indices.filter { ($0 < part.size / 2) == (part.rank < part.size / 2) }
+      problems += expect(sum == others.map { expected[$0] }.max(), "the largest rank of a half is \(sum)")
+    }
+    return problems
   }
 
   static func agreement(_ comm: any Communicator) throws -> [String] {

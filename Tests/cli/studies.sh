@@ -43,6 +43,37 @@ three_ranks() {
   sweep three 3
   same "results.csv" "$scratch/one/results.csv" "$scratch/three/results.csv"
 }
+two_ranks_a_run() {
+  sweep groups 4 --ranks-per-run 2
+  same "results.csv" "$scratch/one/results.csv" "$scratch/groups/results.csv"
+  equal "runs started" "$(runs_started groups)" 8
+  local run
+  for run in "$scratch"/one/runs/*/; do
+    run=$(basename "$run")
+    same "checkpoint of $run" "$(checkpoint_of "$scratch/one/runs/$run")" "$(checkpoint_of "$scratch/groups/runs/$run")"
+    equal "hosts of $run" "$(json_field "$scratch/groups/runs/$run/run.json" 0.hosts | tr -cd , | wc -c)" 1
+  done
+}
+groups_that_do_not_fit() {
+  exits_with 64 sweep three-by-two 3 --ranks-per-run 2
+  says "ranks-per-run 2 does not part 3 ranks"
+  exits_with 64 sweep none 1 --ranks-per-run 0
+  says "ranks-per-run 0 is not allowed"
+  [[ ! -e $scratch/three-by-two && ! -e $scratch/none ]]
+}
+# The error of a run is one of its group alone; the first group has nothing to do with it.
+error_of_a_group() {
+  mkdir -p "$scratch/torn/runs"
+  sweep torn 1
+  local run checkpoint
+  for run in "$scratch"/torn/runs/*/; do
+    checkpoint=$(checkpoint_of "$run")
+    truncate -s -8 "$checkpoint"
+    echo '{"state":"running"}' >"$run/status.json"
+  done
+  exits_with 65 sweep torn 4 --ranks-per-run 2
+  grep -q "^moe-dist: .*checkpoint" "$scratch/err" || { cat "$scratch/err"; return 1; }
+}
 two_jobs() {
   sweep jobs 1 &
   local other=$!
@@ -57,6 +88,9 @@ if $local_only; then
 else
   check "sweep: the same results for 2 ranks" side_by_side
   check "sweep: the same results for 3 ranks" three_ranks
+  check "sweep: two ranks a run, two runs at a time" two_ranks_a_run
+  check "64: groups of ranks that do not fit" groups_that_do_not_fit
+  check "65: an error in a run of several ranks is told and ends the job" error_of_a_group
 fi
 check "sweep: two jobs share a directory" two_jobs
 

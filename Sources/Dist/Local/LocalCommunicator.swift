@@ -12,6 +12,8 @@ public final class LocalCommunicator: Communicator {
   public let hostName = localHostName()
   public private(set) var traffic = Traffic()
   private let group: LocalGroup
+  /// Calls of ``split(group:)``.
+  private var splits = 0
 
   /// The only rank of a group of one.
   public convenience init() { self.init(rank: 0, of: LocalGroup(size: 1)) }
@@ -116,6 +118,15 @@ public final class LocalCommunicator: Communicator {
   ) throws(CommunicationError) -> any PendingOperation {
     count(sent: 0, received: rank == self.rank ? 0 : bytes.count)
     return LocalReceive(group: group, into: bytes, from: rank, to: self.rank, tag: tag)
+  }
+
+  public func split(group number: Int) throws(CommunicationError) -> any Communicator {
+    precondition(number >= 0, "a group's number is not negative")
+    let numbers = try allGather([number])
+    splits += 1
+    let members = numbers.indices.filter { numbers[$0] == number }
+    let part = group.part(members, split: splits)
+    return LocalCommunicator(rank: numbers[..<rank].count { $0 == number }, of: part)
   }
 
   private func count(sent: Int, received: Int) {

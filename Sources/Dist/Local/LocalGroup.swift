@@ -20,6 +20,8 @@ public final class LocalGroup: @unchecked Sendable {
   private var generation = 0
   private var failure: CommunicationError?
   private var mail: [(from: Int, to: Int, tag: Int, bytes: [UInt8])] = []
+  /// Groups of some of these ranks, by which split made them and by their first rank.
+  private var parts: [(split: Int, first: Int, group: LocalGroup)] = []
 
   init(size: Int) {
     self.size = size
@@ -93,12 +95,29 @@ public final class LocalGroup: @unchecked Sendable {
     if let failure { throw failure }
   }
 
-  /// Makes every waiting and later call fail with these words.
+  /// Makes every waiting and later call fail with these words, also those of the groups that it was split into.
   func poison(_ reason: String) {
     condition.lock()
     if failure == nil { failure = CommunicationError(function: "local group", code: 3, reason: reason) }
     condition.broadcast()
+    let parts = parts
     condition.unlock()
+    for part in parts { part.group.poison(reason) }
+  }
+
+  /// The group of some ranks, which the first of them that asks makes.
+  ///
+  /// - Parameters:
+  ///   - members: ascending, not empty.
+  ///   - split: the number of the call that parts the ranks.
+  func part(_ members: [Int], split: Int) -> LocalGroup {
+    condition.lock()
+    defer { condition.unlock() }
+    if let known = parts.first(where: { $0.split == split && $0.first == members[0] }) { return known.group }
+    let group = LocalGroup(size: members.count)
+    group.failure = failure
+    parts.append((split, members[0], group))
+    return group
   }
 
   func post(_ bytes: [UInt8], from: Int, to: Int, tag: Int) throws(CommunicationError) {

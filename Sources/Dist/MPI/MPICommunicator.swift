@@ -13,26 +13,44 @@ public final class MPICommunicator: Communicator {
   private let handle: MPI_Comm
   /// Is told when this rank waits for others.
   private let watchdog: Watchdog?
+  /// Whether all ranks of the job are in it, whose exchanges are counted to find a rank that is late.
+  private let isWorld: Bool
   /// Committed datatypes by bytes per row; one run uses a handful.
   private var rowTypes: [Int: MPI_Datatype] = [:]
 
   /// A duplicate of the world, so that its messages meet nobody else's.
-  init(_ watchdog: Watchdog?) throws(CommunicationError) {
-    self.watchdog = watchdog
+  convenience init(_ watchdog: Watchdog?) throws(CommunicationError) {
     try check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler")
     var duplicate: MPI_Comm?
     try check(MPI_Comm_dup(MPI_COMM_WORLD, &duplicate), "MPI_Comm_dup")
-    guard let duplicate else {
-      throw CommunicationError(function: "MPI_Comm_dup", code: 0, reason: "no communicator was made")
+    try self.init(duplicate, from: "MPI_Comm_dup", watchdog, isWorld: true)
+  }
+
+  private init(
+    _ handle: MPI_Comm?, from function: String, _ watchdog: Watchdog?, isWorld: Bool
+  ) throws(CommunicationError) {
+    guard let handle else {
+      throw CommunicationError(function: function, code: 0, reason: "no communicator was made")
     }
-    handle = duplicate
+    self.handle = handle
+    self.watchdog = watchdog
+    self.isWorld = isWorld
     var rank: Int32 = 0
-    try check(MPI_Comm_rank(duplicate, &rank), "MPI_Comm_rank")
+    try check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank")
     var size: Int32 = 0
-    try check(MPI_Comm_size(duplicate, &size), "MPI_Comm_size")
+    try check(MPI_Comm_size(handle, &size), "MPI_Comm_size")
     self.rank = Int(rank)
     self.size = Int(size)
     hostName = localHostName()
+  }
+
+  /// The MPI function is MPI_Comm_split.
+  public func split(group: Int) throws(CommunicationError) -> any Communicator {
+    precondition(0...Int(Int32.max) ~= group, "a group's number is not negative")
+    traffic.calls += 1
+    var part: MPI_Comm?
+    try exchange("MPI_Comm_split") { MPI_Comm_split(handle, Int32(group), Int32(rank), &part) }
+    return try MPICommunicator(part, from: "MPI_Comm_split", watchdog, isWorld: false)
   }
 
   /// The MPI function is MPI_Barrier.
@@ -156,9 +174,9 @@ public final class MPICommunicator: Communicator {
     return MPIPending(request, watchdog)
   }
 
-  /// Makes a call in which all ranks take part.
+  /// Makes a call in which all its ranks take part.
   private func exchange(_ function: StaticString, _ call: () -> Int32) throws(CommunicationError) {
-    watchdog?.beginsWaiting(isExchange: true)
+    watchdog?.beginsWaiting(isExchange: isWorld)
     let code = call()
     watchdog?.endsWaiting()
     try check(code, function)

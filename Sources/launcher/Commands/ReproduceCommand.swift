@@ -10,7 +10,8 @@ struct ReproduceCommand: ParsableCommand {
     discussion: """
       Trains every method of the table with every seed and every setting of its grid, chooses settings by mean validation \
       error, and compares test figures with those of arXiv 2302.14703. Under 'mpirun -np N' N runs go side by side, one \
-      per rank, with the same results; ranks on several hosts need a directory that all of them see.
+      per rank, with the same results (with --ranks-per-run R, N/R runs on R ranks each); ranks on several hosts need a \
+      directory that all of them see.
 
       Runs are kept: the same command continues where it was stopped, trains nothing twice, and with more --seeds adds to \
       what is there.

@@ -11,8 +11,8 @@ struct SweepCommand: ParsableCommand {
     discussion: """
       For example: moe-dist sweep --config a.yaml --seeds 10 --grid importance=0,.2,.4 --grid gate=softmax,attentive
 
-      Under 'mpirun -np N' N runs go side by side, one per rank, with the same results. Runs are kept: the same command \
-      continues where it was stopped and trains nothing twice.
+      Under 'mpirun -np N' N runs go side by side, one per rank, with the same results (with --ranks-per-run R, N/R runs on \
+      R ranks each). Runs are kept: the same command continues where it was stopped and trains nothing twice.
       """)
 
   @Option(help: ArgumentHelp("YAML file of settings; repeatable, the later wins.", valueName: "FILE"))

@@ -1,4 +1,5 @@
 import DataSets
+import Dist
 import Files
 import Foundation
 import Studies
@@ -27,7 +28,7 @@ private final class Bench {
       host: StudyHost(
         load: { self.data($0) }, command: ["moe-dist", "sweep"], versions: ["moe-dist": "test"],
         buildFlags: "",
-        environment: [:], ranks: 1,
+        environment: [:], lanes: 1,
         stopRequested: {
           guard let left = self.stopAfter else { return false }
           self.stopAfter = left - 1
@@ -295,6 +296,24 @@ struct StudyRunnerTests {
       let count = line.split(separator: "|", omittingEmptySubsequences: false).count
       #expect(cells == nil || cells == count, "\(line)")
       cells = count
+    }
+  }
+
+  @Test func ranksMayTrainARunTogether() throws {
+    let (alone, together) = (Bench(), Bench())
+    // Of four candidates one is chosen, from which the last method starts: all ranks must know which.
+    var study = try sweep(seeds: 1)
+    study.methods[1].candidates = [settings(["importance": "0"]), settings(["importance": "0.5"])]
+    let results = try alone.run(study)
+    nonisolated(unsafe) let (bench, same) = (together, study)
+    let complete = try LocalGroup.run(ranks: 3) { comm in try bench.runner(same).work(over: comm) }
+    #expect(complete == [true, true, true])
+    #expect(try together.runner(study).results().csv == results.csv)
+    for run in study.runs([:]).map(\.id) {
+      let name = try #require(alone.checkpoints(run).first)
+      #expect(together.checkpoints(run) == [name])
+      #expect(try together.bytes("runs/\(run)/\(name)") == alone.bytes("runs/\(run)/\(name)"))
+      #expect(try together.sessions(run) == 1)
     }
   }
 
