@@ -26,7 +26,7 @@ public enum ProcessorLevel: Int, CaseIterable, Comparable, Sendable {
   /// The environment variable that holds the kernels to a lower level.
   public static let variable = "MOE_DIST_LEVEL"
 
-  /// As the variable and README name it.
+  /// As the variable and the documents name it.
   public var name: String { self == .base ? "base" : "v\(rawValue)" }
 
   /// What it stands for, e.g. `v3 (AVX2, FMA)`.
