@@ -1,5 +1,5 @@
-"""The paper's mixtures in plain, vectorised eager PyTorch, as a PyTorch user would write them: modules, a stack over the
-experts, log space. And the same hand-fused for MNIST and FashionMNIST under a softmax gate (FusedMixture).
+"""The training losses of the paper's mixtures in plain, vectorised eager PyTorch, as a PyTorch user would write them: a
+stack over the experts, log space; the networks are those of moe_dist_torch. And the same hand-fused for MNIST and FashionMNIST under a softmax gate (FusedMixture).
 
 Letters: B rows, E experts, C classes, H width of the last hidden layers. Formulas: arXiv 2302.14703.
 """
@@ -10,65 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from moe_dist_torch import networks
+
 MODELS = ["mnist", "fashion-mnist", "cifar", "cifar-small"]
-
-
-class Shallow(nn.Module):
-    """conv 3×3 1→channels, BatchNorm where asked for, ReLU, max pool, two hidden layers; outputs = 0: no output layer."""
-
-    def __init__(self, channels: int, normalise: bool, hidden: int, outputs: int):
-        super().__init__()
-        self.conv = nn.Conv2d(1, channels, 3)
-        self.norm = nn.BatchNorm2d(channels) if normalise else nn.Identity()
-        self.fc1 = nn.Linear(169 * channels, hidden)
-        self.fc2 = nn.Linear(hidden, 32)
-        if outputs:
-            self.out = nn.Linear(32, outputs)
-
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
-        """The last hidden layer before ReLU, (B, 32)."""
-        x = F.max_pool2d(F.relu(self.norm(self.conv(x))), 2).flatten(1)
-        return self.fc2(F.relu(self.fc1(x)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.out(F.relu(self.hidden(x)))
-
-
-class Cifar(nn.Module):
-    """Four padded convolutions, each with ReLU and max pool, the second and the fourth with BatchNorm; two hidden layers."""
-
-    def __init__(self, filters: tuple[int, ...], hidden: tuple[int, int], outputs: int):
-        super().__init__()
-        layers: list[nn.Module] = []
-        for index, (below, width) in enumerate(zip((3,) + filters, filters)):
-            normalise = index % 2 == 1
-            layers.append(nn.Conv2d(below, width, 3, padding=1, bias=not normalise))
-            layers += [nn.BatchNorm2d(width)] if normalise else []
-            layers += [nn.ReLU(), nn.MaxPool2d(2)]
-        self.convolutions = nn.Sequential(*layers)
-        self.fc1 = nn.Linear(4 * filters[-1], hidden[0])
-        self.fc2 = nn.Linear(hidden[0], hidden[1])
-        self.out = nn.Linear(hidden[1], outputs)
-
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc2(F.relu(self.fc1(self.convolutions(x).flatten(1))))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.out(F.relu(self.hidden(x)))
-
-
-def networks(model: str, experts: int, gate_outputs: int) -> tuple[nn.Module, list[nn.Module]]:
-    """The gate and the experts of a named model."""
-    if model == "mnist":
-        return Shallow(1, False, 128, gate_outputs), [Shallow(1, False, 5, 10) for _ in range(experts)]
-    if model == "fashion-mnist":
-        return Shallow(8, True, 512, gate_outputs), [Shallow(1, False, 64, 10) for _ in range(experts)]
-    filters = (64, 128, 256, 512)
-    if model == "cifar":
-        gate = Cifar(filters, (1024, 256), gate_outputs)
-        return gate, [Cifar((16, 32, 64, 128), (1024, 256), 100) for _ in range(experts)]
-    gate = Cifar(filters, (512, 64), gate_outputs)
-    return gate, [Cifar((8, 16, 32, 64), (128, 64), 100) for _ in range(experts)]
 
 
 def mean_distance(images: torch.Tensor) -> float:
@@ -136,19 +80,19 @@ class Mixture(nn.Module):
 
 
 class FusedMixture(nn.Module):
-    """A dense Mixture of Shallow networks under a softmax gate with what eager PyTorch can do by hand: one convolution for
+    """A dense Mixture of MNIST's or FashionMNIST's networks under a softmax gate with what eager PyTorch can do by hand: one convolution for
     gate and experts, pooling before ReLU, baddbmm over the experts. Starts from the plain mixture's weights.
     """
 
     def __init__(self, plain: Mixture):
         super().__init__()
-        self.channels = plain.gate.conv.out_channels
-        self.norm = nn.BatchNorm2d(self.channels) if isinstance(plain.gate.norm, nn.BatchNorm2d) else None
+        self.channels = plain.gate.conv1.out_channels
+        self.norm = nn.BatchNorm2d(self.channels) if plain.gate.bn1 is not None else None
         for name, value in fused_tensors(plain, lambda parameter: parameter.detach().clone()).items():
             if not name.startswith("norm."):
                 setattr(self, name, nn.Parameter(value))
         if self.norm:
-            self.norm.load_state_dict(plain.gate.norm.state_dict())
+            self.norm.load_state_dict(plain.gate.bn1.state_dict())
 
     def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         maps = F.conv2d(x, self.conv_weight, self.conv_bias)  # (B, channels + E, 26, 26)
@@ -174,11 +118,11 @@ def fused_tensors(plain: Mixture, read) -> dict[str, torch.Tensor]:
     """What `read` gives for the parameters of a plain mixture (values, gradients), in the shapes of a FusedMixture."""
     gate, experts = plain.gate, list(plain.experts)
     tensors = {
-        "conv_weight": torch.cat([read(network.conv.weight) for network in [gate, *experts]]),
-        "conv_bias": torch.cat([read(network.conv.bias) for network in [gate, *experts]]),
+        "conv_weight": torch.cat([read(network.conv1.weight) for network in [gate, *experts]]),
+        "conv_bias": torch.cat([read(network.conv1.bias) for network in [gate, *experts]]),
     }
-    if isinstance(gate.norm, nn.BatchNorm2d):
-        tensors |= {"norm.weight": read(gate.norm.weight), "norm.bias": read(gate.norm.bias)}
+    if gate.bn1 is not None:
+        tensors |= {"norm.weight": read(gate.bn1.weight), "norm.bias": read(gate.bn1.bias)}
     for number, name in enumerate(["fc1", "fc2", "out"], start=1):
         layers = [getattr(expert, name) for expert in experts]
         tensors[f"gate_w{number}"] = read(getattr(gate, name).weight)

@@ -5,17 +5,16 @@ fused Adam, batches gathered from float32 tensors in memory, which the clock inc
 """
 
 import argparse
-import gzip
 import json
 import pathlib
 import resource
 import statistics
-import struct
 import time
 
 import torch
 
 import pytorch_check
+from moe_dist_torch import read_idx
 from pytorch_models import MODELS, FusedMixture, Mixture, mean_distance
 
 NORMALISATION = {
@@ -26,13 +25,10 @@ NORMALISATION = {
 }
 
 
-def read_idx(directory: pathlib.Path, name: str) -> torch.Tensor:
-    """The bytes of an IDX file, plain or gzip, in its own shape."""
-    plain = directory / name
-    data = plain.read_bytes() if plain.exists() else gzip.decompress((directory / f"{name}.gz").read_bytes())
-    dimensions = data[3]
-    shape = struct.unpack(f">{dimensions}I", data[4 : 4 + 4 * dimensions])
-    return torch.frombuffer(bytearray(data[4 + 4 * dimensions :]), dtype=torch.uint8).reshape(shape)
+def idx_file(directory: str, name: str) -> pathlib.Path:
+    """The file of that name, plain or gzip."""
+    plain = pathlib.Path(directory) / name
+    return plain if plain.exists() else plain.with_name(f"{name}.gz")
 
 
 def images_and_labels(directory: str | None, model: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,8 +45,8 @@ def images_and_labels(directory: str | None, model: str) -> tuple[torch.Tensor, 
         pixels = torch.randint(0, 256, (60_000, 28, 28), generator=generator, dtype=torch.uint8)
         labels = torch.randint(0, 10, (60_000,), generator=generator)
     else:
-        pixels = read_idx(pathlib.Path(directory), "train-images-idx3-ubyte")
-        labels = read_idx(pathlib.Path(directory), "train-labels-idx1-ubyte").long()
+        pixels = read_idx(idx_file(directory, "train-images-idx3-ubyte"))
+        labels = read_idx(idx_file(directory, "train-labels-idx1-ubyte")).long()
     mean, deviation = NORMALISATION[model]
     images = pixels.float().div_(255).sub_(mean).div_(deviation)
     return images if images.dim() == 4 else images.unsqueeze(1), labels

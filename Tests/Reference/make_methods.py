@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy
 import torch
 from make_reference import initial_values, tensors, text
-from torch_methods import Attention, Method
-from torch_models import Network, adam, clear_bias_gradients_before_batch_norm
+from torch_methods import Method
+from torch_models import Attention, Network, adam, clear_bias_gradients_before_batch_norm
 
 STEPS, RATE = 5, 1e-2
 CLASSES = [0, 2, 1, 0]  # the expert of every class

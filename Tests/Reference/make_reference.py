@@ -10,7 +10,7 @@ import sys
 
 import numpy
 import torch
-from torch_models import Mixture, Network, adam, train_step
+from torch_models import Mixture, Network, adam, losses, train_step
 
 # The side is odd after the convolution (7), so that pooling has a row and a column to leave out.
 ROWS, SIDE, EXPERTS, CLASSES, STEPS, RATE = 7, 9, 3, 4, 5, 1e-2
@@ -102,7 +102,7 @@ def run(case, images, labels, initial, random):
     # The gradients of the first step, then the parameters after the last. Statistics move with every step.
     state = {name: value.clone() for name, value in model.state_dict().items()}
     with torch.no_grad():
-        losses = model.losses(images, labels)
+        row_losses = losses(model, images, labels)
     model.load_state_dict(state)
     step_losses = [train_step(model, optimiser, images, labels)]
     gradients = {name: numbers(parameter.grad) for name, parameter in model.named_parameters()}
@@ -113,7 +113,7 @@ def run(case, images, labels, initial, random):
         "gate": case["gate"], "rule": case["rule"], "k": case.get("k"), "weights": case.get("weights"),
         "temperature": case.get("temperature", 1.0), "weightDecay": case.get("weight_decay", 0.0),
         "expertBatchNorm": case.get("expert_batch_norm", False), "changed": changed or None,
-        "losses": numbers(losses), "stepLosses": step_losses, "gradients": gradients, "final": final,
+        "losses": numbers(row_losses), "stepLosses": step_losses, "gradients": gradients, "final": final,
     }  # fmt: skip
 
 

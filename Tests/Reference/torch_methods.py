@@ -11,22 +11,9 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch_models import Attention
 
 CHOOSING_GATES = ["peeking", "loudest", "loss", "classes"]
-
-
-class Attention(nn.Module):
-    """Query of the gate's hidden layer, key of every expert's."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(width, width, bias=False)
-
-    def forward(self, gate_hidden, expert_hidden):
-        """[B, H] and [B, E, H] to scores [B, E]."""
-        scores = (self.query(gate_hidden)[:, None] * self.key(expert_hidden)).sum(2)
-        return scores / math.sqrt(expert_hidden.shape[2])
 
 
 class Method(nn.Module):

@@ -15,16 +15,11 @@ import torch
 from torch.nn import functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
-from pytorch_step import Mixture  # noqa: E402
+from moe_dist_torch import read_cifar_100  # noqa: E402
+from pytorch_models import Mixture  # noqa: E402
 
 MEAN = torch.tensor((0.5074, 0.4867, 0.4411)).view(1, 3, 1, 1)
 DEVIATION = torch.tensor((0.2011, 0.1987, 0.2025)).view(1, 3, 1, 1)
-
-
-def read(path: pathlib.Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (N, 3, 32, 32) as bytes, and fine labels, of a CIFAR-100 file in the binary format."""
-    records = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8).reshape(-1, 3074)
-    return records[:, 2:].reshape(-1, 3, 32, 32), records[:, 1].long()
 
 
 def augmented(images: torch.Tensor) -> torch.Tensor:
@@ -91,7 +86,7 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    images, labels = read(arguments.directory / "train.bin")
+    images, labels = read_cifar_100(arguments.directory / "train.bin")
     model = Mixture(arguments.model, arguments.experts)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(arguments.epochs):
@@ -104,7 +99,7 @@ def main() -> None:
             optimiser.step()
             total += float(loss) * len(rows)
         figures = {"epoch": epoch + 1, "train_loss": total / len(images), "seconds": time.perf_counter() - began}
-        print(json.dumps(figures | evaluate(model, *read(arguments.directory / "test.bin"))), flush=True)
+        print(json.dumps(figures | evaluate(model, *read_cifar_100(arguments.directory / "test.bin"))), flush=True)
 
 
 if __name__ == "__main__":
