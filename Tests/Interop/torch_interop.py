@@ -164,6 +164,8 @@ def from_pytorch(binary, scratch, grey, colour):
     for more in [[], ["--state", scratch / "state.pt", "--seed", "6", "--force"]]:
         subprocess.run([sys.executable, ROOT / "scripts/torch-weights", script, *words, *more], check=True)
         assert script.read_bytes() == (scratch / "from-pytorch-mnist.safetensors").read_bytes(), f"the script, {more}"
+    again = subprocess.run([sys.executable, ROOT / "scripts/torch-weights", script], capture_output=True, text=True)
+    assert again.returncode == 1 and "--force replaces it" in again.stderr, f"a file that is there: {again}"
     return worst
 
 
