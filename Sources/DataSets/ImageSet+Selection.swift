@@ -16,15 +16,25 @@ extension ImageSet {
       coarseLabels: coarseLabels.map { coarse in indices.map { coarse[$0] } })
   }
 
-  /// The first samples of every class in file order: `count` in all, equally many per class, a remainder by one for
-  /// each of the lowest classes; all samples where `count` is nil.
+  /// The classes that have a sample, ascending.
+  var classesPresent: [Int] {
+    var isPresent = [Bool](repeating: false, count: 256)
+    for label in labels { isPresent[Int(label)] = true }
+    return isPresent.indices.filter { isPresent[$0] }
+  }
+
+  /// The first samples of every class that has one, in file order: `count` in all, equally many per class, a remainder by
+  /// one for each of the lowest classes; all samples where `count` is nil.
   ///
   /// - Parameter setting: that of the count.
   /// - Throws: `Failure(.usage, …)` where a class has fewer samples.
   func first(_ count: Int?, of data: DataSet, setting: String) throws(Failure) -> ImageSet {
     guard let count else { return self }
-    let classes = data.classes
-    var wanted = (0..<classes).map { count / classes + ($0 < count % classes ? 1 : 0) }
+    let classes = classesPresent
+    var wanted = [Int](repeating: 0, count: data.classes)
+    for (place, label) in classes.enumerated() {
+      wanted[label] = count / classes.count + (place < count % classes.count ? 1 : 0)
+    }
     var taken: [Int] = []
     taken.reserveCapacity(min(count, self.count))
     for (index, label) in labels.enumerated() where wanted[Int(label)] > 0 {
@@ -41,13 +51,14 @@ extension ImageSet {
     return selecting(taken)
   }
 
-  /// A word about a count that leaves classes without a sample; nil where every class has one.
-  static func note(_ count: Int?, of data: DataSet, setting: String) -> Message? {
-    guard let count, count < data.classes else { return nil }
-    let last = data.classes - 1
+  /// A word about a count that leaves classes without a sample; nil where every class that has samples keeps one.
+  func note(_ count: Int?, of data: DataSet, setting: String) -> Message? {
+    let classes = classesPresent
+    guard let count, count < classes.count, let last = classes.last else { return nil }
+    let first = classes[count]
     return
-      "\(setting: setting, count) leaves \(count == last ? "class" : "classes \(count) to") \(last) of \(data.name) without a "
-      + "sample; \(data.classes) give every class one"
+      "\(setting: setting, count) leaves \(first == last ? "class" : "classes \(first) to") \(last) of \(data.name) without a "
+      + "sample; \(classes.count) give every class one"
   }
 
   /// Samples of two sets as one: those of `self`, then those of `other`, each where its map has a class.

@@ -233,6 +233,34 @@ moved_data() {
   MOE_DIST_DATA=$scratch/elsewhere exits_with 0 run_alone "$moe_dist" evaluate "$scratch/run-moved"
 }
 check "evaluate finds data that were moved to a usual place" moved_data
+# Kaggle's archive, torchvision's root, and forms that are named and not read.
+layouts() {
+  local part data=$scratch/layouts name
+  python3 "$here/make_idx.py" "$scratch/idx-layouts"
+  for part in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
+    mkdir -p "$data/kaggle/$part-ubyte" "$data/root/MNIST/raw"
+    cp "$scratch/idx-layouts/$part-ubyte" "$data/kaggle/$part-ubyte"
+    gzip -c "$scratch/idx-layouts/$part-ubyte" >"$data/root/MNIST/raw/$part-ubyte.gz"
+  done
+  train --dataset mnist --data-dir "$data/kaggle" --max-steps 2 --run-dir "$scratch/from-kaggle"
+  train --dataset mnist --data-dir "$data/root" --max-steps 2 --run-dir "$scratch/from-root"
+  equal_bytes from-kaggle from-root
+  for part in train-images-idx3 train-labels-idx1 t10k-images-idx3 t10k-labels-idx1; do
+    cp "$scratch/idx-layouts/$part-ubyte" "$data/kaggle/${part%-*}.${part##*-}-ubyte"
+  done
+  run_alone "$moe_dist" data verify mnist --data-dir "$data/kaggle" >"$scratch/out"
+  for name in mnist.npz train-images-idx3-ubyte.xz mnist_train.csv cifar-10-batches-py; do
+    rm -rf "$data/other" && mkdir -p "$data/other" && : >"$data/other/$name"
+    exits_with 65 train --dataset mnist --data-dir "$data/other" --run-dir "$scratch/never"
+    says "other has $name"
+  done
+  printf '\x89PNG\r\n\x1a\n' >"$scratch/digit.png"
+  exits_with 65 run_alone "$moe_dist" predict "$scratch/from-root" --images "$scratch/digit.png"
+  says 'a PNG picture; write the pixels as an IDX file'
+  nothing_was_made
+}
+check "files as Kaggle and torchvision have them, and other forms" layouts
+
 missing_run() { exits_with 66 run_alone "$moe_dist" evaluate "$scratch/no-such-run" && says no-such-run; }
 check "66: evaluate a run that is not there" missing_run
 missing_config() {

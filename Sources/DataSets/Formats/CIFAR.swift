@@ -58,7 +58,8 @@ struct CIFARRecords: ~Copyable {
       let got = try source.read(filling: &buffer)
       guard offset + got <= limit else { throw tooLong(source, limit) }
       guard got % format.recordBytes == 0, got > 0 || offset > 0 else {
-        throw notRecords(source, length: offset + got, first: Array(buffer.prefix(4)))
+        throw notRecords(
+          source, length: offset + got, first: Array(buffer.prefix(min(got, FileSignature.headBytes))))
       }
       buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<got])) }
       for record in stride(from: 0, to: got, by: format.recordBytes) {
@@ -108,8 +109,8 @@ struct CIFARRecords: ~Copyable {
     }
     guard size % format.recordBytes == 0 else {
       var first = [UInt8](repeating: 0, count: 4)
-      _ = try source.read(filling: &first)
-      throw notRecords(source, length: size, first: first)
+      let got = try source.read(filling: &first)
+      throw notRecords(source, length: size, first: Array(first[..<got]))
     }
     return size
   }
@@ -122,7 +123,7 @@ struct CIFARRecords: ~Copyable {
     } else if length % format.other.recordBytes == 0 {
       words += " (but whole records of \(format.other.name))"
     } else {
-      words += ByteSource.hint(magic: first.prefix(4).reduce(0) { $0 << 8 | UInt32($1) })
+      words += source.hint(first)
     }
     return Failure(
       .badData,

@@ -1,5 +1,4 @@
 public import Files
-import Glibc
 
 /// The four files of a data set.
 public enum DataPart: String, CaseIterable, Sendable {
@@ -48,6 +47,9 @@ public struct DataSetSearch: Sendable {
   let isInDataDirectory: Bool
   /// The files in it, by canonical name.
   let paths: [String: String]
+  /// The directories below the one that the user chose that were looked at, and the names that were looked for.
+  private let chosen: [String]
+  private let sought: [String]
 
   /// The four IDX files in it.
   public var files: [DataPart: String] {
@@ -56,22 +58,25 @@ public struct DataSetSearch: Sendable {
     return files
   }
 
-  /// The paths of a data set's four IDX files: plain or with `.gz`, plain first.
+  /// The paths of a data set's four IDX files: plain or with `.gz`, plain first, also in a folder of the file's name, as
+  /// Kaggle's archive has them. A directory may have them in one of ``idxFolders``.
   ///
   /// Directories, in this order: `--data-dir`, `--data-dir/<name>`, `$MOE_DIST_DATA/<name>`,
   /// `/usr/share/datasets/<name>`, `$XDG_CACHE_HOME/moe-dist/<name>` (without it `$HOME/.cache/moe-dist/<name>`).
   public init(name: String, options: DataOptions) {
-    self.init(name: name, options: options, files: DataPart.allCases.map { DataFile(names: $0.fileNames) })
+    self.init(
+      name: name, options: options, files: DataPart.allCases.map { DataFile(names: $0.fileNames) },
+      folders: Self.idxFolders(name))
   }
 
   /// The paths of any files, in the same directories.
   ///
-  /// - Parameter folder: the folder that the published archive unpacks to; a directory may have it with the files in it.
-  init(name: String, options: DataOptions, files: [DataFile], folder: String? = nil) {
+  /// - Parameter folders: below a directory, which may have the files there: what the published archive unpacks to.
+  init(name: String, options: DataOptions, files: [DataFile], folders: [String]) {
     var places: [Place] = []
     var taken: (directory: String, paths: [String: String], place: Int)?
     for (place, directory) in Self.directories(name: name, options: options).enumerated() {
-      let candidates = [directory] + (folder.map { ["\(directory)/\($0)"] } ?? [])
+      let candidates = [directory] + Self.below(directory, folders)
       let looks = candidates.map { (directory: $0, paths: Self.paths(of: files, in: $0)) }
       let required = files.filter { !$0.isOptional }.map { $0.names[0] }
       func missing(_ paths: [String: String]) -> [String] { required.filter { paths[$0] == nil } }
@@ -89,8 +94,29 @@ public struct DataSetSearch: Sendable {
     self.places = places
     directory = taken?.directory
     paths = taken?.paths ?? [:]
-    isInDataDirectory =
-      taken.map { $0.place < Self.dataDirectories(name: name, options: options).count } ?? false
+    let own = Self.dataDirectories(name: name, options: options)
+    isInDataDirectory = taken.map { $0.place < own.count } ?? false
+    chosen = own.flatMap { [$0] + Self.below($0, folders) }
+    sought = files.flatMap(\.names)
+  }
+
+  /// Where torchvision keeps a data set below its root, and where the repository of FashionMNIST has it. Of which data set a
+  /// folder `raw` is, its parent's name says; for `idx` any is right.
+  private static func idxFolders(_ name: String) -> [String] {
+    switch name {
+    case "mnist": ["MNIST/raw"]
+    case "fashion-mnist": ["FashionMNIST/raw", "data/fashion"]
+    default: ["raw"]
+    }
+  }
+
+  /// The folders below a directory, also where the directory is the first part of a folder's path itself.
+  private static func below(_ directory: String, _ folders: [String]) -> [String] {
+    folders.flatMap { folder in
+      let parts = folder.split(separator: "/")
+      let isInside = parts.count > 1 && directory.split(separator: "/").last == parts[0]
+      return ["\(directory)/\(folder)"] + (isInside ? ["\(directory)/\(parts[1])"] : [])
+    }
   }
 
   /// A data set that needs the files of several: found where all are found.
@@ -100,20 +126,35 @@ public struct DataSetSearch: Sendable {
     directory = directories.count == searches.count ? directories.joined(separator: ", ") : nil
     isInDataDirectory = searches.allSatisfy(\.isInDataDirectory)
     paths = [:]
+    chosen = searches.flatMap(\.chosen)
+    sought = searches.flatMap(\.sought)
   }
 
   private static func paths(of files: [DataFile], in directory: String) -> [String: String] {
     var paths: [String: String] = [:]
-    for file in files {
-      let candidates = file.names.flatMap { ["\(directory)/\($0)", "\(directory)/\($0).gz"] }
-      paths[file.names[0]] = candidates.first { access($0, F_OK) == 0 }
-    }
+    for file in files { paths[file.names[0]] = path(of: file, in: directory) }
     return paths
+  }
+
+  /// A file under one of its names, or in a folder that has one of them. A folder without it is taken as the file, which is
+  /// then refused by what it is.
+  private static func path(of file: DataFile, in directory: String) -> String? {
+    func found(_ folders: [String]) -> [String] {
+      folders.flatMap { folder in file.names.flatMap { ["\(folder)/\($0)", "\(folder)/\($0).gz"] } }
+        .filter { FileKind(at: $0, followingLinks: true) != nil }
+    }
+    let here = found([directory])
+    func isFile(_ path: String) -> Bool { FileKind(at: path, followingLinks: true) != .directory }
+    return here.first(where: isFile)
+      ?? found(file.names.map { "\(directory)/\($0)" }).first(where: isFile) ?? here.first
   }
 
   private static func dataDirectories(name: String, options: DataOptions) -> [String] {
     guard let directory = options.dataDirectory else { return [] }
-    return options.searchesFoldersOnly ? ["\(directory)/\(name)"] : [directory, "\(directory)/\(name)"]
+    guard options.searchesFoldersOnly else { return [directory, "\(directory)/\(name)"] }
+    // Below a folder of torchvision there is the data set's own name.
+    let own = idxFolders(name).filter { $0.contains("MNIST/") }
+    return (own + [name]).map { "\(directory)/\($0)" }
   }
 
   /// The directories of the search order.
@@ -155,9 +196,12 @@ public struct DataSetSearch: Sendable {
     }.joined(separator: ", ")
   }
 
-  /// The failure of a data set that was not found.
+  /// The failure of a data set that was not found (66), or that is there in a form that is not read (65).
   func notFound(_ name: String, advice: Message) -> Failure {
-    Failure(.notFound, "\(name): not found in \(account); \(advice)")
+    guard let foreign = ForeignFiles(in: chosen, sought: sought) else {
+      return Failure(.notFound, "\(name): not found in \(account); \(advice)")
+    }
+    return Failure(.badData, "\(name): not found in \(account); \(foreign.words)")
   }
 
   /// A word where the files were not taken from the directory that the user chose.

@@ -1,6 +1,6 @@
 internal import Files
 
-/// An IDX file of bytes: images (count × rows × columns) or labels (count), gzip or plain.
+/// An IDX file: images as bytes (count × rows × columns) or labels as whole numbers (count), gzip or plain.
 ///
 /// `init` reads the header alone and holds it against the file's size, so nothing is allocated on the word of a
 /// header: a plain file must have exactly the length that its header implies, and a gzip file must be able to hold it.
@@ -29,6 +29,8 @@ struct IDXFile {
   let rows: Int
   let columns: Int
   let path: String
+  /// Of an element: bytes of images, whole numbers of labels.
+  let type: IDXType
   private let source: ByteSource
   private let header: [UInt8]
 
@@ -48,12 +50,15 @@ struct IDXFile {
         .badData,
         "\(path): at byte \(got): expected the 4-byte magic number of IDX \(kind.name), found the end")
     }
-    guard field(0) == kind.magic else {
+    guard let type = IDXType(magic: field(0), dimensions: kind.dimensions),
+      kind == .images ? type == .unsignedByte : type.isWhole
+    else {
       throw Failure(
         .badData,
         "\(path): at byte 0: expected the magic number \(hexadecimal(kind.magic)) of IDX \(kind.name), "
-          + "found \(hexadecimal(field(0)))\(ByteSource.hint(magic: field(0)))")
+          + "found \(hexadecimal(field(0)))\(source.hint(Array(header[..<got])))")
     }
+    self.type = type
     guard got == kind.headerBytes else {
       throw Failure(
         .badData, "\(path): at byte \(got): expected a header of \(kind.headerBytes) bytes, found the end")
@@ -72,7 +77,8 @@ struct IDXFile {
       )
     }
     // Rows × columns fits 64 bits without a sign; the count may not.
-    let (data, overflow) = (UInt64(rows) * UInt64(columns)).multipliedReportingOverflow(by: UInt64(count))
+    let (data, overflow) = (UInt64(rows) * UInt64(columns)).multipliedReportingOverflow(
+      by: UInt64(count * type.bytes))
     guard !overflow, data <= UInt64(Self.largestData) else {
       throw Failure(
         .badData,
@@ -82,8 +88,8 @@ struct IDXFile {
     try checkFileSize(expected: kind.headerBytes + Int(data))
   }
 
-  /// Bytes of an image; 1 for a label.
-  var itemBytes: Int { rows * columns }
+  /// Bytes of an image or a label.
+  var itemBytes: Int { rows * columns * type.bytes }
 
   /// The data part, and the SHA-256 of the decompressed file. Called once.
   func data() throws(Failure) -> (bytes: ImageBytes, fingerprint: String) {
@@ -109,6 +115,27 @@ struct IDXFile {
     hash.update(header)
     data.withUnsafeBufferPointer { hash.update(UnsafeRawBufferPointer($0)) }
     return (data, SHA256.hexadecimal(hash.finish()))
+  }
+
+  /// The labels, and the SHA-256 of the decompressed file. Called once, of a file of labels.
+  ///
+  /// - Throws: as ``data()``, and for a label that is not between 0 and 255.
+  func labels() throws(Failure) -> (labels: [UInt8], fingerprint: String) {
+    let (bytes, fingerprint) = try data()
+    guard type != .unsignedByte else { return (Array(bytes), fingerprint) }
+    var labels: [UInt8] = []
+    labels.reserveCapacity(count)
+    for index in 0..<count {
+      let value = type.whole(bytes[index * type.bytes..<(index + 1) * type.bytes])
+      guard let label = UInt8(exactly: value) else {
+        throw Failure(
+          .badData,
+          "\(path): at byte \(kind.headerBytes + index * type.bytes)\(unit): expected a label of 0 to 255, found \(value)"
+        )
+      }
+      labels.append(label)
+    }
+    return (labels, fingerprint)
   }
 
   /// What the header promises, in words.
@@ -154,6 +181,73 @@ struct IDXFile {
       UnsafeMutableRawBufferPointer(rebasing: room[got...]).initializeMemory(as: UInt8.self, repeating: 0)
     }
     return (bytes, got)
+  }
+}
+
+/// The types of elements that the IDX format has, by the third byte of the magic number; numbers are big-endian.
+enum IDXType: UInt8 {
+  case unsignedByte = 0x08
+  case signedByte = 0x09
+  case short = 0x0B
+  case int = 0x0C
+  case float = 0x0D
+  case double = 0x0E
+
+  /// - Parameter dimensions: the last byte; nil for a file of others, or of no such type.
+  init?(magic: UInt32, dimensions: Int) {
+    guard magic >> 16 == 0, Int(magic & 0xFF) == dimensions else { return nil }
+    self.init(rawValue: UInt8(magic >> 8 & 0xFF))
+  }
+
+  /// Of an element.
+  var bytes: Int {
+    switch self {
+    case .unsignedByte, .signedByte: 1
+    case .short: 2
+    case .int, .float: 4
+    case .double: 8
+    }
+  }
+
+  var isWhole: Bool { self != .float && self != .double }
+
+  private var name: String {
+    switch self {
+    case .unsignedByte: "unsigned bytes"
+    case .signedByte: "signed bytes"
+    case .short: "16-bit numbers"
+    case .int: "32-bit numbers"
+    case .float: "32-bit floats"
+    case .double: "64-bit floats"
+    }
+  }
+
+  /// An element that is a whole number; all but unsigned bytes have a sign.
+  func whole(_ bytes: Slice<ImageBytes>) -> Int {
+    let bits = bytes.reduce(0) { $0 << 8 | Int($1) }
+    let limit = 1 << (8 * bytes.count - 1)
+    return self == .unsignedByte || bits < limit ? bits : bits - 2 * limit
+  }
+
+  /// What an IDX file of another kind than was wanted is, in brackets; empty where it is none.
+  static func hint(_ content: [UInt8]) -> String {
+    guard content.count >= 4 else { return "" }
+    let magic = content[..<4].reduce(0) { $0 << 8 | UInt32($1) }
+    switch magic {
+    case 0x0803: return " (images)"
+    case 0x0801: return " (labels)"
+    case 0x0308_0000, 0x0108_0000: return " (bytes in the wrong order)"
+    default: break
+    }
+    let dimensions = Int(magic & 0xFF)
+    guard (1...8).contains(dimensions), let type = IDXType(magic: magic, dimensions: dimensions) else {
+      return ""
+    }
+    let why =
+      dimensions == 3 && type != .unsignedByte
+      ? "images are read as unsigned bytes, because of others the value of white is not known"
+      : "images have 3 dimensions, labels 1"
+    return " (\(type.name) of \(dimensions) dimension\(dimensions == 1 ? "" : "s"); \(why))"
   }
 }
 

@@ -46,7 +46,28 @@ extension DataSetSource {
       fingerprints: Dictionary(
         uniqueKeysWithValues: DataPart.allCases.map { ($0.rawValue, fingerprints[$0]!) }),
       location: location,
-      notes: searchNotes + fingerprintNotes(fingerprints, files: files) + pixels.notes)
+      notes: searchNotes + fingerprintNotes(fingerprints, files: files) + pixels.notes
+        + (facts == nil ? contentNotes(train.set, classes: classes, files: files) : []))
+  }
+
+  /// What is unusual of files of which nothing is known: classes that do not occur, and images on their side.
+  private func contentNotes(_ set: ImageSet, classes: Int, files: [DataPart: String]) -> [Message] {
+    var notes: [Message] = []
+    let present = Set(set.classesPresent)
+    let absent = (0..<classes).filter { !present.contains($0) }
+    if let first = absent.first {
+      let which = absent.count == 1 ? "\(first)" : "\(first) and \(absent.count - 1) more"
+      notes.append(
+        "\(name): labels go up to \(classes - 1), so the model has \(classes) classes; no training image has label \(which)"
+      )
+    }
+    let names = files.values.map { pathParts(of: $0).name }
+    if names.contains(where: { $0.hasPrefix("emnist-") && $0.contains("images") }) {
+      notes.append(
+        "\(name): EMNIST is published with rows and columns exchanged, and is read as it is; give predict images of the same kind"
+      )
+    }
+    return notes
   }
 
   private func findFiles(

@@ -28,12 +28,12 @@ extension ImageSet {
         "\(labelPath): at byte 4: expected \(imageFile.count) labels for the images of \(imagePath), "
           + "found \(labelFile.count)")
     }
-    let (labelBytes, labelFingerprint) = try labelFile.data()
-    let labels = Array(labelBytes)
+    let (labels, labelFingerprint) = try labelFile.labels()
     if classes < 256, let wrong = labels.firstIndex(where: { Int($0) >= classes }) {
       throw Failure(
         .badData,
-        "\(labelPath): at byte \(8 + wrong): expected a label below \(classes), found \(labels[wrong])")
+        "\(labelPath): at byte \(8 + wrong * labelFile.itemBytes): expected a label below \(classes), found \(labels[wrong])"
+      )
     }
     let (images, imageFingerprint) = try imageFile.data()
     return (ImageSet(shape: found, images: images, labels: labels), imageFingerprint, labelFingerprint)

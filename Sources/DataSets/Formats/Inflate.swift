@@ -15,6 +15,8 @@ final class ByteSource {
   var fileSize: Int { size }
 
   private let file: CheckedFile
+  /// The first bytes of the file as they are on the disk.
+  private let head: [UInt8]
   /// Bytes of the file, when it was opened.
   private let size: Int
   /// Bytes of the file taken so far.
@@ -29,13 +31,14 @@ final class ByteSource {
   /// - Parameter inflates: whether a file that is gzip is decompressed; otherwise its bytes are what it has.
   init(path: String, inflates: Bool = true) throws(Failure) {
     let file = try CheckedFile.reading(path, followingLinks: true)
-    var magic: (UInt8, UInt8) = (0, 0)
-    let got = try withUnsafeMutableBytes(of: &magic) { bytes throws(Failure) in
-      try file.readSome(into: bytes, at: 0)
+    var head = [UInt8](repeating: 0, count: FileSignature.headBytes)
+    let got = try head.withUnsafeMutableBufferPointer { bytes throws(Failure) in
+      try file.readSome(into: UnsafeMutableRawBufferPointer(bytes), at: 0)
     }
+    self.head = Array(head[..<got])
     size = try file.size()
     self.file = file
-    isCompressed = inflates && got == 2 && magic == (0x1F, 0x8B)
+    isCompressed = inflates && self.head.starts(with: [0x1F, 0x8B])
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
     input = .allocate(byteCount: isCompressed ? 1 << 18 : 0, alignment: 64)
@@ -116,17 +119,12 @@ final class ByteSource {
 }
 
 extension ByteSource {
-  /// What a file of another format seems to be, for an error message; its first four bytes, big-endian.
-  static func hint(magic: UInt32) -> String {
-    switch magic {
-    case 0x0803: " (images)"
-    case 0x0801: " (labels)"
-    case 0x0308_0000, 0x0108_0000: " (bytes in the wrong order)"
-    case 0x504B_0304: " (a ZIP archive; unpack it)"
-    case 0xFD37_7A58: " (an xz file; decompress it)"
-    case 0x425A_6831...0x425A_6839: " (a bzip2 file; decompress it)"
-    case 0x3C21_444F, 0x3C21_646F, 0x3C68_746D: " (a web page, not the data)"
-    default: ""
-    }
+  /// What a file of another format seems to be, in brackets, for an error message; empty where it is not known.
+  ///
+  /// - Parameter content: the first bytes, decompressed.
+  func hint(_ content: [UInt8]) -> String {
+    let words = IDXType.hint(content)
+    guard words.isEmpty, let found = FileSignature(head: isCompressed ? content : head) else { return words }
+    return " (\(found.rawValue); \(found.adviceForData))"
   }
 }

@@ -79,7 +79,7 @@ struct CIFARFiles: Sendable {
       name: name, options: options,
       files: (train + [test]).map { DataFile(names: [$0]) }
         + names.map { DataFile(names: [$0], isOptional: true) },
-      folder: folder)
+      folders: [folder])
   }
 
   /// - Parameter classNames: nil: from their file, or numbers where there is none.

@@ -83,8 +83,8 @@ extension DataSetSource {
 
   /// The data as the options want them: all samples, or the first of every class in file order.
   ///
-  /// Of N samples for C classes every class has ⌊N/C⌋, and each of the lowest N mod C classes one more; they keep
-  /// their order and are counted from 0. Computed means and deviations, and fingerprints, are those of the whole files.
+  /// Of N samples for C classes that have samples every one has ⌊N/C⌋, and each of the lowest N mod C classes one more; they
+  /// keep their order and are counted from 0. Computed means and deviations, and fingerprints, are those of the whole files.
   /// - Throws: what ``read(_:)`` throws, `Failure(.usage, …)` where a class has fewer samples, and `Failure(.notFound, …)`
   ///   where the data directory that was chosen does not exist.
   public func load(_ options: DataOptions) throws(Failure) -> DataSet {
@@ -96,8 +96,8 @@ extension DataSetSource {
     }
     var data = try read(options)
     data.notes += [
-      ImageSet.note(options.trainSamples, of: data, setting: "train-samples"),
-      ImageSet.note(options.testSamples, of: data, setting: "test-samples"),
+      data.train.note(options.trainSamples, of: data, setting: "train-samples"),
+      data.test.note(options.testSamples, of: data, setting: "test-samples"),
     ].compactMap { $0 }
     data.train = try data.train.first(options.trainSamples, of: data, setting: "train-samples")
     data.test = try data.test.first(options.testSamples, of: data, setting: "test-samples")
