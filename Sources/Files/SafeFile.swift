@@ -54,6 +54,9 @@ package enum SafeFile {
     FileKind(at: path, followingLinks: true) == .directory
   }
 
+  /// Whether a plain file is at a path, or a link to one.
+  package static func isPlain(_ path: String) -> Bool { FileKind(at: path, followingLinks: true) == .plain }
+
   /// Adds to the end of a file of a run, which is made if it is not there.
   package static func append(_ path: String, _ text: String) throws(Failure) {
     var file = try CheckedFile.appending(path)

@@ -261,6 +261,56 @@ layouts() {
 }
 check "files as Kaggle and torchvision have them, and other forms" layouts
 
+# A run on named files, from another directory; and its checkpoint alone, with images and nothing else.
+moved_run() {
+  local run=$scratch/run-named files file ranks
+  mkdir "$scratch/named" "$scratch/away"
+  python3 "$here/make_idx.py" "$scratch/named"
+  for file in images-idx3 labels-idx1; do
+    mv "$scratch/named/train-$file-ubyte" "$scratch/named/my-${file%-*}"
+    mv "$scratch/named/t10k-$file-ubyte" "$scratch/named/test-${file%-*}"
+  done
+  (
+    cd "$scratch"
+    train --dataset idx --train-images named/my-images --train-labels named/my-labels --test-images named/test-images \
+      --test-labels named/test-labels --max-steps 4 --run-dir run-named
+    run_alone "$moe_dist" evaluate run-named >"$scratch/at-home"
+    run_alone "$moe_dist" predict run-named --images named/test-images >"$scratch/answers-at-home"
+  )
+  cd "$scratch/away"
+  exits_with 66 run_alone "$moe_dist" evaluate "$run"
+  says 'named/my-images: No such file.*--data-dir.*--train-images'
+  run_alone "$moe_dist" evaluate "$run" --data-dir ../named >"$scratch/by-directory"
+  files=(--train-images ../named/my-images --train-labels ../named/my-labels --test-images ../named/test-images
+    --test-labels ../named/test-labels)
+  run_alone "$moe_dist" evaluate "$run" "${files[@]}" >"$scratch/by-files"
+  exits_with 64 run_alone "$moe_dist" evaluate "$run" --test-images ../named/test-images
+  exits_with 64 run_alone "$moe_dist" evaluate "$scratch/base" "${files[@]}"
+  says 'is a run on synthetic'
+  for file in by-directory by-files; do
+    equal "the figures $file" "$(head -n 4 "$scratch/$file")" "$(head -n 4 "$scratch/at-home")"
+  done
+  mv "$scratch/named/test-images" images
+  rm -r "$scratch/named"
+  cp "$(checkpoint_of "$run")" model.safetensors
+  for ranks in 1 2 3; do
+    ((ranks > 1)) && $local_only && continue
+    on "$ranks" "$moe_dist" predict model.safetensors --images images >answers
+    same "answers of a checkpoint alone on $ranks ranks" answers "$scratch/answers-at-home"
+    on "$ranks" "$moe_dist" predict "$run" --images images >answers
+    same "answers of a run without its data on $ranks ranks" answers "$scratch/answers-at-home"
+  done
+  exits_with 64 run_alone "$moe_dist" predict model.safetensors --checkpoint best --images images
+  # A checkpoint of an earlier version says nothing of its data, which are then needed.
+  python3 "$here/rewrite_checkpoint.py" model.safetensors data_description -
+  exits_with 66 run_alone "$moe_dist" predict model.safetensors --images images
+  cp "$(checkpoint_of "$scratch/run-moved")" older.safetensors
+  python3 "$here/rewrite_checkpoint.py" older.safetensors data_description -
+  exits_with 0 run_alone "$moe_dist" predict older.safetensors --data-dir "$scratch/elsewhere" --images images
+  python3 "$here/rewrite_checkpoint.py" older.safetensors data_description '{}'
+  exits_with 65 run_alone "$moe_dist" predict older.safetensors --images images
+}
+check "runs and checkpoints that were moved" moved_run
 missing_run() { exits_with 66 run_alone "$moe_dist" evaluate "$scratch/no-such-run" && says no-such-run; }
 check "66: evaluate a run that is not there" missing_run
 missing_config() {

@@ -75,6 +75,20 @@ public enum Evaluator {
     }
   }
 
+  /// The data that a model answers for, as its checkpoint describes them: without images or fingerprints. Of a checkpoint
+  /// of an earlier version, which describes none, the data set itself is read.
+  ///
+  /// - Parameters:
+  ///   - trained: the checkpoint's configuration, with the place of the data.
+  ///   - environment: of the process.
+  /// - Throws: ``Failure`` for a damaged description, or for data that are not found or are damaged.
+  public static func data(
+    of request: EvaluationRequest, trained: Configuration, environment: [String: String]
+  ) throws -> DataSet {
+    if let description = try TrainingState.description(request.file()) { return description.withoutImages }
+    return try trained.loadData(environment)
+  }
+
   /// Metrics of a split. Collective.
   ///
   /// - Parameters:
@@ -102,6 +116,8 @@ public enum Evaluator {
   }
 
   /// What the model says of images without labels. Collective.
+  ///
+  /// - Parameter data: those of the training, or what ``data(of:trained:environment:)`` gives.
   public static func predict(
     _ request: EvaluationRequest, images: ImageSet, trained: Configuration, data: DataSet,
     communicator: any Communicator, each: @escaping ([SampleOutcome]) throws -> Void
@@ -131,7 +147,8 @@ public enum Evaluator {
     var failure: Failure?
     do {
       let file = try request.file()
-      try TrainingState.checkData(file, data)
+      // What a checkpoint says of its data has no fingerprints.
+      if !data.fingerprints.isEmpty { try TrainingState.checkData(file, data) }
       if communicator.rank == 0 { try file.verifyAll() }
       try TrainingState.load(file, into: session.parts, state: false)
     } catch let found as Failure {

@@ -38,6 +38,7 @@ package enum TrainingState {
       "format": format,
       "configuration": configuration.valueKeysJSON(),
       "data": fingerprintText(data),
+      descriptionKey: DataDescription(data).text,
       "epoch": String(position.epoch),
       "step": String(position.step),
       "rows_done": String(position.rowsDone),
@@ -46,6 +47,21 @@ package enum TrainingState {
     metadata["teacher"] = teacher
     best?.write(to: &metadata)
     return metadata
+  }
+
+  /// Of what a model has to know of its data, see ``description(_:)``.
+  private static let descriptionKey = "data_description"
+
+  /// What a checkpoint says of its data; nil for one of an earlier version, which says nothing.
+  ///
+  /// - Throws: ``Failure`` with the exit code for bad data.
+  package static func description(_ file: CheckpointFile) throws(Failure) -> DataDescription? {
+    guard let text = file.metadata[descriptionKey] else { return nil }
+    guard let description = DataDescription(text: text) else {
+      throw Failure(
+        .badData, "\(file.path): metadata entry '\(descriptionKey)' is not a description of data")
+    }
+    return description
   }
 
   private static func fingerprintText(_ data: DataSet) -> String {

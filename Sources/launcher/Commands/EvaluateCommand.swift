@@ -7,7 +7,7 @@ import Training
 
 /// The options that name a trained model and how it is asked.
 struct ModelOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
+  @Argument(help: ArgumentHelp("The run directory, or a checkpoint of it.", valueName: "RUN"))
   var run: String
 
   @Option(
@@ -29,7 +29,10 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"))
   var topKWeights: String?
 
-  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
+  @Option(
+    help: ArgumentHelp(
+      "Where the data set's files are; predict needs them for checkpoints of 0.1.0 alone. (default: where the run had them)",
+      valueName: "DIR"))
   var dataDir: String?
 
   @Option(
@@ -41,9 +44,11 @@ struct ModelOptions: ParsableArguments {
   var payload = Payload.uint8.rawValue
 
   /// The checkpoint, the configuration that it was trained with, and the request.
-  func resolve() throws -> (EvaluationRequest, Configuration) {
+  ///
+  /// - Parameter named: the four IDX files, where they are named again.
+  func resolve(_ named: NamedFiles? = nil) throws -> (EvaluationRequest, Configuration) {
     let file = try ModelOptions.open(checkpoint, of: run)
-    if let interruption = try RunDirectory.interruption(of: run),
+    if let interruption = try RunDirectory.interruption(of: directory),
       Ranks.rank(in: ProcessInfo.processInfo.environment) == 0
     {
       Console.error(interruption + "; this is its \(pathParts(of: file.path).name)")
@@ -55,21 +60,23 @@ struct ModelOptions: ParsableArguments {
     request.placement = placement
     request.payload = try word(payload, "payload") ?? .uint8
     var trained = try Evaluator.configuration(of: file)
-    trained.dataDirectory = dataDir
-    let saved = try? RunDirectory.settings(in: run)
-    for entry in saved?.entries ?? [] {
-      switch entry.key {
-      case "train-images": trained.trainImages = entry.text
-      case "train-labels": trained.trainLabels = entry.text
-      case "test-images": trained.testImages = entry.text
-      case "test-labels": trained.testLabels = entry.text
-      // Where the run's data were may be gone; elsewhere the same data are as good, and others are refused.
-      case "data-dir" where RunDirectory.exists(entry.text): trained.dataDirectory = dataDir ?? entry.text
-      default: break
-      }
+    let saved = try? RunDirectory.settings(in: directory)
+    let texts = (saved?.entries ?? []).reduce(into: [:]) { $0[$1.key] = $1.text }
+    // Where the run's data were may be gone; elsewhere the same data are as good, and others are refused.
+    trained.dataDirectory = dataDir ?? texts["data-dir"].flatMap { RunDirectory.exists($0) ? $0 : nil }
+    if named?.isGiven == true, trained.dataset != "idx" {
+      throw Failure(
+        .usage,
+        "\(run) is a run on \(trained.dataset), whose directory --data-dir names; leave out --train-images and the like"
+      )
     }
+    let files = named?.isGiven == true ? named : NamedFiles(texts).moved(to: dataDir)
+    files?.place(in: &trained)
     return (request, trained)
   }
+
+  /// The run directory, also where a checkpoint is named.
+  private var directory: String { SafeFile.isPlain(run) ? pathParts(of: run).directory : run }
 
   /// What ranks must have alike of a request.
   func alike(_ request: EvaluationRequest) -> [Alike] {
@@ -83,6 +90,13 @@ struct ModelOptions: ParsableArguments {
 
   /// Opens what `latest`, `best` or a path means.
   static func open(_ checkpoint: String, of run: String) throws -> CheckpointFile {
+    if SafeFile.isPlain(run) {
+      guard checkpoint == "latest" else {
+        throw Failure(
+          .usage, "\(run) is a checkpoint already; leave out --checkpoint, or name the run directory")
+      }
+      return try CheckpointFile(path: run)
+    }
     try RunDirectory.check(run)
     guard ["latest", "best"].contains(checkpoint) else { return try CheckpointFile(path: checkpoint) }
     guard RunDirectory.exists(run) else { throw Failure(.notFound, "there is no run directory \(run)") }
@@ -122,11 +136,63 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
+/// The four IDX files of a run with the data set `idx`, by the options that name them.
+struct NamedFiles: ParsableArguments {
+  @Option(help: ArgumentHelp("IDX file, for a run on named files; all four or none.", valueName: "FILE"))
+  var trainImages: String?
+
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  var trainLabels: String?
+
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  var testImages: String?
+
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  var testLabels: String?
+
+  init() {}
+
+  /// Those of a run's settings.
+  init(_ settings: [String: String]) {
+    trainImages = settings["train-images"]
+    trainLabels = settings["train-labels"]
+    testImages = settings["test-images"]
+    testLabels = settings["test-labels"]
+  }
+
+  var isGiven: Bool { [trainImages, trainLabels, testImages, testLabels].contains { $0 != nil } }
+
+  /// The same names in another directory; nil where one is not there, so that the directory is searched as usual.
+  func moved(to directory: String?) -> NamedFiles? {
+    guard let directory else { return isGiven ? self : nil }
+    func place(_ path: String?) -> String? {
+      path.map { "\(directory)/\(pathParts(of: $0).name)" }.flatMap { RunDirectory.exists($0) ? $0 : nil }
+    }
+    var moved = NamedFiles()
+    moved.trainImages = place(trainImages)
+    moved.trainLabels = place(trainLabels)
+    moved.testImages = place(testImages)
+    moved.testLabels = place(testLabels)
+    return [moved.trainImages, moved.trainLabels, moved.testImages, moved.testLabels].contains(nil)
+      ? nil : moved
+  }
+
+  /// Puts them into a configuration.
+  func place(in configuration: inout Configuration) {
+    configuration.trainImages = trainImages
+    configuration.trainLabels = trainLabels
+    configuration.testImages = testImages
+    configuration.testLabels = testLabels
+  }
+}
+
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Evaluate a trained model on any number of ranks.")
 
   @OptionGroup var model: ModelOptions
+
+  @OptionGroup var files: NamedFiles
 
   @Option(help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"))
   var split: String = Split.test.rawValue
@@ -146,11 +212,19 @@ struct EvaluateCommand: ParsableCommand {
       if let perSample, perSample != "-" {
         try OutputFile.check(perSample, force: force, option: "per-sample")
       }
-      let (request, trained) = try model.resolve()
+      let (request, trained) = try model.resolve(files)
       guard let part = Split(rawValue: split) else {
         throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
       }
-      return (request, trained, part, try trained.loadData(environment))
+      do {
+        return (request, trained, part, try trained.loadData(environment))
+      } catch let failure as Failure {
+        guard failure.code == .notFound, trained.trainImages != nil, !files.isGiven else { throw failure }
+        throw Failure(
+          .notFound,
+          "\(failure.words), where the run had it; name the directory by --data-dir, or the four files by --train-images and the like"
+        )
+      }
     }
     let code = Program.run(
       "evaluate",

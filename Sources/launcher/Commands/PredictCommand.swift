@@ -30,7 +30,7 @@ struct PredictCommand: ParsableCommand {
     let (request, trained, set, data) = Program.prepare(environment) {
       if let output, output != "-" { try OutputFile.check(output, force: force) }
       let (request, trained) = try model.resolve()
-      let data = try trained.loadData(environment)
+      let data = try Evaluator.data(of: request, trained: trained, environment: environment)
       return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
     }
     let code = Program.run(
