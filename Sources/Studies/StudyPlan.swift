@@ -21,7 +21,7 @@ extension Study {
   /// The settings that a study gives its runs by itself.
   private static let reserved = [
     "seed", "gate", "run-dir", "checkpoint-every", "checkpoint-every-steps", "keep", "max-time", "init-from",
-    "init-only",
+    "init-only", "init-experts-from",
     "freeze", "distill-from", "expert-classes",
   ]
 

@@ -25,6 +25,9 @@ extension StudyRunner {
     configuration.initFrom = try configuration.initFrom.map { (path) throws(Failure) in
       try CheckpointDirectory.open(at: path).path
     }
+    configuration.initExpertsFrom = try configuration.initExpertsFrom.map { (path) throws(Failure) in
+      try CheckpointDirectory.open(at: path).path
+    }
     let key = Self.dataKey(configuration)
     let data = try dataSets[key] ?? host.load(configuration)
     dataSets[key] = data

@@ -33,6 +33,7 @@ struct SettingOptionsTests {
     "mean": ["0.5", "-0.25,1"],
     "std": ["0.5", "0.25,1"], "model": ["mnist", "mlp"], "expert-classes": ["0,1/2", "0/1,2"],
     "similarity-scale": ["none", "2.5"], "placement": ["block", "0,0,1"], "init-from": ["a", "b"],
+    "init-experts-from": ["a", "b"],
     "distill-from": ["a", "b"], "run-dir": ["a", "b"], "validation-fraction": ["0.2", "0.25"],
     "momentum": ["0.5", "0.25"],
   ]

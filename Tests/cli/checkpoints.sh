@@ -173,6 +173,66 @@ else
   check "under mpirun rank 0 does the work" under_mpirun
 fi
 
+# ---- Where a run starts ---------------------------------------------------------------------------------------
+
+retyped() { python3 "$here/retype_checkpoint.py" "$scratch/start.safetensors" "$1" "$scratch/$1.safetensors"; }
+other_types() {
+  local type
+  cp "$(step base 8)" "$scratch/start.safetensors"
+  for type in F64 BF16 F16; do
+    retyped $type
+    train_run from-$type 1 --max-steps 0 --init-from "$scratch/$type.safetensors"
+    # The values of the types are exact in F32, and so are those that come back.
+    python3 "$here/retype_checkpoint.py" "$scratch/$type.safetensors" F32 "$scratch/back-$type.safetensors"
+    train_run back-$type 1 --max-steps 0 --init-from "$scratch/back-$type.safetensors"
+    equal_bytes from-$type back-$type
+  done
+  train_run from-F32 1 --max-steps 0 --init-from "$scratch/start.safetensors"
+  equal_bytes from-F64 from-F32
+  different_bytes from-BF16 from-F32
+}
+check "--init-from takes float64, bfloat16 and float16" other_types
+
+foreign_weights() {
+  local text words
+  for text in 'version https://git-lfs.github.com/spec/v1\noid:a Git LFS pointer.*git lfs pull' \
+    '\x80\x02\x8a\x0a:a pickle.*save_file' 'PK\x03\x04\0\0\0\0:a zip archive' '\x89HDF\r\n\x1a\n:an HDF5 file'; do
+    words=${text##*:}
+    # shellcheck disable=SC2059  # the text is a format
+    printf "${text%:*}" >"$scratch/foreign.bin"
+    exits_with 65 train_run never 1 --max-steps 1 --init-from "$scratch/foreign.bin"
+    says "found $words"
+  done
+}
+check "65: --init-from names what a file is instead" foreign_weights
+
+upcycled() {
+  local ranks
+  train_run single 1 --gate none --max-steps 4
+  for ranks in 1 2 3; do
+    ((ranks > 1)) && $local_only && continue
+    train_run "copied-$ranks" "$ranks" --experts 4 --max-steps 4 --init-experts-from "$scratch/single" \
+      2>"$scratch/notes-$ranks"
+    grep -q 'single is\|is a single model: each of 4 experts starts as a copy of it; the gate starts at random' \
+      "$scratch/notes-$ranks" || { cat "$scratch/notes-$ranks"; return 1; }
+    equal_bytes copied-1 "copied-$ranks"
+  done
+  grep -qx "init-experts-from: $(checkpoint_of "$scratch/single")" "$scratch/copied-1/config.yaml"
+  # A resume goes on, and has no use for it.
+  train_run copied-1 1 --experts 4 --max-steps 6 --resume auto
+  train_run whole 1 --experts 4 --max-steps 6 --init-experts-from "$scratch/single"
+  equal_bytes copied-1 whole
+  exits_with 65 train_run never 1 --init-experts-from "$scratch/base"
+  says 'expected a single model, the tensors of expert 0 and no gate, found a mixture'
+  exits_with 64 train_run never 1 --init-experts-from "$scratch/single" --init-from "$scratch/base"
+  exits_with 65 train_run never 1 --experts 4 --init-from "$scratch/single"
+  says 'it is a single model: --init-experts-from copies it into every expert'
+  exits_with 0 train_run partial 1 --experts 4 --max-steps 0 --init-from "$scratch/single" --init-partial
+  grep -q 'but at random: gate.\*, experts.1.\*, experts.2.\*, experts.3.\*$' "$scratch/err"
+  grep -q 'which became expert 0 alone; --init-experts-from copies it' "$scratch/err"
+}
+check "--init-experts-from: every expert is the single model's" upcycled
+
 # ---- Which stay ----------------------------------------------------------------------------------------------
 
 epochs_of() { (cd "$scratch/$1" && printf '%s\n' checkpoint-*.safetensors | cut -d- -f2 | sed 's/^0*//' | tr '\n' ' '); }

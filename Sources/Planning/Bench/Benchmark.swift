@@ -166,6 +166,7 @@ extension Configuration {
   var resolvedForNoise: Configuration {
     var resolved = self
     resolved.initFrom = nil
+    resolved.initExpertsFrom = nil
     if resolved.similarityScale == "dataset" { resolved.similarityScale = "1" }
     return resolved
   }

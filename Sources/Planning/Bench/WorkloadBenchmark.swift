@@ -36,6 +36,7 @@ package struct WorkloadBenchmark {
     forced.gate = .softmax
     forced.distillFrom = nil
     forced.initFrom = nil
+    forced.initExpertsFrom = nil
     forced.freeze = .none
     forced.combine = .topK
     forced.topK = 1

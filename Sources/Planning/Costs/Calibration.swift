@@ -33,6 +33,7 @@ package struct Calibration {
   private func reduced() -> Configuration {
     var small = configuration
     small.initFrom = nil
+    small.initExpertsFrom = nil
     small.runDirectory = nil
     small.placement = "auto"
     if small.similarityScale == "dataset" { small.similarityScale = "1" }

@@ -26,18 +26,17 @@ public final class CheckpointFile: Sendable {
   ///     are found by listing a run directory must not be links.
   /// - Throws: ``Failure``: not found (66), malformed or damaged (65), not readable (74).
   public init(path: String, followingLinks: Bool = true) throws(Failure) {
-    for suffix in [".pt", ".pth", ".pkl", ".bin", ".ckpt", ".npz"] where path.hasSuffix(suffix) {
-      throw Failure(
-        .badData,
-        "\(path): expected a safetensors file, found the name of a pickle or archive (\(suffix)), which may run code when read; convert it with safetensors.torch.save_file"
-      )
-    }
     file = try CheckedFile.reading(path, followingLinks: followingLinks)
     let size = try file.size()
-    let prefix = try file.bytes(at: 0, count: min(8, size))
-    let length = try SafetensorsHeader.textLength(prefix: prefix, fileSize: size, file: path)
-    let text = try file.bytes(at: 8, count: length)
-    let header = try SafetensorsHeader(parsing: text, fileSize: size, file: path)
+    let header: SafetensorsHeader
+    do throws(Failure) {
+      let prefix = try file.bytes(at: 0, count: min(8, size))
+      let length = try SafetensorsHeader.textLength(prefix: prefix, fileSize: size, file: path)
+      header = try SafetensorsHeader(
+        parsing: try file.bytes(at: 8, count: length), fileSize: size, file: path)
+    } catch {
+      throw try Self.foreign(file, size, path) ?? error
+    }
 
     checksums = try CheckpointChecksums.verify(header, file: path)
     contentChecksum = header.metadata[CheckpointChecksums.headerKey]
@@ -46,6 +45,26 @@ public final class CheckpointFile: Sendable {
     dataOffset = header.dataOffset
     indexOfName = Dictionary(uniqueKeysWithValues: header.tensors.enumerated().map { ($1.name, $0) })
     self.path = path
+  }
+
+  /// The failure of a file that is something else than safetensors by its first bytes, or by its name; nil where neither
+  /// says so.
+  private static func foreign(
+    _ file: borrowing CheckedFile, _ size: Int, _ path: String
+  ) throws(Failure) -> Failure? {
+    let head = try file.bytes(at: 0, count: min(size, FileSignature.headBytes))
+    if let found = FileSignature(head: head) {
+      return Failure(
+        .badData,
+        "\(path): expected a safetensors file, found \(found.rawValue); \(found.adviceForWeights)")
+    }
+    for suffix in [".pt", ".pth", ".pkl", ".bin", ".ckpt", ".npz"] where path.hasSuffix(suffix) {
+      return Failure(
+        .badData,
+        "\(path): expected a safetensors file, found the name of a pickle or archive (\(suffix)), which may run code when read; convert it with safetensors.torch.save_file"
+      )
+    }
+    return nil
   }
 
   /// A tensor's type and shape; nil when the file lacks it.
@@ -57,20 +76,26 @@ public final class CheckpointFile: Sendable {
   ///   - name: The full name, e.g. `experts.3.fc1.weight`.
   ///   - destination: Room for the product of `shape`; its content is undefined after an error.
   ///   - shape: What the network expects.
-  /// - Throws: ``Failure``: no such tensor, another shape or type, damaged data, a weight that is not finite (65), not
-  ///   readable (74).
-  public func read(_ name: String, into destination: UnsafeMutablePointer<Float>, shape: [Int])
-    throws(Failure)
-  {
+  ///   - converting: Whether it may also be float16 or bfloat16, which are widened exactly, or float64, which is rounded
+  ///     to the nearest, ties to even.
+  /// - Throws: ``Failure``: no such tensor, another shape or type, damaged data, a weight that is not finite, be it after
+  ///   rounding (65), not readable (74).
+  public func read(
+    _ name: String, into destination: UnsafeMutablePointer<Float>, shape: [Int], converting: Bool = false
+  ) throws(Failure) {
+    let expected = converting ? "F32, F64, F16 or BF16" : "F32"
     guard let index = indexOfName[name] else {
-      throw Failure(.badData, "\(path): tensor \(quoted(name)): expected F32 \(shape), found no such tensor")
+      throw Failure(
+        .badData, "\(path): tensor \(quoted(name)): expected \(expected) \(shape), found no such tensor")
     }
     let tensor = tensors[index]
-    guard tensor.type == .float32, tensor.shape == shape else {
+    guard tensor.type == .float32 || converting && tensor.type.isConverted, tensor.shape == shape else {
       throw Failure(
         .badData,
-        "\(path): tensor '\(name)': expected F32 \(shape), found \(tensor.type.rawValue) \(tensor.shape)")
+        "\(path): tensor '\(tensor.name)': expected \(expected) \(shape), found \(tensor.type.rawValue) \(tensor.shape)"
+      )
     }
+    guard tensor.type == .float32 else { return try convert(index, into: destination) }
     let bytes = UnsafeMutableRawBufferPointer(start: destination, count: tensor.range.count)
     let checksum = SHA256()
     for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
@@ -80,6 +105,31 @@ public final class CheckpointFile: Sendable {
     }
     try verify(checksum.finish(), of: index)
     try checkNumbers(UnsafeRawBufferPointer(bytes), of: index)
+  }
+
+  /// Reads a tensor of another type of numbers.
+  private func convert(_ index: Int, into destination: UnsafeMutablePointer<Float>) throws(Failure) {
+    let tensor = tensors[index]
+    let size = tensor.type.bits / 8
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceBytes, alignment: 64)
+    defer { room.deallocate() }
+    let checksum = SHA256()
+    for begin in stride(from: 0, to: tensor.range.count, by: Self.pieceBytes) {
+      let piece = UnsafeMutableRawBufferPointer(
+        rebasing: room[..<min(Self.pieceBytes, tensor.range.count - begin)])
+      try file.read(into: piece, at: dataOffset + tensor.range.lowerBound + begin)
+      checksum.update(UnsafeRawBufferPointer(piece))
+      for place in 0..<piece.count / size {
+        let value = tensor.type.value(UnsafeRawBufferPointer(piece), at: place * size)
+        guard Float(value).isFinite else {
+          let why = value.isFinite ? "more than single precision holds" : "not a finite number"
+          throw Failure(
+            .badData, "\(path): tensor '\(tensor.name)': element \(begin / size + place) is \(value), \(why)")
+        }
+        destination[begin / size + place] = Float(value)
+      }
+    }
+    try verify(checksum.finish(), of: index)
   }
 
   /// Reads a float32 tensor, see ``read(_:into:shape:)``.

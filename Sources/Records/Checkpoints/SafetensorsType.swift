@@ -46,4 +46,40 @@ public enum SafetensorsType: String, CaseIterable, Sendable {
     let (allBits, overflow) = total.multipliedReportingOverflow(by: bits)
     return overflow || allBits % 8 != 0 ? nil : allBits / 8
   }
+
+  /// Whether weights of this type become float32: exactly, or rounded.
+  var isConverted: Bool { [.float16, .bfloat16, .float64].contains(self) }
+
+  /// An element of a float type, exactly.
+  ///
+  /// - Parameter offset: of its first byte; little-endian.
+  func value(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Double {
+    switch self {
+    case .float64:
+      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      return Double(bitPattern: UInt64(littleEndian: bits))
+    case .float32:
+      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+      return Double(Float(bitPattern: UInt32(littleEndian: bits)))
+    case .bfloat16:
+      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+      return Double(Float(bitPattern: UInt32(UInt16(littleEndian: bits)) << 16))
+    case .float16:
+      let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+      return Self.half(bits)
+    default: preconditionFailure("\(rawValue) is no type of weights")
+    }
+  }
+
+  /// A float16: 1 bit of sign, 5 of the exponent, 10 of the fraction (IEEE 754 binary16).
+  private static func half(_ bits: UInt16) -> Double {
+    let (exponent, fraction) = (Int(bits >> 10 & 31), Double(bits & 0x3FF))
+    let magnitude =
+      switch exponent {
+      case 0: fraction * 0x1p-24
+      case 31: fraction == 0 ? Double.infinity : Double.nan
+      default: Double(sign: .plus, exponent: exponent - 15, significand: 1 + fraction * 0x1p-10)
+      }
+    return bits >> 15 == 0 ? magnitude : -magnitude
+  }
 }

@@ -85,6 +85,7 @@ public final class Trainer {
     sums = session.emptyAccumulator()
     session.parts.initialise(seed: configuration.seed)
     var failure: Failure?
+    var notes: [Message] = []
     do {
       guard !split.train.isEmpty else {
         throw Failure(
@@ -109,14 +110,14 @@ public final class Trainer {
       } else if let source {
         try TrainingState.checkData(source, data)
         try TrainingState.distil(session.parts, from: source)
-      } else if let path = configuration.initFrom {
-        try TrainingState.initialise(
-          session.parts, from: file(path), partial: configuration.initPartial, only: configuration.initOnly)
+      } else {
+        notes = try TrainingState.start(session.parts, configuration, open: file)
       }
     } catch let found as Failure {
       failure = found
     }
     try communicator.agree(on: failure)
+    if isRoot { for note in notes { observer.note(note.text(as: spelling)) } }
     began = position
   }
 

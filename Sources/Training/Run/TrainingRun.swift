@@ -134,10 +134,11 @@ public struct TrainingRun {
   ) throws {
     var configuration = configuration
     // The file, not the directory, which may have a newer one when config.yaml is used again.
-    let initial = try configuration.initFrom.map { (path) throws(Failure) in
-      try CheckpointDirectory.open(at: path)
-    }
+    func open(_ path: String) throws(Failure) -> CheckpointFile { try CheckpointDirectory.open(at: path) }
+    let initial = try configuration.initFrom.map(open)
     configuration.initFrom = initial?.path
+    let single = try configuration.initExpertsFrom.map(open)
+    configuration.initExpertsFrom = single?.path
     // One that is not there is told where it is read.
     let distilled = configuration.distillFrom.flatMap { try? CheckpointFile(path: $0) }
     self.configuration = configuration
@@ -146,7 +147,7 @@ public struct TrainingRun {
     self.warnings = warnings
     self.resume = resume
     resumed = checkpoint
-    opened = [checkpoint, initial, distilled].compactMap { $0 }
+    opened = [checkpoint, initial, single, distilled].compactMap { $0 }
     self.origin = origin
     place = configuration.runDirectory.map { .directory($0) } ?? .nowhere
   }

@@ -3,7 +3,7 @@ internal import Dist
 package import Files
 internal import KernelInterface
 internal import MoE
-package import Networks
+internal import Networks
 package import Records
 
 /// Where a run stands.
@@ -151,69 +151,6 @@ package enum TrainingState {
     "optimizer.\(spec.name).\(name)"
   }
 
-  /// Checks that a file holds exactly the model's tensors (beside optimiser state) before any is read from it.
-  ///
-  /// - Throws: ``Failure`` that names every tensor that is missing, unknown or of another shape.
-  ///
-  /// - Parameter only: the part of the model that the file is read for; tensors of the other are nobody's business.
-  package static func checkNames(
-    _ file: CheckpointFile, against expected: [TensorSpec], partial: Bool, only: InitialTensors = .all
-  ) throws(Failure) {
-    var wrong: [String] = []
-    let wanted = expected.filter { only.contains($0.name) }
-    let known = Dictionary(uniqueKeysWithValues: wanted.map { ($0.name, $0.shape) })
-    var found: Set<String> = []
-    for tensor in file.tensors where only.contains(tensor.name) {
-      found.insert(tensor.name)
-      guard let shape = known[tensor.name] else {
-        if !tensor.name.hasSuffix(".num_batches_tracked") && !tensor.name.hasPrefix("optimizer.") {
-          wrong.append("\(tensor.name) is unknown")
-        }
-        continue
-      }
-      if shape != tensor.shape { wrong.append("\(tensor.name) is \(tensor.shape), expected \(shape)") }
-    }
-    if !partial {
-      for spec in wanted where !found.contains(spec.name) {
-        wrong.append("\(spec.name) is missing")
-      }
-    }
-    guard wrong.isEmpty else {
-      throw Failure(.badData, "\(file.path): \(wrong.sorted().joined(separator: "; "))")
-    }
-  }
-
-  /// Starts from the weights of a file; tensors that it lacks keep their initial values.
-  package static func initialise(
-    _ parts: ModelParts, from file: CheckpointFile, partial: Bool, only: InitialTensors
-  ) throws {
-    try checkNames(file, against: parts.tensors.map(\.spec), partial: partial, only: only)
-    for parameters in parts.parameters { try read(file, into: parameters, only: only) }
-  }
-
-  /// Starts the distillation of an attentive run: its experts, its gate's trunk for the plain gate, and all of its gate
-  /// for the teacher. The plain gate's output layer keeps its initial values.
-  package static func distil(_ parts: ModelParts, from file: CheckpointFile) throws {
-    let source = AttentiveGateDesign().size(parts.gateRequest).tensors
-    let experts = parts.tensors.map(\.spec).filter { InitialTensors.experts.contains($0.name) }
-    try checkNames(file, against: source + experts, partial: false)
-    for parameters in parts.parameters { try read(file, into: parameters, only: .all) }
-    try teach(parts, from: file)
-  }
-
-  /// Reads the teacher's gate, where this rank has one; again when a distillation is resumed.
-  package static func teach(_ parts: ModelParts, from file: CheckpointFile) throws {
-    guard let gate = parts.gate as? DistillationGate else { return }
-    for parameters in gate.teacher.parameters { try read(file, into: parameters, only: .all) }
-  }
-
-  private static func read(_ file: CheckpointFile, into parameters: Parameters, only: InitialTensors) throws {
-    let found = Set(file.tensors.map(\.name))
-    for place in parameters.places where found.contains(place.spec.name) && only.contains(place.spec.name) {
-      try file.read(place.spec.name, into: parameters.values + place.offset, shape: place.spec.shape)
-    }
-  }
-
   /// The first tensor of this rank that holds a value that is not finite; nil if all are.
   package static func nonFinite(_ parts: ModelParts) -> String? {
     for parameters in parts.parameters {
@@ -223,17 +160,5 @@ package enum TrainingState {
       }
     }
     return nil
-  }
-}
-
-extension InitialTensors {
-  /// Whether a tensor belongs to this part of the model; all that is not an expert's is the gate's.
-  func contains(_ name: String) -> Bool {
-    let ofExpert = name.hasPrefix("experts.") || (name.hasPrefix("layers.") && name.contains(".experts."))
-    switch self {
-    case .all: return true
-    case .gate: return !ofExpert
-    case .experts: return ofExpert
-    }
   }
 }

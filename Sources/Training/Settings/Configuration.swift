@@ -144,6 +144,8 @@ public struct Configuration: Equatable, Sendable {
   /// Allows `initFrom` to lack tensors.
   public var initPartial = false
   public var initOnly = InitialTensors.all
+  /// A safetensors file of a single model, which every expert starts from.
+  public var initExpertsFrom: String?
 
   // MARK: What does not
   public var epochs = 20

@@ -114,6 +114,13 @@ extension Configuration {
         "\(setting: "gate") classes needs the classes of every expert; give \(setting: "expert-classes") 0,7/1,9/…"
       )
     }
+    let otherStart = initFrom != nil ? "init-from" : distillFrom != nil ? "distill-from" : nil
+    if initExpertsFrom != nil, let otherStart {
+      throw Failure(
+        .usage,
+        "\(setting: "init-experts-from") contradicts \(setting: otherStart), which gives the experts other weights; leave one out"
+      )
+    }
     if distillFrom != nil {
       guard gate == .softmax else {
         throw Failure(

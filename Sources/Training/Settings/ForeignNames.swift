@@ -132,6 +132,7 @@ private let foreignNames: [(counterpart: Counterpart, names: [String])] = [
     .setting("init-from"),
     ["pretrained", "weights", "pretrained-path", "pretrained-checkpoint", "finetune", "init-checkpoint"]
   ),
+  (.setting("init-experts-from"), ["upcycle", "upcycle-from", "sparse-upcycling"]),
   (
     .setting("checkpoint-every"),
     ["save-every", "save-freq", "save-interval", "save-epochs", "checkpoint-freq", "checkpoint-interval"]

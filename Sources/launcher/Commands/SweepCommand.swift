@@ -39,7 +39,9 @@ struct SweepCommand: ParsableCommand {
       let overrides = try options.overrides()
       try Study.check(
         overrides: overrides,
-        allowing: ["gate", "init-from", "init-only", "freeze", "distill-from", "expert-classes"])
+        allowing: [
+          "gate", "init-from", "init-only", "init-experts-from", "freeze", "distill-from", "expert-classes",
+        ])
       let count = try StudyArguments.seeds(seeds) ?? seeds
       var study = try Study.sweep(base: base, grids: grid, seeds: count)
       try study.override(overrides)

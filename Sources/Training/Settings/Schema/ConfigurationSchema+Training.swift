@@ -77,13 +77,22 @@ extension ConfigurationSchema {
     ).addedLater(),
     .path(
       "init-from", \.initFrom, .start, "FILE|RUN", default: "none",
-      "Start from the weights of a safetensors file, or of a run directory's newest checkpoint."),
+      """
+      Start from the weights of a safetensors file, or of a run directory's newest checkpoint: F32; F16 and BF16, widened \
+      exactly; F64, rounded to the nearest.
+      """),
     .onOff("init-partial", \.initPartial, .start, "Let the file of \(setting: "init-from") lack tensors.")
       .applies(.toInitialTensors),
     .choice(
       "init-only", \.initOnly, .start, "Which tensors to take from the file of \(setting: "init-from")."
     )
     .applies(.toInitialTensors),
+    .path(
+      "init-experts-from", \.initExpertsFrom, .start, "FILE|RUN", default: "none",
+      """
+      Start every expert from the network of a single model (\(setting: "gate") none), trunk and head from its own; the \
+      gate starts at random.
+      """),
     .choice(
       "freeze", \.freeze, .values,
       "Leave the gate or the experts as they start (see \(setting: "init-from"))."
