@@ -563,8 +563,8 @@ check "the command line wins over the file" command_line_wins
 
 run_files() {
   local file
-  for file in config.yaml run.json metrics.jsonl latest expert_class.csv expert_class_soft.csv status.json summary.json \
-    report.html figures/expert-class-hard.svg; do
+  for file in config.yaml run.json metrics.jsonl latest expert_class.csv expert_class_soft.csv expert_class_correct.csv \
+    confusion.csv status.json summary.json report.html figures/expert-class-hard.svg; do
     [[ -s $scratch/base/$file ]] || { echo "no $file"; return 1; }
   done
   for file in run.json status.json summary.json; do python3 -m json.tool "$scratch/base/$file" >/dev/null; done

@@ -135,13 +135,16 @@ PYTHON
 
 # same_metrics N RULE
 same_metrics() {
+  local file
   once "$2-$1" "$1" "$2"
   comparable_metrics "$scratch/$2-1" >"$scratch/metrics.a"
   comparable_metrics "$scratch/$2-$1" >"$scratch/metrics.b"
   [[ -s $scratch/metrics.a ]] || { echo "metrics.jsonl is empty"; return 1; }
   same metrics.jsonl "$scratch/metrics.a" "$scratch/metrics.b"
   same expert_class.csv "$scratch/$2-1/expert_class.csv" "$scratch/$2-$1/expert_class.csv"
-  same expert_class_soft.csv "$scratch/$2-1/expert_class_soft.csv" "$scratch/$2-$1/expert_class_soft.csv"
+  for file in expert_class_soft.csv expert_class_correct.csv confusion.csv; do
+    same "$file" "$scratch/$2-1/$file" "$scratch/$2-$1/$file"
+  done
 }
 
 # same_evaluation N RULE OPTION...: evaluate of the one-rank run, on one rank and on N.

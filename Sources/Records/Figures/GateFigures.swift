@@ -24,6 +24,9 @@ public struct GateFigures: Equatable, Sendable {
   public var deadExperts: Int?
   /// [E][C] samples by arg-max expert and true class; no part of ``json``.
   public var hardTable: [[Int]]?
+  /// [E][C] those of ``hardTable`` whose class the chosen expert holds likeliest itself; an expert inside a deeper network
+  /// has no class of its own, and the model's stands for it. Counted in evaluation; no part of ``json``.
+  public var correctTable: [[Int]]?
   /// [E][C] sums of p_e over the samples of a true class; no part of ``json``.
   public var softTable: [[Double]]?
 

@@ -19,10 +19,12 @@ public struct Metrics: Equatable, Sendable {
   public let topFiveError: Double?
   /// Of every mixture layer, the first first; empty for a single model.
   public let gates: [GateFigures]
+  /// [C][C] samples by true class and the model's class; nil in training, where they are not counted.
+  public let confusion: [[Int]]?
 
   package init(
     rows: Int, loss: Double, crossEntropy: Double, routingLosses: [NamedFigure], error: Double,
-    topFiveError: Double?, gates: [GateFigures]
+    topFiveError: Double?, gates: [GateFigures], confusion: [[Int]]? = nil
   ) {
     self.rows = rows
     self.loss = loss
@@ -31,6 +33,7 @@ public struct Metrics: Equatable, Sendable {
     self.error = error
     self.topFiveError = topFiveError
     self.gates = gates
+    self.confusion = confusion
   }
 }
 
@@ -75,8 +78,17 @@ extension [NamedFigure] {
 }
 
 extension Metrics {
+  /// The text of `confusion.csv`: a heading, then a line per true class with its samples by the model's class.
+  static func confusionText(_ table: [[Int]]) -> String {
+    "true" + table.indices.map { ",predicted_\($0)" }.joined() + "\n"
+      + table.enumerated().map { label, counts in
+        "\(label)" + counts.map { ",\($0)" }.joined() + "\n"
+      }.joined()
+  }
+
   /// The text of `expert_class.csv`: a heading, then a line per expert with its samples of every true class; that of
-  /// `expert_class_soft.csv` with its sums of p, in the fewest digits that read back as the same number.
+  /// `expert_class_correct.csv` with those that the expert itself gets right; that of `expert_class_soft.csv` with its
+  /// sums of p, in the fewest digits that read back as the same number.
   ///
   /// - Parameter tables: [E][C] of every layer. Where there are several, their numbers, from 1, are a first column.
   public static func expertClassText<Value: Numeric & CustomStringConvertible>(

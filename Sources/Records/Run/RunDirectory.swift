@@ -140,7 +140,8 @@ public final class RunDirectory {
   /// What a run keeps, beside checkpoints, `errors` and what is made from them.
   static let fileNames: Set<String> = [
     "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
-    "expert_class_soft.csv", imagesName, "lock", "owner", "control", "study.json", "conditional.json",
+    "expert_class_correct.csv", "expert_class_soft.csv", "confusion.csv", imagesName, "lock", "owner",
+    "control", "study.json", "conditional.json",
     CheckpointDirectory.latestName,
   ]
 
@@ -175,10 +176,18 @@ public final class RunDirectory {
     try SafeFile.replace(name, kept)
   }
 
-  /// Writes `expert_class.csv` and `expert_class_soft.csv`, replacing the last evaluation's; nothing without a gate.
-  public func write(expertClassOf metrics: Metrics) throws(Failure) {
+  /// Writes the tables of an evaluation, replacing those of the last one: `confusion.csv`, and where there is a gate
+  /// `expert_class.csv`, `expert_class_correct.csv` and `expert_class_soft.csv`.
+  public func write(tablesOf metrics: Metrics) throws(Failure) {
     let hard = metrics.gates.compactMap(\.hardTable)
+    let correct = metrics.gates.compactMap(\.correctTable)
     let soft = metrics.gates.compactMap(\.softTable)
+    if let table = metrics.confusion {
+      try SafeFile.replace(file("confusion.csv"), Metrics.confusionText(table))
+    }
+    if !correct.isEmpty {
+      try SafeFile.replace(file("expert_class_correct.csv"), Metrics.expertClassText(correct))
+    }
     if !hard.isEmpty { try SafeFile.replace(file("expert_class.csv"), Metrics.expertClassText(hard)) }
     if !soft.isEmpty { try SafeFile.replace(file("expert_class_soft.csv"), Metrics.expertClassText(soft)) }
   }

@@ -23,15 +23,20 @@ package struct MetricsAccumulator: Equatable {
   private var firstGate: GateSums
   /// Of the gates of the second layer and on.
   private var furtherGates: [GateSums]
+  /// Nil where nobody asks for them, as in training.
+  private var answers: AnswerCounts?
 
-  /// - Parameter layers: mixture layers, at least 1; without experts none of them has a gate.
-  package init(experts: Int, classes: Int, layers: Int = 1) {
+  /// - Parameters:
+  ///   - layers: mixture layers, at least 1; without experts none of them has a gate.
+  ///   - countsAnswers: whether to count whose answers are right, which is not saved.
+  package init(experts: Int, classes: Int, layers: Int = 1, countsAnswers: Bool = false) {
     precondition(experts >= 0 && classes > 0 && layers > 0, "metrics need at least one class and one layer")
     self.experts = experts
     self.classes = classes
     let empty = GateSums(experts: experts, classes: classes)
     firstGate = empty
     furtherGates = Array(repeating: empty, count: experts > 0 ? layers - 1 : 0)
+    if countsAnswers { answers = AnswerCounts(experts: experts, classes: classes, layers: layers) }
   }
 
   /// Layers with a gate, or 1.
@@ -67,6 +72,7 @@ package struct MetricsAccumulator: Equatable {
       if predictions[row] != Int32(labels[row]) { wrong += 1 }
       if labelRanks[row] >= 5 { outsideTopFive += 1 }
     }
+    answers?.add(rows: rows, labels: labels, predictions: predictions)
     guard experts > 0 else { return }
     guard let probabilities, let entropies, let chosenExperts, let chosenClasses else {
       preconditionFailure("a model with a gate needs the gate's values")
@@ -75,6 +81,8 @@ package struct MetricsAccumulator: Equatable {
       GateBatch(
         probabilities: probabilities, stride: stride, entropies: entropies, chosenExperts: chosenExperts,
         chosenClasses: chosenClasses), rows: rows, labels: labels, experts: experts, classes: classes)
+    answers?.add(
+      layer: 0, rows: rows, labels: labels, chosenExperts: chosenExperts, chosenClasses: chosenClasses)
   }
 
   /// Adds what the gate of a further layer says of the samples of the last call of
@@ -89,6 +97,8 @@ package struct MetricsAccumulator: Equatable {
       GateBatch(
         probabilities: probabilities, stride: stride, entropies: entropies, chosenExperts: chosenExperts,
         chosenClasses: chosenClasses), rows: rows, labels: labels, experts: experts, classes: classes)
+    answers?.add(
+      layer: layer, rows: rows, labels: labels, chosenExperts: chosenExperts, chosenClasses: chosenClasses)
   }
 
   /// Adds what losses of the gate's choice said of a batch of so many rows.
@@ -119,13 +129,17 @@ package struct MetricsAccumulator: Equatable {
     let count = Double(rows)
     let first = experts > 0 ? [firstGate.figures(experts: experts, classes: classes)].compactMap { $0 } : []
     let further = furtherGates.compactMap { $0.figures(experts: experts, classes: classes) }
+    // A layer without samples has no figures, and the places of the others say which they are.
+    var gates = first + (further.count == furtherGates.count ? further : [])
+    if let answers {
+      for layer in gates.indices { gates[layer].correctTable = answers.correctTable(ofLayer: layer) }
+    }
     return Metrics(
       rows: rows, loss: lossSum / count, crossEntropy: crossEntropySum / count,
       routingLosses: routingSums.map { NamedFigure($0.name, $0.value / count) },
       error: Double(wrong) / count,
       topFiveError: classes > 10 ? Double(outsideTopFive) / count : nil,
-      // A layer without samples has no figures, and the places of the others say which they are.
-      gates: first + (further.count == furtherGates.count ? further : []))
+      gates: gates, confusion: answers?.confusionTable)
   }
 
   /// These sums, for a model whose empty sums are given; nil where they are another model's.

@@ -59,7 +59,7 @@ extension Trainer {
     }
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
-      try run?.write(expertClassOf: metrics)
+      try run?.write(tablesOf: metrics)
       if split == "validation" {
         best = .best(of: best, epoch: position.epoch, error: metrics.error)
         retention?.validated(position, error: metrics.error)

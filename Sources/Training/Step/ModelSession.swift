@@ -69,11 +69,11 @@ package final class ModelSession {
       batchRows: max(parts.outline.batchRows, ModelSession.evaluationRows))
   }
 
-  /// Sums without a sample yet.
-  package func emptyAccumulator() -> MetricsAccumulator {
+  /// Sums without a sample yet; see ``MetricsAccumulator``.
+  package func emptyAccumulator(countsAnswers: Bool = false) -> MetricsAccumulator {
     MetricsAccumulator(
       experts: parts.hasGate ? parts.placement.experts : 0, classes: data.classes,
-      layers: parts.layers.count)
+      layers: parts.layers.count, countsAnswers: countsAnswers)
   }
 
   /// Adds a batch to the sums, on rank 0.
@@ -94,7 +94,7 @@ package final class ModelSession {
   ) throws -> Metrics? {
     guard !samples.isEmpty else { return nil }
     let view = ImageView(images)
-    var sums = emptyAccumulator()
+    var sums = emptyAccumulator(countsAnswers: true)
     for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
       let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
       let outcome = try evaluationStep.run(batch, of: view, epoch: 0, mode: .evaluation, word: 0)
