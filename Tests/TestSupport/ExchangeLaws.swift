@@ -57,7 +57,8 @@ public enum ExchangeLaws {
     _ comm: any Communicator, placement text: String, slots: Int, isSparse: Bool
   ) throws -> [String] {
     let placement = placement(text, ranks: comm.size)
-    let exchange = Exchange(comm, placement: placement)
+    let account = ExchangeAccount(ranks: comm.size)
+    let exchange = Exchange(comm, placement: placement, account: account)
     // Ragged shards; every fourth rank has none.
     let rows = comm.rank % 4 == 3 ? 0 : 5 + 12 * (comm.rank % 3)
     let first = 1000 * comm.rank
@@ -84,9 +85,11 @@ public enum ExchangeLaws {
 
     // Dispatch: every row's number arrives at its experts, once per rank, ascending.
     let arrival = try exchange.announce(plan)
+    let before = comm.traffic
     let arrived = try exchange.dispatch(plan, to: arrival, rowBytes: 4) { row, target in
       target.storeBytes(of: Int32(first + row), as: Int32.self)
     }
+    let sent = comm.traffic.since(before).bytesSent
     let numbers = (0..<arrival.rows.total).map { arrived.load(fromByteOffset: 4 * $0, as: Int32.self) }
     let mine = placement.expertsOfRank[comm.rank]
     let copies = mine.indices.map { local in
@@ -131,10 +134,39 @@ public enum ExchangeLaws {
         }
       }
     }
+    problems += accountProblems(comm, account, placement, slots: slots, isSparse: isSparse, sent: sent)
     let all = try comm.allGather(sums)
     let totals = (0..<4).map { item in (0..<comm.size).reduce(0) { $0 + all[$1 * 4 + item] } }
     if totals[0] != totals[1] { problems.append("<C a, s> = \(totals[0]) but <a, C's> = \(totals[1])") }
     if totals[2] != totals[3] { problems.append("<D x, y> = \(totals[2]) but <x, D'y> = \(totals[3])") }
+    return problems
+  }
+
+  /// What is wrong with the account of one dispatch and one combine; their adjoints are not in it.
+  private static func accountProblems(
+    _ comm: any Communicator, _ account: ExchangeAccount, _ placement: ExpertPlacement, slots: Int,
+    isSparse: Bool, sent: Int
+  ) -> [String] {
+    let ranks = Array(0..<comm.size)
+    /// The rows of a rank's shard that each expert of another takes.
+    func rows(of shard: Int, on rank: Int) -> [[Int]] {
+      placement.expertsOfRank[rank].map { e in
+        expected(comm, e, slots: slots, isSparse: isSparse).filter { $0 / 1000 == shard }
+      }
+    }
+    let me = comm.rank
+    let dispatched = ranks.map { Set(rows(of: me, on: $0).joined()).count }
+    let combined = ranks.map { rows(of: $0, on: me).reduce(0) { $0 + $1.count } }
+    func bytes(_ rows: [Int], _ each: Int) -> [Int] { ranks.map { $0 == me ? 0 : each * rows[$0] } }
+    let found = account.counts
+    var problems: [String] = []
+    if found.dispatched.rows != dispatched || found.dispatched.bytes != bytes(dispatched, 4) {
+      problems.append("dispatched \(found.dispatched), not \(dispatched) rows")
+    }
+    if found.combined.rows != combined || found.combined.bytes != bytes(combined, 4 * features) {
+      problems.append("combined \(found.combined), not \(combined) answers")
+    }
+    if bytes(dispatched, 4).reduce(0, +) != sent { problems.append("\(sent) bytes were dispatched") }
     return problems
   }
 

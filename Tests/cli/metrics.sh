@@ -29,6 +29,24 @@ check "metrics of the softmax gate, one expert" agrees softmax "--combine top-k 
 check "metrics of the attentive gate" agrees attentive "" ""
 for gate in loss peeking; do check "metrics of the $gate gate" agrees "$gate" "" --chosen-expert-answers; done
 
+# A run's tables and the account of its ranks, against every sample's expert and prediction.
+tables() {
+  local name=$1 ranks=$2 options=$3
+  # shellcheck disable=SC2086
+  train_run "$name" "$ranks" --max-steps 20 ${4:-}
+  run_alone "$moe_dist" evaluate "$scratch/$name" --json --per-sample "$scratch/$name.csv" >/dev/null
+  # shellcheck disable=SC2086
+  python3 "$root/Tests/Reference/tables_check.py" "$scratch/$name.csv" "$scratch/$name" $options
+}
+check "tables of a run" tables tables-soft 1 ""
+check "tables of a run, one expert" tables tables-top 1 --chosen-expert-answers "--combine top-k --top-k 1"
+check "tables of a run, attentive gate" tables tables-attentive 1 "" "--gate attentive"
+if ! $local_only; then
+  check "tables of a run on 2 ranks" tables tables-2 2 ""
+  check "tables of a run on 3 ranks, one expert" \
+    tables tables-3 3 --chosen-expert-answers "--combine top-k --top-k 1 --gate-placement replicated"
+fi
+
 # The images by expert, against the data and every sample's expert.
 wall() {
   local ranks=$1 run=$scratch/wall-$1

@@ -12,15 +12,16 @@ package final class ExpertExchange {
   private let exchange: Exchange
   private let clock: any LayerClock
 
+  /// - Parameter account: what counts the rows that are carried; nil where nobody asks.
   package init(
     _ communicator: any Communicator, placement: ExpertPlacement, bank: ExpertBank, layout: AnswerLayout,
-    clock: any LayerClock
+    clock: any LayerClock, account: ExchangeAccount? = nil
   ) {
     self.placement = placement
     self.bank = bank
     self.layout = layout
     self.clock = clock
-    exchange = Exchange(communicator, placement: placement)
+    exchange = Exchange(communicator, placement: placement, account: account)
   }
 
   /// Rows on their way: they have left, and are read by ``take(_:)``.

@@ -10,11 +10,16 @@ package final class Exchange {
   package let placement: ExpertPlacement
   private let communicator: any Communicator
   private let localExperts: [Int]
+  private let account: ExchangeAccount?
   private var send = ByteBuffer()
   private var receive = ByteBuffer()
 
-  package init(_ communicator: any Communicator, placement: ExpertPlacement) {
+  /// - Parameter account: what counts the rows that are carried; nil where nobody asks.
+  package init(
+    _ communicator: any Communicator, placement: ExpertPlacement, account: ExchangeAccount? = nil
+  ) {
     self.communicator = communicator
+    self.account = account
     self.placement = placement
     localExperts = placement.expertsOfRank[communicator.rank]
   }
@@ -81,11 +86,12 @@ package final class Exchange {
   package func dispatch(
     _ plan: RoutingPlan, to arrival: Arrival, rowBytes: Int, write: (Int, UnsafeMutableRawPointer) -> Void
   ) throws -> UnsafeRawPointer {
+    let counts = (0..<placement.ranks).map { plan.rowCount(ofRank: $0) }
+    account?.add(\.dispatched, counts, rowBytes: rowBytes, from: communicator.rank)
     if plan.rowsOfRank == nil, placement.expertsOfRank.allSatisfy({ !$0.isEmpty }) {
       return try dispatchAll(plan.rows, arrival.rows, rowBytes: rowBytes, write: write)
     }
-    let transfer = transfer(
-      (0..<placement.ranks).map { plan.rowCount(ofRank: $0) }, arrival.rows, rowBytes: rowBytes)
+    let transfer = transfer(counts, arrival.rows, rowBytes: rowBytes)
     for rank in 0..<placement.ranks {
       let place = transfer.place(rank)
       if let rows = plan.rowsOfRank?[rank] {
@@ -118,6 +124,16 @@ package final class Exchange {
   package func combine(
     _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
   ) throws {
+    account?.add(
+      \.combined, arrival.counts.map { $0.reduce(0, +) }, rowBytes: 4 * slots.features / plan.slots,
+      from: communicator.rank)
+    try bring(answers, from: arrival, plan, into: slots)
+  }
+
+  /// Answers, or gradients of copies, on their way back.
+  private func bring(
+    _ answers: [FeatureMap], from arrival: Arrival, _ plan: RoutingPlan, into slots: FeatureMap
+  ) throws {
     let features = slots.features / plan.slots
     let incoming = Partition(counts: planCounts(plan, features))
     let transfer = transfer(arrivalCounts(arrival, features), incoming, rowBytes: 4)
@@ -147,7 +163,7 @@ package final class Exchange {
   ) throws {
     let mark = workspace.mark
     let slots = workspace.map(features: plan.slots * rows.features, rows: rows.rows)
-    try combine(copies, from: arrival, plan, into: slots)
+    try bring(copies, from: arrival, plan, into: slots)
     rows.copy(slots.part(0..<rows.features))
     for slot in 1..<max(plan.slots, 1) {
       kernels.add(slots.part(slot * rows.features..<(slot + 1) * rows.features), to: rows)

@@ -53,6 +53,8 @@ public struct ComputeAccount: Equatable, Sendable {
   public var bytesDispatched: Int
   public var bytesCombined: Int
   public var bytesReturned: Int
+  /// Who sent how much to whom; nil where it was not counted.
+  public var traffic: RankTraffic?
 
   public init(
     rows: Int, experts: [Expert], gateForwardFlops: Int, gateBackwardFlops: Int, denseExpertFlops: Int,
@@ -150,7 +152,9 @@ public struct ComputeAccount: Equatable, Sendable {
       ]
     }
     guard case .object(let rest) = costs else { return .object(members) }
-    return .object(members + rest)
+    members += rest
+    if let traffic { members.append(.init(key: "between_ranks", value: traffic.json)) }
+    return .object(members)
   }
 
   private func json(_ expert: Expert) -> JSONValue {

@@ -1,7 +1,7 @@
 package import Dist
 internal import MoE
 package import Networks
-internal import Records
+package import Records
 
 #if canImport(Glibc)
   internal import Glibc
@@ -23,6 +23,8 @@ package struct RankReports {
   package let gate: ModuleWork
   /// What is in front of the layers and behind them, on all ranks together.
   package let trunk: ModuleWork
+  /// Who sent how much to whom, in all layers; complete on rank 0.
+  package let traffic: RankTraffic
 
   package struct ExpertWork: Equatable {
     package let expert: Int
@@ -51,6 +53,7 @@ package struct RankReports {
     }
     gate = try RankReports.sum(parts.layers.compactMap { $0.gate?.work }, over: communicator)
     trunk = try RankReports.sum([parts.trunk, parts.head].compactMap { $0?.work }, over: communicator)
+    self.traffic = try RankReports.traffic(parts.layers.map(\.carried.counts), over: communicator)
   }
 
   private static func experts(
@@ -74,6 +77,20 @@ package struct RankReports {
       let selected = all.reduce(0) { $0 + $1[expert * 4] }
       return ExpertWork(expert: expert, layer: number, owner: owner, rowsSelected: selected, work: work)
     }
+  }
+
+  /// A row per sender of what all layers carried.
+  private static func traffic(
+    _ layers: [ExchangeAccount.Counts], over communicator: any Communicator
+  ) throws -> RankTraffic {
+    func sent(_ count: (ExchangeAccount.Counts) -> [Int]) -> [Int] {
+      (0..<communicator.size).map { receiver in layers.reduce(0) { $0 + count($1)[receiver] } }
+    }
+    return RankTraffic(
+      rowsDispatched: try gatherRows(sent(\.dispatched.rows), over: communicator),
+      bytesDispatched: try gatherRows(sent(\.dispatched.bytes), over: communicator),
+      rowsCombined: try gatherRows(sent(\.combined.rows), over: communicator),
+      bytesCombined: try gatherRows(sent(\.combined.bytes), over: communicator))
   }
 
   /// What modules did on all ranks together.

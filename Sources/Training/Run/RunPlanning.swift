@@ -105,6 +105,7 @@ extension RankReports {
         * (rows * parts.expertSpec.forwardFlops + trained * outline.expertBackwardFlops),
       bytesDispatched: bytes(.dispatch), bytesCombined: bytes(.combine), bytesReturned: bytes(.returning),
       reasonForAll: reasonForAll)
+    account.traffic = traffic
     account.trunkForwardFlops = trunk.forwardFlops
     account.trunkBackwardFlops = trunk.backwardFlops
     return account

@@ -17,6 +17,8 @@ package final class LayerParts {
   package let place: any GatePlace
   /// This rank's experts.
   package let bank: ExpertBank
+  /// What this rank sends to the experts of others, and answers.
+  package let carried: ExchangeAccount
   private let trainsExperts: Bool
 
   /// - Parameters:
@@ -28,6 +30,7 @@ package final class LayerParts {
   ) {
     let design = configuration.gateDesign
     trainsExperts = training && configuration.trainsExperts
+    carried = ExchangeAccount(ranks: placement.ranks)
     var request = outline.gateRequest(layer: number)
     request.training = training && configuration.trainsGate
     request.team = team
@@ -79,7 +82,8 @@ package final class LayerParts {
     return MixtureLayer(
       rule.layer, gate: gate, trainsGate: trainsGate, place: place,
       experts: ExpertExchange(
-        communicator, placement: placement, bank: bank, layout: rule.layout, clock: clock),
+        communicator, placement: placement, bank: bank, layout: rule.layout, clock: clock,
+        account: carried),
       blockRows: configuration.blockRows, losses: losses, temperature: Float(configuration.temperature),
       communicator: communicator, clock: clock)
   }

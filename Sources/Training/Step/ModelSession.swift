@@ -110,7 +110,10 @@ package final class ModelSession {
   /// Runs the body without counting its work and traffic: a run's account is about its training steps.
   package func uncounted<Result>(_ body: () throws -> Result) rethrows -> Result {
     let layers = parts.layers.map { layer in
-      (work: layer.experts.map(\.work), gate: layer.gate?.work, rows: layer.bank.rowsSelected)
+      (
+        work: layer.experts.map(\.work), gate: layer.gate?.work, rows: layer.bank.rowsSelected,
+        carried: layer.carried.counts
+      )
     }
     let shared = [parts.trunk, parts.head].map { $0?.work }
     let traffic = clock.traffic
@@ -119,6 +122,7 @@ package final class ModelSession {
         for (expert, work) in zip(layer.experts, before.work) { expert.work = work }
         if let work = before.gate { layer.gate?.work = work }
         layer.bank.rowsSelected = before.rows
+        layer.carried.counts = before.carried
       }
       for (module, work) in zip([parts.trunk, parts.head], shared) {
         if let work { module?.work = work }
