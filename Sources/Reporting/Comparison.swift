@@ -4,16 +4,21 @@ internal import Records
 struct Comparison {
   let runs: [RunRecord]
   let labels: [String]
+  /// Whether the page has to be small.
+  var isBrief = false
 
   var html: String {
     var text = table
     text += Markup.element("h3", [:], "Which expert takes which classes") + "\n"
     let maps = self.maps
     text +=
-      maps.isEmpty ? "<p>No run has a table of experts and classes.</p>\n" : ReportPage.grid(maps, id: "all")
+      maps.isEmpty
+      ? "<p>No run has a table of experts and classes.</p>\n"
+      : ReportPage.grid(maps, id: "all", isBrief: isBrief)
     let curves = self.curves
     if !curves.isEmpty {
-      text += Markup.element("h3", [:], "Curves") + "\n" + ReportPage.grid(curves, id: "all")
+      text +=
+        Markup.element("h3", [:], "Curves") + "\n" + ReportPage.grid(curves, id: "all", isBrief: isBrief)
     }
     return text
   }
@@ -49,7 +54,8 @@ struct Comparison {
   private var maps: [Figure] {
     zip(runs, labels).enumerated().compactMap { index, pair in
       ExpertClassMaps(pair.0)?.comparable(
-        title: "\(pair.1): \(pair.0.method)\(pair.0.suffix(ofLayer: 0))", name: "run-\(index + 1)")
+        title: "\(pair.1): \(pair.0.method)\(pair.0.suffix(ofLayer: 0))", name: "run-\(index + 1)",
+        isBrief: isBrief)
     }
   }
 

@@ -5,8 +5,9 @@
 struct ReportPage {
   let runs: [RunRecord]
 
-  /// Above so many runs a page has no images, which would be most of it.
-  static let runsWithImages = 4
+  /// Above so many runs a page is brief, or it would be too large: no images, no tips, and one map of classes a run.
+  static let runsInFull = 4
+  private var isBrief: Bool { runs.count > Self.runsInFull }
 
   /// A line that every page has, by which a later report knows that it may replace it.
   static let mark = "<meta name=\"generator\" content=\"moe-dist report\" />"
@@ -24,10 +25,10 @@ struct ReportPage {
         body += Markup.element("a", ["href": "#run-\(index + 1)"], Markup.escaped(label))
       }
       body += "</nav>\n"
-      body += Comparison(runs: runs, labels: labels).html
+      body += Comparison(runs: runs, labels: labels, isBrief: isBrief).html
       for (index, run) in runs.enumerated() {
         body += "<article id=\"run-\(index + 1)\">\n" + heading(run, level: "h2")
-        body += RunSection(run: run, number: index + 1, hasImages: runs.count <= Self.runsWithImages).html
+        body += RunSection(run: run, number: index + 1, isBrief: isBrief).html
         body += "</article>\n"
       }
     }
@@ -40,6 +41,7 @@ struct ReportPage {
       \(Self.mark)
       <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
       <title>\(Markup.escaped(title)) — moe-dist</title>
       <style>
       \(ReportStyle.css)
@@ -68,20 +70,26 @@ struct ReportPage {
   }
 
   /// A figure with its heading and caption.
-  static func html(_ figure: Figure, id: String) -> String {
+  static func html(_ figure: Figure, id: String, isBrief: Bool) -> String {
     """
     <figure\(figure.width > 800 ? " class=\"wide\"" : "")>
     <h4>\(Markup.escaped(figure.title))</h4>
-    \(figure.inline(id: id))
+    <div class="plot"\(figure.width > 800 ? focusable(figure.title) : "")>\(figure.inline(id: id, isBrief: isBrief))</div>
     <figcaption>\(Markup.escaped(figure.caption))</figcaption>
     </figure>
 
     """
   }
 
-  static func grid(_ figures: [Figure], id: String) -> String {
+  /// What scrolls on a narrow screen must be reached by the keyboard, and say what it is.
+  static func focusable(_ title: String) -> String {
+    " tabindex=\"0\" role=\"region\" aria-label=\"\(Markup.escaped(title))\""
+  }
+
+  static func grid(_ figures: [Figure], id: String, isBrief: Bool = false) -> String {
     guard !figures.isEmpty else { return "" }
-    return "<div class=\"figures\">\n" + figures.map { html($0, id: "\(id)-\($0.name)") }.joined()
+    return "<div class=\"figures\">\n"
+      + figures.map { html($0, id: "\(id)-\($0.name)", isBrief: isBrief) }.joined()
       + "</div>\n"
   }
 

@@ -9,9 +9,6 @@ struct RunFigures {
   /// The layer, from 0, that the figures about a gate are of.
   var layer = 0
 
-  /// Experts that usage is drawn for with a colour each.
-  static let mostColours = Palette.colours.count
-
   // MARK: - Curves
 
   private func points(_ split: String, _ value: (MetricsRecord) -> Double?) -> [(x: Double, y: Double)] {
@@ -30,7 +27,7 @@ struct RunFigures {
     { value($0.gate(ofLayer: layer)) }
   }
 
-  private func name(_ name: String) -> String { name + run.suffix(ofLayer: layer, "-layer-") }
+  func name(_ name: String) -> String { name + run.suffix(ofLayer: layer, "-layer-") }
 
   private func splits(_ value: (MetricsRecord) -> Double?) -> [LineChart.Series] {
     [
@@ -108,66 +105,6 @@ struct RunFigures {
       caption:
         "\(split == "train" ? "Training" : "Validation") set. H_u high: experts are used evenly. H_s low: the gate is decided about a sample. Per class low: a class goes to few experts."
     )
-  }
-
-  // MARK: - Usage
-
-  /// The experts that are dead, with the words for it.
-  static func warnings(_ shares: [Double]) -> [Int: String] {
-    var found: [Int: String] = [:]
-    guard shares.count > 1 else { return found }
-    for expert in ExpertUse(shares: shares).dead {
-      found[expert] = shares[expert] == 0 ? "never chosen" : "dead, \(fixed(100 * shares[expert], 2)) %"
-    }
-    return found
-  }
-
-  var usage: Figure? {
-    usage(
-      run.lines(run.curveSplit), over: "epoch", \.epoch, name: name("usage"),
-      title: "Usage of the experts\(run.suffix(ofLayer: layer))")
-  }
-
-  /// The same from the batches of single steps, where they were logged: a collapse shows in its first steps.
-  var stepUsage: Figure? {
-    usage(
-      run.lines("step"), over: "step", \.step, name: name("usage-by-step"),
-      title: "Usage of the experts, batch by batch\(run.suffix(ofLayer: layer))")
-  }
-
-  private func usage(
-    _ all: [MetricsRecord], over heading: String, _ place: (MetricsRecord) -> Int, name: String, title: String
-  ) -> Figure? {
-    let lines = thinned(all.filter { $0.gate(ofLayer: layer).expertShare != nil }, to: 200)
-    let shares = lines.map { $0.gate(ofLayer: layer).expertShare ?? [] }
-    guard let last = shares.last, last.count > 1 else { return nil }
-    let set = heading == "step" ? "the batch" : "the \(run.curveSplit) set"
-    let caption = "Share of the samples of \(set) whose chosen expert (largest p) is each one."
-    let ends = last.enumerated().map { "expert \($0.offset) \(percentText($0.element))" }
-    let alternative = "\(title) by \(heading); at the end: \(ends.joined(separator: ", "))."
-    let names = last.indices.map { "expert \($0)" }
-    if last.count <= Self.mostColours {
-      return StackedBars(
-        shares: shares, places: lines.map(place), names: names, warnings: Self.warnings(last),
-        xHeading: heading, yHeading: "share of samples"
-      ).figure(name: name, title: title, caption: caption, alternative: alternative)
-    }
-    let shown = ExpertClassMaps.shownExperts(last, columns: lines.count)
-    let most = shares.joined().max() ?? 1
-    let cells = shown.map { expert in
-      zip(lines, shares).map { line, share in
-        HeatMap.Cell(
-          shade: share[expert] / max(most, 1e-9), label: fixed(100 * share[expert], 0),
-          tip: "expert \(expert), \(heading) \(place(line)): \(percentText(share[expert]))")
-      }
-    }
-    let bars = shown.map { last[$0] }
-    return HeatMap(
-      rows: shown.map { names[$0] }, columns: lines.map { String(place($0)) }, cells: cells, bars: bars,
-      barHeading: "at the end", warnings: Self.warnings(bars), columnHeading: heading,
-      scaleHeading: "of the samples", scaleEnds: ("0 %", percentText(most)),
-      width: lines.count > 12 ? 1140 : 560
-    ).figure(name: name, title: title, caption: caption, alternative: alternative)
   }
 
   // MARK: - Work and time

@@ -31,21 +31,27 @@ extension RunRecord {
   /// The tables of `expert_class.csv` and its like, layer by layer; none where there is no such file.
   ///
   /// A heading line; every row begins with the expert, and before it with the layer, from 1, where there are several.
-  static func tables<Value>(_ file: String, _ value: (Substring) -> Value?) throws(Failure) -> [[[Value]]] {
+  ///
+  /// - Parameter rowName: what a row is of, as the heading says it.
+  static func tables<Value>(
+    _ file: String, rowName: String = "expert", _ value: (Substring) -> Value?
+  ) throws(Failure) -> [[[Value]]] {
     guard let bytes = try SafeFile.read(file, limit: 1 << 27, followingLinks: false) else { return [] }
     let rows = bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
     let hasLayers = rows.first?.hasPrefix("layer,expert,") ?? false
     let named = hasLayers ? 2 : 1
     let columns = (rows.first?.split(separator: ",", omittingEmptySubsequences: false).count ?? 0) - named
-    guard (1...4096).contains(columns), rows.count > 1, hasLayers || rows[0].hasPrefix("expert,") else {
-      throw Failure(.badData, "\(file):1: no table of experts and classes")
+    guard (1...4096).contains(columns), rows.count > 1, hasLayers || rows[0].hasPrefix("\(rowName),")
+    else {
+      throw Failure(.badData, "\(file):1: no table whose rows are named '\(rowName)'")
     }
     var tables: [[[Value]]] = []
     for (number, row) in rows.enumerated().dropFirst() {
       let cells = row.split(separator: ",", omittingEmptySubsequences: false)
       let values = cells.dropFirst(named).compactMap(value)
       guard values.count == columns, cells.count == columns + named else {
-        throw Failure(.badData, "\(file):\(number + 1): expected an expert and \(columns) counts, at least 0")
+        throw Failure(
+          .badData, "\(file):\(number + 1): expected the number of the row and \(columns) counts, at least 0")
       }
       let layer = hasLayers ? Int(cells[0]) ?? 0 : 1
       guard layer == tables.count || layer == tables.count + 1, layer > 0 else {

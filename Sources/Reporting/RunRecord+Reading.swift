@@ -27,14 +27,57 @@ extension RunRecord {
     lines = try Self.lines(directory + "/metrics.jsonl")
     status = try Self.status(directory + "/status.json", isHeld: RunDirectory.isHeld(directory))
     summary = try Self.summary(directory + "/summary.json")
-    hardTables = try Self.tables(directory + "/expert_class.csv") { text in
-      Int(text).flatMap { (0...1 << 32).contains($0) ? $0 : nil }
-    }
+    hardTables = try Self.tables(directory + "/expert_class.csv", Self.count)
+    let hard = hardTables
+    let correct = try Self.tables(directory + "/expert_class_correct.csv", Self.count)
+    correctTables = try Self.consistent(correct, with: hard, in: directory)
+    let confused = try Self.tables(directory + "/confusion.csv", rowName: "true", Self.count)
+    confusion = try Self.consistent(
+      confused.first ?? [], with: hard.first, error: lines.last { $0.isOfTables }?.error, in: directory)
     softTables = try Self.tables(directory + "/expert_class_soft.csv") { text in
       Double(text).flatMap { (0...1e12).contains($0) ? $0 : nil }
     }
     expertImages = try Self.images(directory + "/" + RunDirectory.imagesName)
     try checkSizes()
+  }
+
+  /// A count of samples.
+  private static func count(_ text: Substring) -> Int? {
+    Int(text).flatMap { (0...1 << 32).contains($0) ? $0 : nil }
+  }
+
+  /// Counts of right answers, if they are of the evaluation that the samples by expert and class are of: a process that
+  /// was killed may have replaced one file and not the other.
+  private static func consistent(
+    _ correct: [[[Int]]], with hard: [[[Int]]], in path: String
+  ) throws(Failure) -> [[[Int]]] {
+    guard !correct.isEmpty, !hard.isEmpty else { return [] }
+    guard correct.count == hard.count, correct[0].count == hard[0].count,
+      correct[0][0].count == hard[0][0].count
+    else {
+      throw Failure(
+        .badData, "\(path)/expert_class_correct.csv and expert_class.csv have different rows or columns")
+    }
+    let isWithin = zip(correct.joined().joined(), hard.joined().joined()).allSatisfy { $0 <= $1 }
+    return isWithin ? correct : []
+  }
+
+  /// The confusion matrix, if it is of the evaluation that the other files are of.
+  private static func consistent(
+    _ table: [[Int]], with hard: [[Int]]?, error: Double?, in path: String
+  ) throws(Failure) -> [[Int]] {
+    guard let columns = table.first?.count else { return [] }
+    guard columns == table.count, columns == hard?.first?.count ?? columns else {
+      throw Failure(
+        .badData,
+        "\(path)/confusion.csv: expected a row and a column for every class, found \(table.count) rows of \(columns)"
+      )
+    }
+    let samples = table.joined().reduce(0, +)
+    let wrong = samples - table.indices.reduce(0) { $0 + table[$1][$1] }
+    if let hard, hard.joined().reduce(0, +) != samples { return [] }
+    if let error, (error * Double(samples) - Double(wrong)).magnitude > 0.5 { return [] }
+    return table
   }
 
   /// A picture that is larger than a run's own is none of it.
@@ -143,7 +186,26 @@ extension RunRecord {
       account.trunkForwardFlops = try summand(reader, "trunk_forward_flops")
       account.trunkBackwardFlops = try summand(reader, "trunk_backward_flops")
     }
+    account.traffic = try traffic(reader["between_ranks"])
     return account
+  }
+
+  private static func traffic(_ reader: FieldReader?) throws(Failure) -> RankTraffic? {
+    guard let reader else { return nil }
+    let ranks = try reader.required("rows_dispatched").elements.count
+    func table(_ key: String) throws(Failure) -> [[Int]] {
+      let field = try reader.required(key)
+      var rows: [[Int]] = []
+      for row in try field.elements { rows.append(try row.counts) }
+      // So many that no sum of them can overflow.
+      guard rows.count == ranks, rows.allSatisfy({ $0.count == ranks }),
+        rows.joined().allSatisfy({ $0 <= 1 << 50 }), ranks <= 4096
+      else { throw field.wrong("a table of counts with a row and a column for every rank") }
+      return rows
+    }
+    return RankTraffic(
+      rowsDispatched: try table("rows_dispatched"), bytesDispatched: try table("bytes_dispatched"),
+      rowsCombined: try table("rows_combined"), bytesCombined: try table("bytes_combined"))
   }
 
   private static func timing(_ reader: FieldReader?) throws(Failure) -> Timing? {

@@ -22,6 +22,10 @@ struct RunRecord {
   let hardTables: [[[Int]]]
   /// [L][E][C] sums of p_e by true class.
   let softTables: [[[Double]]]
+  /// [L][E][C] samples of ``hardTables`` that the expert gets right itself; empty where they were not counted.
+  let correctTables: [[[Int]]]
+  /// [C][C] samples by true class and the model's class; empty where they were not counted.
+  let confusion: [[Int]]
   /// The file of images by expert, and its size in pixels; nil where there is none.
   let expertImages: (file: [UInt8], width: Int, height: Int)?
 
@@ -138,7 +142,7 @@ struct RunRecord {
   }
 
   /// The evaluation that the tables are of.
-  var evaluation: MetricsRecord? { lines.last { $0.split == "test" || $0.split == "validation" } }
+  var evaluation: MetricsRecord? { lines.last(where: \.isOfTables) }
 
   /// Experts behind a gate; 0 for a single model or where nothing tells.
   var experts: Int {
@@ -157,7 +161,8 @@ struct RunRecord {
 
   /// 0 where nothing tells.
   var classes: Int {
-    hardTables.first?.first?.count ?? sessions.last.map(\.classNames.count) ?? 0
+    hardTables.first?.first?.count ?? (confusion.isEmpty ? nil : confusion.count)
+      ?? sessions.last.map(\.classNames.count) ?? 0
   }
 
   /// [C] what the classes are called.
@@ -175,4 +180,9 @@ struct RunRecord {
     }
     return final?.gate(ofLayer: layer).expertShare
   }
+}
+
+extension MetricsRecord {
+  /// Whether the line is of an evaluation, whose tables the run keeps.
+  var isOfTables: Bool { split == "test" || split == "validation" }
 }

@@ -16,7 +16,8 @@ extension RunSection {
     var text = section(
       account.experts.count > 1 ? "Conditional computation" : "Computation",
       "The training steps of the last process: \(countText(account.rows)) rows. \(moved)")
-    text += ReportPage.grid([figures.computation, figures.flops].compactMap { $0 }, id: id)
+    let ofRanks = RankMatrix(account)?.figures ?? []
+    text += grid([figures.computation, figures.flops].compactMap { $0 } + ofRanks)
     var table = HTMLTable(
       caption:
         "Rows and FLOPs (2 per multiply-add of convolutions and dense layers) by expert, rank and in all",
@@ -66,7 +67,7 @@ extension RunSection {
       "The last process: \(RunFindings.count(timing.steps, "step")), \(countText(timing.samples)) samples in "
         + "\(durationText(timing.loopSeconds)), \(rate) samples/s over \(RunFindings.count(timing.ranks.count, "rank")). "
         + step + "Peak resident memory: \(memory.joined(separator: ", ")).")
-      + ReportPage.grid([figure], id: id)
+      + grid([figure])
   }
 
   // MARK: - How to repeat it

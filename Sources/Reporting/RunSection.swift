@@ -6,8 +6,8 @@ struct RunSection {
   let run: RunRecord
   /// From 1; makes the names of its figures unique in a page.
   let number: Int
-  /// Whether the page bears pictures; one of many runs would be too large.
-  var hasImages = true
+  /// Whether the page has to be small, as that of many runs.
+  var isBrief = false
 
   var id: String { "r\(number)" }
 
@@ -19,22 +19,27 @@ struct RunSection {
       text += Markup.element("li", [:], Markup.escaped(sentence)) + "\n"
     }
     text += "</ul>\n"
-    if hasImages, let wall = ExpertImages(run)?.figure {
+    if !isBrief, let wall = ExpertImages(run)?.figure {
       text += section("What every expert sees", "Test images, by the expert that the gate prefers for them.")
-      text += ReportPage.grid([wall], id: id)
+      text += grid([wall])
     }
     for layer in 0..<run.layers {
       guard let maps = ExpertClassMaps(run, layer: layer) else { continue }
       text += section("Which expert takes which classes\(run.suffix(ofLayer: layer))", tableNote)
-      text += ReportPage.grid(maps.figures, id: id) + experts(maps)
+      text += grid((isBrief ? [] : maps.figures) + [maps.accuracy].compactMap { $0 }) + experts(maps)
+    }
+    if let confusion = ConfusionMatrix(run) {
+      text += section(
+        "Which classes are taken for which", confusion.sentence ?? "No sample is taken for another class.")
+      text += grid([confusion.figure].compactMap { $0 }) + confusion.frequentTable
     }
     let gate = (0..<run.layers).flatMap { layer in
       let figures = RunFigures(run: run, layer: layer)
       return [figures.usage, figures.mutualInformation, figures.entropy, figures.stepUsage].compactMap { $0 }
     }
-    if !gate.isEmpty { text += section("How the gate divides the work") + ReportPage.grid(gate, id: id) }
-    let learning = [figures.loss, figures.error].compactMap { $0 }
-    if !learning.isEmpty { text += section("Learning") + ReportPage.grid(learning, id: id) + splits }
+    if !gate.isEmpty { text += section("How the gate divides the work") + grid(gate) }
+    let learning = [figures.loss, figures.error, figures.stepLoss].compactMap { $0 }
+    if !learning.isEmpty { text += section("Learning") + grid(learning) + splits }
     text += work(figures) + time(figures) + repetition
     return text
   }
@@ -44,12 +49,17 @@ struct RunSection {
     let figures = RunFigures(run: run)
     let ofGates = (0..<run.layers).flatMap { layer in
       let figures = RunFigures(run: run, layer: layer)
-      return (ExpertClassMaps(run, layer: layer)?.figures ?? [])
-        + [figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy].compactMap { $0 }
+      let maps = ExpertClassMaps(run, layer: layer)
+      return (maps?.figures ?? [])
+        + [maps?.accuracy, figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy]
+        .compactMap { $0 }
     }
-    return [ExpertImages(run)?.figure].compactMap { $0 } + ofGates
-      + [figures.loss, figures.error, figures.computation, figures.flops, figures.time].compactMap { $0 }
+    return [ExpertImages(run)?.figure, ConfusionMatrix(run)?.figure].compactMap { $0 } + ofGates
+      + [figures.loss, figures.error, figures.stepLoss, figures.computation, figures.flops].compactMap { $0 }
+      + (RankMatrix(run.summary?.account)?.figures ?? []) + [figures.time].compactMap { $0 }
   }
+
+  func grid(_ figures: [Figure]) -> String { ReportPage.grid(figures, id: id, isBrief: isBrief) }
 
   func section(_ title: String, _ note: String = "") -> String {
     Markup.element("h3", [:], Markup.escaped(title)) + "\n"
@@ -98,8 +108,10 @@ struct RunSection {
     var table = HTMLTable(
       caption:
         "Every expert\(run.suffix(ofLayer: maps.layer, " of layer ")), and the classes of which it takes more samples than any other",
-      heading: ["expert", "rank", "samples", "share", "mean p", "classes, with the share that it takes"])
-    table.wordColumns = [0, 5]
+      heading: [
+        "expert", "rank", "samples", "share", "mean p", "right", "classes, with the share that it takes",
+      ])
+    table.wordColumns = [0, 6]
     let names = run.classNames
     let shares = run.shares(ofLayer: maps.layer) ?? []
     let softSum = max(maps.soft.map { $0.joined().reduce(0, +) } ?? 0, 1e-12)
@@ -113,6 +125,7 @@ struct RunSection {
         "expert \(expert)\(isDead)", rank(of: expert), countText(maps.hard[expert].reduce(0, +)),
         percentText(shares.indices.contains(expert) ? shares[expert] : 0),
         maps.soft.map { fixed($0[expert].reduce(0, +) / softSum, 4) } ?? "–",
+        maps.accuracy(of: expert).map(percentText) ?? "–",
         words.isEmpty ? "none" : words.joined(separator: ", "),
       ])
     }

@@ -19,6 +19,7 @@ package enum FileFormat: String, CaseIterable, Sendable {
 
   package static let recordNames = [
     "metrics.jsonl", "run.json", "summary.json", "status.json", "expert_class.csv", "expert_class_soft.csv",
+    "expert_class_correct.csv", "confusion.csv",
     "config.yaml",
   ]
 

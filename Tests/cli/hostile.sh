@@ -203,7 +203,8 @@ check "damaged IDX labels" damaged 0,65 "$scratch/idx/train-labels-idx1-ubyte" d
 check "damaged gzip" damaged 0,65 "$scratch/idx-gz/train-images-idx3-ubyte.gz" data verify idx --data-dir "$scratch/idx-gz"
 check "damaged CIFAR" damaged 0,65 "$scratch/cifar/train.bin" data verify cifar-100 --data-dir "$scratch/cifar"
 # Of a text a beginning may be whole, and another letter or digit may be valid, or be a name that is not there.
-for name in run.json metrics.jsonl summary.json status.json expert_class.csv expert_class_soft.csv config.yaml; do
+for name in run.json metrics.jsonl summary.json status.json expert_class.csv expert_class_soft.csv expert_class_correct.csv \
+  confusion.csv config.yaml; do
   check "damaged $name" damaged 0,65 "$scratch/damaged/$name" report "$scratch/damaged" --output "$scratch/page.html" --force
 done
 check "damaged metrics.jsonl, list" damaged 0,65 "$scratch/damaged/metrics.jsonl" checkpoint list "$scratch/damaged"

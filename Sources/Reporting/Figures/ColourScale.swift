@@ -43,15 +43,38 @@ package struct Colour: Equatable {
   }
 }
 
-/// Colours for amounts: one hue from almost white to dark, darker is more.
+/// Colours for amounts: one hue from almost white to dark, darker is more. Blue and orange are told apart with every common
+/// kind of colour blindness.
 package enum ColourScale {
-  // ColorBrewer's nine-class Blues (Harrower and Brewer 2003): a single hue of falling lightness.
-  private static let stops: [Colour] = [
-    0xF7FBFF, 0xDEEBF7, 0xC6DBEF, 0x9ECAE1, 0x6BAED6, 0x4292C6, 0x2171B5, 0x08519C, 0x08306B,
-  ].map { Colour($0) }
+  package enum Hue: CaseIterable {
+    /// Of what is there, or right.
+    case amount
+    /// Of what is wrong.
+    case fault
+    /// Of what does not count.
+    case none
+
+    // ColorBrewer's nine-class Blues, Oranges and Greys (Harrower and Brewer 2003): single hues of falling lightness.
+    fileprivate var stops: [Colour] {
+      switch self {
+      case .amount: Self.blues
+      case .fault: Self.oranges
+      case .none: Self.greys
+      }
+    }
+
+    private static let blues: [Colour] = [
+      0xF7FBFF, 0xDEEBF7, 0xC6DBEF, 0x9ECAE1, 0x6BAED6, 0x4292C6, 0x2171B5, 0x08519C, 0x08306B,
+    ].map { Colour($0) }
+    private static let oranges: [Colour] = [
+      0xFFF5EB, 0xFEE6CE, 0xFDD0A2, 0xFDAE6B, 0xFD8D3C, 0xF16913, 0xD94801, 0xA63603, 0x7F2704,
+    ].map { Colour($0) }
+    private static let greys: [Colour] = [0xF0F0F0, 0xD9D9D9].map { Colour($0) }
+  }
 
   /// The colour of a share from 0 to 1; values outside are taken for the nearest end.
-  package static func colour(_ share: Double) -> Colour {
+  package static func colour(_ share: Double, of hue: Hue = .amount) -> Colour {
+    let stops = hue.stops
     let place = min(max(share, 0), 1) * Double(stops.count - 1)
     let lower = min(Int(place), stops.count - 2)
     let rest = place - Double(lower)

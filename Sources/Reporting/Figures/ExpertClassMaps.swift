@@ -23,7 +23,7 @@ struct ExpertClassMaps {
       soft: run.softTables.indices.contains(layer) ? run.softTables[layer] : nil)
   }
 
-  private init(_ run: RunRecord, layer: Int, hard: [[Int]], soft: [[Double]]?) {
+  init(_ run: RunRecord, layer: Int, hard: [[Int]], soft: [[Double]]?) {
     self.run = run
     self.layer = layer
     self.hard = hard
@@ -79,9 +79,12 @@ struct ExpertClassMaps {
     return all
   }
 
-  /// Counts in the data set's order, for runs side by side.
-  func comparable(title: String, name: String) -> Figure {
-    map(columns: Array(samples.indices), isOrdered: false, isSoft: false, title: title, name: name)
+  /// Counts in the data set's order, for runs side by side; of coarse classes where the page has to be small.
+  func comparable(title: String, name: String, isBrief: Bool) -> Figure {
+    if isBrief, samples.count > ConfusionMatrix.mostClasses, let coarse = run.coarse {
+      return map(coarse, isOrdered: false, title: title, name: name)
+    }
+    return map(columns: Array(samples.indices), isOrdered: false, isSoft: false, title: title, name: name)
   }
 
   private func map(columns: [Int], isOrdered: Bool, isSoft: Bool, title: String? = nil, name: String? = nil)
@@ -144,22 +147,23 @@ struct ExpertClassMaps {
 
   /// The same with the classes summed to coarse classes, where the data set has them.
   private var coarse: Figure? {
-    guard let session = run.sessions.last, session.coarseClasses.count == samples.count,
-      !session.coarseClassNames.isEmpty
-    else { return nil }
-    let names = session.coarseClassNames
-    func summed(_ row: [Int]) -> [Int] {
-      var sums = [Int](repeating: 0, count: names.count)
-      for (column, value) in row.enumerated() { sums[session.coarseClasses[column]] += value }
-      return sums
+    run.coarse.map {
+      map(
+        $0, isOrdered: true,
+        title: "Expert × coarse class, hard (chosen expert)\(run.suffix(ofLayer: layer))",
+        name: "expert-coarse-class\(run.suffix(ofLayer: layer, "-layer-"))")
     }
-    let maps = ExpertClassMaps(run, layer: layer, hard: hard.map(summed), soft: nil)
+  }
+
+  private func map(_ coarse: CoarseClasses, isOrdered: Bool, title: String, name: String) -> Figure {
+    let names = coarse.names
+    let maps = ExpertClassMaps(run, layer: layer, hard: coarse.sum(hard), soft: nil)
     return maps.heatMap(
-      table: maps.hard.map { $0.map(Double.init) }, columns: maps.order, names: names, isSoft: false,
-      heading: "coarse classes, grouped by the expert that takes most of them"
+      table: maps.hard.map { $0.map(Double.init) }, columns: isOrdered ? maps.order : Array(names.indices),
+      names: names, isSoft: false,
+      heading: "coarse classes" + (isOrdered ? ", grouped by the expert that takes most of them" : "")
     ).figure(
-      name: "expert-coarse-class\(run.suffix(ofLayer: layer, "-layer-"))",
-      title: "Expert × coarse class, hard (chosen expert)\(run.suffix(ofLayer: layer))",
+      name: name, title: title,
       caption: "Share of each coarse class by chosen expert; the numbers are samples.",
       alternative: maps.sentence(names))
   }

@@ -19,6 +19,10 @@ struct ExpertImages {
     experts = run.experts
   }
 
+  private func isNeverChosen(_ expert: Int) -> Bool {
+    run.shares(ofLayer: 0).map { $0.indices.contains(expert) && $0[expert] == 0 } ?? false
+  }
+
   /// An expert's share of the samples; empty where it is not known.
   private func share(_ expert: Int) -> String {
     guard let shares = run.shares(ofLayer: 0), shares.indices.contains(expert) else { return "" }
@@ -56,6 +60,10 @@ struct ExpertImages {
       picture.file, labels, 0, shown.width * factor, shown.height * factor,
       tip: "a row of images for every expert")
     for expert in 0..<experts {
+      if isNeverChosen(expert) {
+        // The picture is white where there are no images, which a dark page is not.
+        canvas.rectangle(labels, Double(expert) * row, shown.width * factor, row, fill: "#ffffff")
+      }
       let middle = (Double(expert) + 0.5) * row
       let classes = classes(expert)
       canvas.text(

@@ -22,7 +22,7 @@ struct HTMLTable {
       return "<tr>\(inner.joined())</tr>\n"
     }
     return """
-      <div class="table"><table\(style)>
+      <div class="table"\(ReportPage.focusable(caption))><table\(style)>
       <caption>\(Markup.escaped(caption))</caption>
       <thead>\(row(heading, "th"))</thead>
       <tbody>

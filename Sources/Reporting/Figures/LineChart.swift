@@ -105,7 +105,9 @@ struct LineChart {
       if line.isMark {
         canvas.diamond(place.x, place.y, radius: 6, fill: line.colour, tip: tip)
       } else if places.count <= 60 {
-        canvas.circle(place.x, place.y, radius: places.count <= 25 ? 3.2 : 2, fill: line.colour, tip: tip)
+        canvas.circle(
+          place.x, place.y, radius: places.count <= 25 ? 3.2 : 2, fill: line.colour, tip: tip,
+          isDetail: places.count > 1)
       }
     }
   }

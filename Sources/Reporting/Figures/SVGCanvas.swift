@@ -2,7 +2,27 @@ internal import Foundation
 
 /// A drawing under way: shapes in the order in which they are painted. Lengths are CSS pixels, y grows downwards.
 struct SVGCanvas {
-  private(set) var body = ""
+  private(set) var pieces: [Piece] = []
+
+  enum Piece {
+    /// Attributes of its own, those that others share, and words as markup.
+    case text(place: String, style: String, words: String, isDetail: Bool)
+    /// A detail is left out where a page has to be small.
+    case shape(name: String, attributes: String, tip: String?, isDetail: Bool)
+    case cells([Cell])
+  }
+
+  /// A rectangle of a table, one of many.
+  struct Cell {
+    var x: Double
+    var y: Double
+    var width: Double
+    var height: Double
+    var fill: String
+    var tip: String?
+  }
+
+  mutating func cells(_ cells: [Cell]) { pieces.append(.cells(cells)) }
 
   enum Anchor: String {
     case start, middle, end
@@ -36,9 +56,11 @@ struct SVGCanvas {
     add("path", " d=\"\(moves.joined())\" fill=\"none\" stroke-linejoin=\"round\"" + pen(stroke, width, dash))
   }
 
-  mutating func circle(_ x: Double, _ y: Double, radius: Double, fill: String, tip: String? = nil) {
+  mutating func circle(
+    _ x: Double, _ y: Double, radius: Double, fill: String, tip: String? = nil, isDetail: Bool = false
+  ) {
     let centre = length(" cx", x) + length(" cy", y) + length(" r", radius)
-    add("circle", centre + " fill=\"\(fill)\" stroke=\"#ffffff\"", tip: tip)
+    add("circle", centre + " fill=\"\(fill)\" stroke=\"#ffffff\"", tip: tip, isDetail: isDetail)
   }
 
   /// A square on its corner.
@@ -51,15 +73,16 @@ struct SVGCanvas {
   /// Words at a place; `turned` is clockwise, in degrees, about that place.
   mutating func text(
     _ words: String, _ x: Double, _ y: Double, size: Double = 12, fill: String = Palette.ink,
-    anchor: Anchor = .start, bold: Bool = false, turned: Double = 0
+    anchor: Anchor = .start, bold: Bool = false, turned: Double = 0, isDetail: Bool = false
   ) {
-    var attributes = place(x, y) + length(" font-size", size) + " fill=\"\(fill)\""
-    if anchor != .start { attributes += " text-anchor=\"\(anchor.rawValue)\"" }
-    if bold { attributes += " font-weight=\"600\"" }
+    var attributes = place(x, y)
+    var style = length(" font-size", size) + " fill=\"\(fill)\""
+    if anchor != .start { style += " text-anchor=\"\(anchor.rawValue)\"" }
+    if bold { style += " font-weight=\"600\"" }
     if turned != 0 {
       attributes += " transform=\"rotate(\(coordinate(turned)) \(coordinate(x)) \(coordinate(y)))\""
     }
-    body += "<text\(attributes)>\(Markup.escaped(words))</text>\n"
+    pieces.append(.text(place: attributes, style: style, words: Markup.escaped(words), isDetail: isDetail))
   }
 
   /// A picture, given as the bytes of a PNG file.
@@ -90,12 +113,66 @@ struct SVGCanvas {
       + (dash.map { " stroke-dasharray=\"\($0)\"" } ?? "")
   }
 
-  private mutating func add(_ name: String, _ attributes: String, tip: String? = nil) {
-    if let tip {
-      body += "<\(name)\(attributes)><title>\(Markup.escaped(tip))</title></\(name)>\n"
-    } else {
-      body += "<\(name)\(attributes) />\n"
+  private mutating func add(
+    _ name: String, _ attributes: String, tip: String? = nil, isDetail: Bool = false
+  ) {
+    pieces.append(.shape(name: name, attributes: attributes, tip: tip, isDetail: isDetail))
+  }
+}
+
+extension SVGCanvas.Piece {
+  /// - Parameter isBrief: without tips and details, and the cells of a colour as one shape, a tenth of the length.
+  func markup(isBrief: Bool) -> String {
+    switch self {
+    case .text(let place, let style, let words, _): "<text\(place)\(style)>\(words)</text>\n"
+    case .shape(_, _, _, true) where isBrief: ""
+    case .shape(let name, let attributes, let tip?, _) where !isBrief:
+      "<\(name)\(attributes)><title>\(Markup.escaped(tip))</title></\(name)>\n"
+    case .shape(let name, let attributes, _, _): "<\(name)\(attributes) />\n"
+    case .cells(let cells): isBrief ? Self.brief(cells) : cells.map(Self.full).joined()
     }
+  }
+
+  /// Pieces in brief, where words in a row that look alike are one group.
+  static func brief(_ pieces: [SVGCanvas.Piece]) -> String {
+    var markup = ""
+    var styles: [String] = []
+    var groups: [String: String] = [:]
+    func flush() {
+      for style in styles { markup += "<g\(style)>\(groups[style] ?? "")</g>\n" }
+      (styles, groups) = ([], [:])
+    }
+    for piece in pieces {
+      guard case .text(let place, let style, let words, let isDetail) = piece else {
+        flush()
+        markup += piece.markup(isBrief: true)
+        continue
+      }
+      if isDetail { continue }
+      if groups[style] == nil { styles.append(style) }
+      groups[style, default: ""] += "<text\(place)>\(words)</text>"
+    }
+    flush()
+    return markup
+  }
+
+  private static func full(_ cell: SVGCanvas.Cell) -> String {
+    let place = "x=\"\(coordinate(cell.x))\" y=\"\(coordinate(cell.y))\""
+    let size = "width=\"\(coordinate(cell.width))\" height=\"\(coordinate(cell.height))\""
+    return "<rect \(place) \(size) fill=\"\(cell.fill)\""
+      + (cell.tip.map { "><title>\(Markup.escaped($0))</title></rect>\n" } ?? " />\n")
+  }
+
+  private static func brief(_ cells: [SVGCanvas.Cell]) -> String {
+    var fills: [String] = []
+    var paths: [String: String] = [:]
+    for cell in cells {
+      if paths[cell.fill] == nil { fills.append(cell.fill) }
+      let width = coordinate(cell.width)
+      paths[cell.fill, default: ""] +=
+        "M\(coordinate(cell.x)) \(coordinate(cell.y))h\(width)v\(coordinate(cell.height))h-\(width)z"
+    }
+    return fills.map { "<path fill=\"\($0)\" d=\"\(paths[$0] ?? "")\" />\n" }.joined()
   }
 }
 
@@ -110,7 +187,7 @@ package struct Figure {
   let alternative: String
   package let width: Double
   package let height: Double
-  let body: String
+  private let pieces: [SVGCanvas.Piece]
 
   init(
     name: String, title: String, caption: String, alternative: String, width: Double, height: Double,
@@ -122,22 +199,26 @@ package struct Figure {
     self.alternative = alternative
     self.width = width
     self.height = height
-    body = canvas.body
+    pieces = canvas.pieces
   }
 
   /// The drawing as an element of an HTML page.
   ///
-  /// - Parameter id: Unique in the page.
-  func inline(id: String) -> String { svg(id: id, attributes: "") }
+  /// - Parameters:
+  ///   - id: Unique in the page.
+  ///   - isBrief: Whether the page has to be small.
+  func inline(id: String, isBrief: Bool = false) -> String { svg(id: id, attributes: "", isBrief: isBrief) }
 
   /// The drawing as a file of its own.
   package var file: String {
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-      + svg(id: name, attributes: " xmlns=\"http://www.w3.org/2000/svg\"") + "\n"
+      + svg(id: name, attributes: " xmlns=\"http://www.w3.org/2000/svg\"", isBrief: false) + "\n"
   }
 
-  private func svg(id: String, attributes: String) -> String {
+  private func svg(id: String, attributes: String, isBrief: Bool) -> String {
     let (w, h) = (coordinate(width), coordinate(height))
+    let body =
+      isBrief ? SVGCanvas.Piece.brief(pieces) : pieces.map { $0.markup(isBrief: false) }.joined()
     return """
       <svg\(attributes) width="\(w)" height="\(h)" viewBox="0 0 \(w) \(h)" role="img" \
       aria-labelledby="\(id)-title \(id)-desc" font-family="\(Self.fonts)">

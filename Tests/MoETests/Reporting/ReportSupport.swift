@@ -105,6 +105,14 @@ final class FakeRun {
     try write(
       "expert_class_soft.csv",
       "expert,class_0,class_1,class_2,class_3\n0,38.5,39,11,1\n1,1,0.5,28.5,38.5\n2,0.5,0.5,0.5,0.5\n")
+    try write(
+      "expert_class_correct.csv",
+      "expert,class_0,class_1,class_2,class_3\n0,38,36,4,0\n1,0,0,27,39\n2,0,0,0,0\n")
+    // 27 of 160 samples are wrong, the error of the test line.
+    try write(
+      "confusion.csv",
+      "true,predicted_0,predicted_1,predicted_2,predicted_3\n0,38,2,0,0\n1,3,36,1,0\n2,0,5,31,4\n3,2,0,10,28\n"
+    )
     let status = RunStatus(
       state: RunState(rawValue: state) ?? .finished, epoch: 3, step: 12, reason: reason, stepsExecuted: 12)
     try write("status.json", status.json.text())
@@ -125,7 +133,15 @@ final class FakeRun {
   static let configuration = "dataset: idx\nexperts: 3\ngate: softmax\ncombine: top-k\ntop-k: 1\nseed: 7\n"
 
   /// 1 200 rows: a quarter of the dense rows were computed, and the gate cost as much as dense experts.
-  static let account = ComputeAccount(
+  static let account: ComputeAccount = {
+    var account = counted
+    account.traffic = RankTraffic(
+      rowsDispatched: [[400, 300], [200, 250]], bytesDispatched: [[0, 3000], [2000, 0]],
+      rowsCombined: [[350, 150], [250, 150]], bytesCombined: [[0, 150], [250, 0]])
+    return account
+  }()
+
+  private static let counted = ComputeAccount(
     rows: 1200,
     experts: [
       ComputeAccount.Expert(
@@ -141,7 +157,7 @@ final class FakeRun {
     var record = MetricsRecord(epoch: epoch, step: 4 * epoch, split: split)
     record.loss = 1 / Double(epoch)
     record.crossEntropy = 1 / Double(epoch)
-    record.error = 0.5 / Double(epoch)
+    record.error = 0.50625 / Double(epoch)
     record.mutualInformation = 0.5
     record.mutualInformationTrue = 0.75
     record.sampleEntropy = 1

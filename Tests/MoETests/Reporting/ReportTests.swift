@@ -89,7 +89,8 @@ struct ReportTests {
     let expected: Set = [
       "expert-class-hard.svg", "expert-class-soft.svg", "expert-class-hard-by-number.svg",
       "expert-class-soft-by-number.svg", "usage.svg", "mutual-information.svg", "entropy.svg", "loss.svg",
-      "error.svg", "computation.svg", "flops.svg", "time.svg",
+      "error.svg", "computation.svg", "flops.svg", "time.svg", "expert-accuracy.svg", "confusion.svg",
+      "ranks-dispatch.svg", "ranks-combine.svg",
     ]
     #expect(Set(figures.keys) == expected)
     for (name, text) in figures {
@@ -157,6 +158,7 @@ struct ReportTests {
 
   @Test(arguments: [
     "run.json", "metrics.jsonl", "status.json", "summary.json", "expert_class.csv", "expert_class_soft.csv",
+    "expert_class_correct.csv", "confusion.csv",
   ])
   func aRunThatLacksAFileIsReported(name: String) throws {
     let run = try FakeRun()
@@ -195,6 +197,9 @@ struct ReportTests {
     ("expert_class.csv", "expert,class_0,class_1\n0,3,4\n1,3\n", 3),
     ("expert_class.csv", "hello\n", 1),
     ("expert_class_soft.csv", "expert,class_0\n0,nan\n", 2),
+    ("expert_class_correct.csv", "expert,class_0\n0,1.5\n", 2),
+    ("confusion.csv", "expert,class_0\n0,1\n", 1),
+    ("confusion.csv", "true,predicted_0\n0,-1\n", 2),
     ("status.json", "{\n\"state\": }", 2),
     ("run.json", "[\n\n,]", 3),
   ])
