@@ -189,11 +189,12 @@ public protocol KernelLevel: PlaneKernels, ModuleKernels, UpdateKernels {
   ///   - rule: how experts become output and loss.
   ///   - input: the rows.
   ///   - report: [reports][rows], see ``RowReport``.
+  ///   - distribution: [classes][rows], the model's probability of every class; nil where nobody asks.
   ///   - gradients: nil in evaluation.
   ///   - memory: ``MixtureRule/memoryFloats(slots:)`` floats.
   static func mixture(
-    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
-    memory: Floats
+    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, distribution: FeatureMap?,
+    gradients: MixtureGradients?, memory: Floats
   )
 
   // MARK: Images

@@ -171,6 +171,9 @@ enum Console {
   /// Text for people.
   static func output(_ text: String) { data(text.printable) }
 
+  /// Text for people that is clean already, but for the colours of a picture.
+  static func drawing(_ text: String) { data(text) }
+
   /// What a command found: JSON for programs, or text for people.
   static func result(
     asJSON: Bool, _ json: @autoclosure () -> JSONValue, _ text: @autoclosure () -> String
@@ -179,8 +182,10 @@ enum Console {
   }
 
   /// JSON, YAML or CSV, byte for byte.
-  static func data(_ text: String) {
-    guard failure == 0, let code = write(text, to: STDOUT_FILENO), code != EPIPE else { return }
+  static func data(_ text: String) { data(Array(text.utf8)) }
+
+  static func data(_ bytes: [UInt8]) {
+    guard failure == 0, let code = write(bytes, to: STDOUT_FILENO), code != EPIPE else { return }
     failure = code
     error("moe-dist: cannot write standard output: \(String(cString: strerror(code)))")
   }
@@ -194,7 +199,10 @@ enum Console {
   /// - Returns: the system's number of the error; nil: all is written.
   @discardableResult
   private static func write(_ text: String, to descriptor: Int32) -> Int32? {
-    let bytes = Array(text.utf8)
+    write(Array(text.utf8), to: descriptor)
+  }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32? {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes {

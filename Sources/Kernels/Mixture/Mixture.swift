@@ -4,8 +4,8 @@ public import KernelInterface
 extension Kernels {
   @inline(never)
   public static func mixture(
-    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, gradients: MixtureGradients?,
-    memory: Floats
+    _ rule: MixtureRule, _ input: MixtureInput, report: FeatureMap, distribution: FeatureMap?,
+    gradients: MixtureGradients?, memory: Floats
   ) {
     let slots = input.slots
     var lanes = MixtureLanes(rule, slots: slots, memory: memory)
@@ -31,6 +31,7 @@ extension Kernels {
         }
       }
       lanes.predict(input, report: report)
+      if let distribution { lanes.write(into: distribution) }
       column &+= laneCount
     }
   }

@@ -234,6 +234,11 @@ struct MixtureLanes {
     }
   }
 
+  /// Writes the model's probability of every class, which ``predict(_:report:)`` has made.
+  func write(into distribution: FeatureMap) {
+    for c in 0..<rule.classes { lanes_store(distribution[c] + column, lanes_load(classes + c * laneCount)) }
+  }
+
   /// The slot of the expert with the largest score; ties to the lowest expert. An empty one where all are.
   private func chosenSlot(_ input: MixtureInput, row: Int) -> Int {
     var best = 0

@@ -28,24 +28,29 @@ public struct SafetensorsHeader: Equatable, Sendable {
   static let maximumRank = 8
   static let maximumNameBytes = 256
 
-  /// A header for a new file of float32 tensors, ordered by name.
+  /// A header for a new file of float32 tensors, ordered by name; see ``init(_:metadata:)``.
+  init(float32 shapes: [(name: String, shape: [Int])], metadata: [String: String]) {
+    self.init(shapes.map { ($0.name, .float32, $0.shape) }, metadata: metadata)
+  }
+
+  /// A header for a new file of tensors, ordered by name.
   ///
   /// Names must be distinct and consist of letters, digits, `.`, `_` and `-`; the bounds of a readable header must be kept.
-  init(float32 shapes: [(name: String, shape: [Int])], metadata: [String: String]) {
+  init(_ shapes: [(name: String, type: SafetensorsType, shape: [Int])], metadata: [String: String]) {
     var end = 0
     var tensors: [SafetensorsTensor] = []
     tensors.reserveCapacity(shapes.count)
-    for (name, shape) in shapes.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+    for (name, type, shape) in shapes.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
       precondition(
         Self.isAllowed(name: name), "a tensor's name has 1 to 256 letters, digits, '.', '_' or '-'")
       precondition(name != tensors.last?.name, "tensors have distinct names")
       precondition(
         shape.allSatisfy { $0 >= 0 } && shape.count <= Self.maximumRank, "a shape has up to 8 counts")
-      guard let bytes = SafetensorsType.float32.bytes(shape: shape) else {
+      guard let bytes = type.bytes(shape: shape) else {
         preconditionFailure("a tensor fits the address space")
       }
       tensors.append(
-        SafetensorsTensor(name: name, type: .float32, shape: shape, range: end..<end + bytes))
+        SafetensorsTensor(name: name, type: type, shape: shape, range: end..<end + bytes))
       end += bytes
     }
     precondition(tensors.count <= Self.maximumTensors, "a file holds at most \(Self.maximumTensors) tensors")
@@ -68,6 +73,20 @@ public struct SafetensorsHeader: Equatable, Sendable {
     var bytes = withUnsafeBytes(of: UInt64(length).littleEndian) { Array($0) }
     bytes += text.utf8
     bytes += repeatElement(UInt8(ascii: " "), count: length - text.utf8.count)
+    return bytes
+  }
+
+  /// A whole file of tensors, given with their bytes.
+  package static func file(
+    of tensors: [(name: String, type: SafetensorsType, shape: [Int], data: [UInt8])]
+  ) -> [UInt8] {
+    let header = SafetensorsHeader(tensors.map { ($0.name, $0.type, $0.shape) }, metadata: [:])
+    var bytes = header.bytes()
+    for tensor in header.tensors {
+      guard let data = tensors.first(where: { $0.name == tensor.name })?.data else { continue }
+      precondition(data.count == tensor.range.count, "a tensor has the bytes of its shape")
+      bytes += data
+    }
     return bytes
   }
 

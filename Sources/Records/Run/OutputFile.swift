@@ -67,6 +67,11 @@ public final class OutputFile {
     try file.write(text)
   }
 
+  /// - Throws: as for a text.
+  package func write(_ bytes: [UInt8]) throws(Failure) {
+    try file.write(bytes)
+  }
+
   /// Puts a new file in its place.
   public func close() throws(Failure) {
     guard isOpen else { return }

@@ -110,6 +110,39 @@ package struct OutcomeReader {
         gateProbabilities: (0..<experts).map { view.probabilities[$0][row] })
     }
   }
+
+  /// What happened to every sample of a batch, of a step that tells details.
+  ///
+  /// - Throws: as ``samples(_:samples:labels:)``.
+  package func details(_ outcome: StepOutcome, samples: ArraySlice<Int32>, labels: [UInt8]?) throws(Failure)
+    -> [SampleDetail]
+  {
+    guard let told = outcome.details else { return [] }
+    let outcomes = try self.samples(outcome, samples: samples, labels: labels)
+    var layers = outcomes.map { _ in [SampleDetail.Layer]() }
+    for (scores, parts) in zip(outcome.scores, told.parts) {
+      let view = gateView(scores)
+      for row in layers.indices {
+        layers[row].append(
+          SampleDetail.Layer(
+            gate: (0..<experts).map { view.probabilities[$0][row] },
+            parts: (0..<experts).map { ExpertPart(rawValue: Int(parts[$0][row])) ?? .idle }))
+      }
+    }
+    let classes = told.distribution.features
+    return outcomes.enumerated().map { row, outcome in
+      let answers: [[Float]?] =
+        told.answers.map { answers in
+          (0..<experts).map { expert in
+            guard layers[row].first?.parts[expert] != .idle else { return nil }
+            return (0..<classes).map { answers[expert * classes + $0][row] }
+          }
+        } ?? []
+      return SampleDetail(
+        outcome: outcome, distribution: (0..<classes).map { told.distribution[$0][row] },
+        layers: layers[row], answers: answers)
+    }
+  }
 }
 
 /// What the model says of one sample.
@@ -125,4 +158,15 @@ public struct SampleOutcome: Equatable, Sendable {
   public let expert: Int
   /// p(e|x) of every expert of the first layer.
   public let gateProbabilities: [Float]
+
+  package init(
+    sample: Int, label: Int?, prediction: Int, probability: Float, expert: Int, gateProbabilities: [Float]
+  ) {
+    self.sample = sample
+    self.label = label
+    self.prediction = prediction
+    self.probability = probability
+    self.expert = expert
+    self.gateProbabilities = gateProbabilities
+  }
 }

@@ -99,7 +99,16 @@ public enum Evaluator {
     _ request: EvaluationRequest, split: Split, trained: Configuration, data: DataSet,
     communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)? = nil
   ) throws -> Evaluation {
-    let images = split == .test ? data.test : data.train
+    let (images, samples) = try self.samples(of: split, trained, data)
+    return try run(
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each
+    ).evaluation
+  }
+
+  /// The images of a split and the numbers of its samples among them.
+  static func samples(of split: Split, _ trained: Configuration, _ data: DataSet) throws
+    -> (ImageSet, [Int32])
+  {
     let parts = ValidationSplit(labels: data.train.labels, fraction: trained.validationFraction)
     let samples: [Int32]
     switch split {
@@ -111,16 +120,19 @@ public enum Evaluator {
       throw AgreedError(
         Failure(.usage, "the run held out no validation samples; evaluate \(setting: "split") test or train"))
     }
-    return try run(
-      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+    return (split == .test ? data.test : data.train, samples)
   }
 
   /// What the model says of images without labels. Collective.
   ///
-  /// - Parameter data: those of the training, or what ``data(of:trained:environment:)`` gives.
+  /// - Parameters:
+  ///   - data: those of the training, or what ``data(of:trained:environment:)`` gives.
+  ///   - each: receives it batch by batch, on rank 0.
+  ///   - detail: the same with distributions and the experts' answers, which cost memory and time.
   public static func predict(
     _ request: EvaluationRequest, images: ImageSet, trained: Configuration, data: DataSet,
-    communicator: any Communicator, each: @escaping ([SampleOutcome]) throws -> Void
+    communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)? = nil,
+    detail: (([SampleDetail]) throws -> Void)? = nil
   ) throws -> Evaluation {
     guard !trained.gate.design.isOracle else {
       throw AgreedError(
@@ -132,14 +144,19 @@ public enum Evaluator {
     }
     let samples = (0..<images.count).map { Int32($0) }
     return try run(
-      request, images, samples, trained: trained, data: data, communicator: communicator, each: each)
+      request, images, samples, trained: trained, data: data, communicator: communicator, each: each,
+      detail: detail
+    ).evaluation
   }
 
-  private static func run(
+  /// Runs the model on samples.
+  ///
+  /// - Returns: what it found, and the model.
+  static func run(
     _ request: EvaluationRequest, _ images: ImageSet, _ samples: [Int32], trained: Configuration,
-    data: DataSet,
-    communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)?
-  ) throws -> Evaluation {
+    data: DataSet, communicator: any Communicator, each: (([SampleOutcome]) throws -> Void)? = nil,
+    detail: (([SampleDetail]) throws -> Void)? = nil
+  ) throws -> (evaluation: Evaluation, session: ModelSession) {
     let start = PhaseClock.now()
     let clock = PhaseClock(communicator) { _, _ in }
     let session = try ModelSession(
@@ -156,7 +173,9 @@ public enum Evaluator {
     }
     try communicator.agree(on: failure)
     let metrics: Metrics?
-    do { metrics = try session.evaluate(images, samples: samples, each: each) } catch let found as Failure
+    do {
+      metrics = try session.evaluate(images, samples: samples, each: each, detail: detail)
+    } catch let found as Failure
       where found.code == .diverged
     {
       throw Failure(
@@ -169,7 +188,7 @@ public enum Evaluator {
     let hosts = try communicator.allGather(text: communicator.hostName)
     let loops = try communicator.allGather([seconds])
     guard communicator.rank == 0 else {
-      return Evaluation(metrics: nil, account: nil, timing: nil, oracleNote: nil)
+      return (Evaluation(metrics: nil, account: nil, timing: nil, oracleNote: nil), session)
     }
     let timing = TimingTable(
       ranks: reports.seconds.indices.map {
@@ -178,12 +197,13 @@ public enum Evaluator {
           peakMemory: reports.peakMemory[$0])
       }, steps: (samples.count + ModelSession.evaluationRows - 1) / ModelSession.evaluationRows,
       samples: samples.count)
-    return Evaluation(
+    let evaluation = Evaluation(
       metrics: metrics,
       account: reports.account(
         rows: samples.count, parts: session.parts, trained: 0,
         reasonForAll: session.evaluationRule.scorer.reasonForAll),
       timing: timing, oracleNote: trained.oracleNote)
+    return (evaluation, session)
   }
 
   /// The trained configuration with the request's rule.

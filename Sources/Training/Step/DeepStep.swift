@@ -20,10 +20,13 @@ final class DeepStep: Step {
   private let rank: Int
   private let clock: PhaseClock
   private let workspace = Workspace()
+  /// How details ride to rank 0; nil: they stay.
+  private let details: DetailLayout?
 
+  /// - Parameter details: whether rank 0 is told what every expert did.
   init(
     _ parts: ModelParts, rule: StepRule, configuration: Configuration, normalisation: Normalisation,
-    training: Bool, communicator: any Communicator, clock: PhaseClock
+    training: Bool, details: Bool = false, communicator: any Communicator, clock: PhaseClock
   ) {
     guard let trunk = parts.trunk, let head = parts.head else {
       preconditionFailure("a deeper network has a trunk and a head")
@@ -32,6 +35,9 @@ final class DeepStep: Step {
     self.trunk = trunk
     self.head = head
     self.rule = rule
+    self.details =
+      details
+      ? DetailLayout(classes: parts.classes, experts: parts.placement.experts, hasAnswers: false) : nil
     maker = BatchMaker(configuration, normalisation: normalisation, rank: communicator.rank)
     rank = communicator.rank
     self.clock = clock
@@ -59,12 +65,17 @@ final class DeepStep: Step {
 
     // Loss on the shard that holds the labels.
     let last = layers.count - 1
-    let parcel = layers[last].parcel(pass.layers[last].layer, riders: RowReport.allCases.count)
-    let report = parcel.riders.part(0..<RowReport.allCases.count)
+    let reports = RowReport.allCases.count
+    let parcel = layers[last].parcel(pass.layers[last].layer, riders: reports + (details?.features ?? 0))
+    let report = parcel.riders.part(0..<reports)
+    let told = details.map { $0.split(parcel.riders.part(reports..<reports + $0.features)) }
     let answers = workspace.map(features: parts.classes, rows: batch.labels.count)
     answers.join(pass.answers)
     guard case .training(let update) = mode else {
-      try clock.measure(.loss) { loss(answers, batch, report, nil) }
+      try clock.measure(.loss) {
+        loss(answers, batch, report, nil, distribution: told?.distribution)
+        told.map { pass.layers[last].layer.writeParts(allRun: rule.routing.takesAll, into: $0.parts) }
+      }
       return try outcome(&pass, parcel, word: word)
     }
     let gradient = workspace.map(features: parts.classes, rows: batch.labels.count)
@@ -112,7 +123,8 @@ final class DeepStep: Step {
   }
 
   private func loss(
-    _ answers: FeatureMap, _ batch: StepBatch, _ report: FeatureMap, _ gradient: FeatureMap?
+    _ answers: FeatureMap, _ batch: StepBatch, _ report: FeatureMap, _ gradient: FeatureMap?,
+    distribution: FeatureMap? = nil
   ) {
     let scores = workspace.map(features: 1, rows: batch.labels.count)
     scores.clear()
@@ -122,7 +134,8 @@ final class DeepStep: Step {
     }
     ShardMixture(
       scores: scores, answers: answers, table: nil, labels: batch.labels, batchRows: batch.blocks.rows
-    ).run(rule.mixture, report: report, gradients: gradients, in: workspace)
+    ).run(
+      rule.mixture, report: report, distribution: distribution, gradients: gradients, in: workspace)
   }
 
   // MARK: Backward
@@ -161,15 +174,28 @@ final class DeepStep: Step {
 
   // MARK: What rank 0 is told
 
-  /// Of an evaluation: nothing comes back but scores and report.
+  /// Of an evaluation: nothing comes back but scores, report and details.
   private func outcome(_ pass: inout Pass, _ parcel: LayerParcel, word: Float) throws -> StepOutcome {
     let last = layers.count - 1
+    var parts: [FeatureMap] = []
     for index in 0..<last {
-      let handed = layers[index].parcel(pass.layers[index].layer, riders: 0)
-      _ = try layers[index].collect(handed, &pass.layers[index].layer, word: 0)
+      let handed = layers[index].parcel(pass.layers[index].layer, riders: details?.experts ?? 0)
+      if let details {
+        pass.layers[index].layer.writeParts(
+          allRun: rule.routing.takesAll, into: handed.riders.part(0..<details.experts))
+      }
+      let collected = try layers[index].collect(handed, &pass.layers[index].layer, word: 0)
+      if let details, let riders = collected.riders { parts.append(riders.part(0..<details.experts)) }
     }
     let collected = try layers[last].collect(parcel, &pass.layers[last].layer, word: word)
-    return outcome(pass.layers, collected)
+    var outcome = outcome(pass.layers, collected)
+    if let details, let riders = collected.riders {
+      let reports = RowReport.allCases.count
+      let told = details.split(riders.part(reports..<reports + details.features))
+      outcome.details = BatchDetails(
+        distribution: told.distribution, parts: parts + [told.parts], answers: nil)
+    }
+    return outcome
   }
 
   private func outcome(_ layers: [MixturePass], _ collected: CollectedParcels) -> StepOutcome {

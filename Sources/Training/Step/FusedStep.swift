@@ -14,12 +14,18 @@ final class FusedStep: Step {
   private let rule: StepRule
   private let maker: BatchMaker
   private let clock: PhaseClock
+  /// How details ride to rank 0; nil: they stay.
+  private let details: DetailLayout?
 
+  /// - Parameter details: whether rank 0 is told what every expert did and said.
   init(
     _ parts: ModelParts, rule: StepRule, configuration: Configuration, normalisation: Normalisation,
-    training: Bool, communicator: any Communicator, clock: PhaseClock
+    training: Bool, details: Bool = false, communicator: any Communicator, clock: PhaseClock
   ) {
     self.parts = parts
+    self.details =
+      details
+      ? DetailLayout(classes: parts.classes, experts: parts.placement.experts, hasAnswers: true) : nil
     self.rule = rule
     maker = BatchMaker(configuration, normalisation: normalisation, rank: communicator.rank)
     self.clock = clock
@@ -37,25 +43,40 @@ final class FusedStep: Step {
       batch.rows, batch.blocks, at: batch.point, signal: batch.signal, word: word)
 
     // Mixture and loss, on the shard that holds the labels, by per-row arithmetic alone.
-    let parcel = layer.parcel(pass, riders: RowReport.allCases.count)
-    let report = parcel.riders.part(0..<RowReport.allCases.count)
+    let reports = RowReport.allCases.count
+    let parcel = layer.parcel(pass, riders: reports + (details?.features ?? 0))
+    let report = parcel.riders.part(0..<reports)
+    let told = details.map { $0.split(parcel.riders.part(reports..<reports + $0.features)) }
     let gradients =
       isTraining ? layer.gradients(pass, detached: rule.mixture.hasTwoTemperatures) : nil
     let shardMixture = ShardMixture(
       scores: pass.scores, answers: pass.shard.answers, table: pass.table, labels: batch.labels,
       batchRows: samples.count)
     try clock.measure(.loss) {
-      shardMixture.run(rule.mixture, report: report, gradients: gradients, in: layer.workspace)
+      shardMixture.run(
+        rule.mixture, report: report, distribution: told?.distribution, gradients: gradients,
+        in: layer.workspace)
+      if let told {
+        pass.writeParts(allRun: rule.routing.takesAll, into: told.parts)
+        if let answers = told.answers {
+          pass.writeAnswers(
+            allRun: rule.routing.takesAll, rule.layout, into: answers, in: layer.workspace)
+        }
+      }
       guard let gradients else { return }
       layer.finish(
         gradients, pass, parcel, temperature: rule.mixture.temperature,
         rowLosses: report[RowReport.loss.rawValue])
     }
     let collected = try layer.collect(parcel, &pass, word: word)
-    let outcome = StepOutcome(
-      scores: [pass.wholeScores].compactMap { $0 },
-      report: collected.riders?.part(0..<RowReport.allCases.count),
+    var outcome = StepOutcome(
+      scores: [pass.wholeScores].compactMap { $0 }, report: collected.riders?.part(0..<reports),
       losses: pass.losses, word: pass.word, raised: collected.word)
+    if let details, let riders = collected.riders {
+      let told = details.split(riders.part(reports..<reports + details.features))
+      outcome.details = BatchDetails(
+        distribution: told.distribution, parts: [told.parts], answers: told.answers)
+    }
     guard case .training(let update) = mode else { return outcome }
 
     try layer.backward(pass, slots: gradients?.answers, collected)

@@ -24,6 +24,9 @@ package final class ModelSession {
   package let trainingRule: StepRule
   package let evaluationRule: StepRule
   private let reader: OutcomeReader
+  /// An evaluation step that tells what every expert did and said.
+  private let makeDetailStep: () -> any Step
+  private lazy var detailStep = makeDetailStep()
 
   /// - Parameters load, place: as for ``ModelParts``.
   package init(
@@ -53,17 +56,19 @@ package final class ModelSession {
     let normalisation = data.normalisation
     trainingRule = StepRule(configuration, gate: parts.gateRequest, training: true)
     evaluationRule = StepRule(configuration, gate: parts.gateRequest, training: false)
-    func step(_ rule: StepRule, training: Bool) -> any Step {
+    func step(_ rule: StepRule, training: Bool, details: Bool = false) -> any Step {
       parts.head == nil
         ? FusedStep(
           parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
-          communicator: communicator, clock: clock)
+          details: details, communicator: communicator, clock: clock)
         : DeepStep(
           parts, rule: rule, configuration: configuration, normalisation: normalisation, training: training,
-          communicator: communicator, clock: clock)
+          details: details, communicator: communicator, clock: clock)
     }
     trainingStep = training ? step(trainingRule, training: true) : nil
     evaluationStep = step(evaluationRule, training: false)
+    let rule = evaluationRule
+    makeDetailStep = { step(rule, training: false, details: true) }
     reader = OutcomeReader(
       experts: experts, hasGate: parts.hasGate, temperature: Float(configuration.temperature),
       batchRows: max(parts.outline.batchRows, ModelSession.evaluationRows))
@@ -88,21 +93,26 @@ package final class ModelSession {
 
   /// Evaluates the model on samples of a set, dropless, touching no state; metrics are complete on rank 0 only.
   ///
-  /// - Parameter each: receives the outcomes of every batch, on rank 0; nil where nobody wants them.
+  /// - Parameters:
+  ///   - each: receives the outcomes of every batch, on rank 0; nil where nobody wants them.
+  ///   - detail: the same with what every expert did and said.
   package func evaluate(
-    _ images: ImageSet, samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil
+    _ images: ImageSet, samples: [Int32], each: (([SampleOutcome]) throws -> Void)? = nil,
+    detail: (([SampleDetail]) throws -> Void)? = nil
   ) throws -> Metrics? {
     guard !samples.isEmpty else { return nil }
     let view = ImageView(images)
+    let step = detail == nil ? evaluationStep : detailStep
     var sums = emptyAccumulator(countsAnswers: true)
     for start in stride(from: 0, to: samples.count, by: ModelSession.evaluationRows) {
       let batch = samples[start..<min(start + ModelSession.evaluationRows, samples.count)]
-      let outcome = try evaluationStep.run(batch, of: view, epoch: 0, mode: .evaluation, word: 0)
+      let outcome = try step.run(batch, of: view, epoch: 0, mode: .evaluation, word: 0)
       // A loss that is not finite is told first.
       try add(outcome, batch, of: images, to: &sums)
-      if let each, communicator.rank == 0 {
-        try each(reader.samples(outcome, samples: batch, labels: batch.map { images.labels[Int($0)] }))
-      }
+      guard communicator.rank == 0, each != nil || detail != nil else { continue }
+      let labels = batch.map { images.labels[Int($0)] }
+      if let each { try each(reader.samples(outcome, samples: batch, labels: labels)) }
+      if let detail { try detail(reader.details(outcome, samples: batch, labels: labels)) }
     }
     return communicator.rank == 0 ? sums.metrics() : nil
   }

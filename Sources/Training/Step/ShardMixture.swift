@@ -27,9 +27,11 @@ package struct ShardMixture {
   ///
   /// - Parameters:
   ///   - report: [reports][rows], see ``RowReport``.
+  ///   - distribution: [classes][rows], the model's probability of every class; nil where nobody asks.
   ///   - gradients: nil in evaluation.
   package func run(
-    _ rule: MixtureRule, report: FeatureMap, gradients: MixtureGradients?, in workspace: Workspace
+    _ rule: MixtureRule, report: FeatureMap, distribution: FeatureMap? = nil, gradients: MixtureGradients?,
+    in workspace: Workspace
   ) {
     let slots = table?.slots ?? rule.experts
     let mark = workspace.mark
@@ -42,7 +44,7 @@ package struct ShardMixture {
           MixtureInput(
             scores: scores, answers: answers, table: table, slots: slots, labels: labels,
             batchRows: batchRows),
-          report: report, gradients: gradients, memory: memory)
+          report: report, distribution: distribution, gradients: gradients, memory: memory)
       }
       if let table {
         table.experts.withUnsafeBufferPointer { run($0.baseAddress) }

@@ -34,4 +34,6 @@ package struct StepOutcome {
   package let word: Float
   /// The largest word of all ranks, on rank 0.
   package let raised: Float
+  /// On rank 0 of a step that tells details; nil elsewhere.
+  package var details: BatchDetails?
 }

@@ -232,10 +232,10 @@ struct EvaluateCommand: ParsableCommand {
         Alike("--split", split), Alike("--per-sample", perSample == nil ? "" : "a file"),
       ], environment
     ) { comm in
-      let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: .table)
+      let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: SampleTableForm())
       let found = try Evaluator.evaluate(
         request, split: part, trained: trained, data: data, communicator: comm,
-        each: perSample == nil ? nil : { try sink.write($0) })
+        each: perSample == nil ? nil : { try sink.write($0.map { OutcomeRow($0) }) })
       try sink.close()
       guard let metrics = found.metrics, let account = found.account, let timing = found.timing else {
         return 0

@@ -8,7 +8,14 @@ import Training
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "predict", abstract: "Class, probability and chosen expert of every image of a file.")
+    commandName: "predict", abstract: "Class, probability and chosen expert of every image of a file.",
+    discussion: """
+      N images, E experts, C classes. CSV has a column per value: sample, class, probability, expert, p_0 … of the \
+      distribution, gate_0 … by expert, answer_0_0 … by expert and class. JSON lines have arrays. safetensors has a \
+      tensor per name: class and expert [N] int32, probability [N], distribution [N,C], gate [N,E], answers [N,E,C] \
+      float32. Answers of an expert that did not run are empty, null or NaN. Of a model with L mixture layers gate has \
+      those of all, [N,L,E], gate_1_0 … and a list per layer, and there are no answers.
+      """)
 
   @OptionGroup var model: ModelOptions
 
@@ -17,8 +24,29 @@ struct PredictCommand: ParsableCommand {
       "IDX file of images, or CIFAR binary file for colour models, plain or gzip.", valueName: "FILE"))
   var images: String
 
-  @Option(help: ArgumentHelp("Form of the answers.", valueName: "WORD"))
-  var format: OutcomeFile.Format = .csv
+  enum Format: String, CaseIterable, ExpressibleByArgument {
+    case csv, jsonl, safetensors
+
+    func form(_ columns: [OutcomeColumn]) -> any OutcomeForm {
+      switch self {
+      case .csv: CSVForm(columns)
+      case .jsonl: JSONLinesForm(columns)
+      case .safetensors: SafetensorsForm(columns)
+      }
+    }
+  }
+
+  @Option(help: ArgumentHelp("Form of the answers; safetensors needs --output.", valueName: "WORD"))
+  var format: Format = .csv
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      What is written of every image, in this order: class, probability and expert (the one that the gate prefers); \
+      distribution: the model's probability of every class; gate: p of every expert; answers: every expert's probability \
+      of every class.
+      """, valueName: "NAME,NAME,…"))
+  var outputColumns = OutcomeColumn.standard.map(\.rawValue).joined(separator: ",")
 
   @Option(help: ArgumentHelp("Where to write. (default: standard output)", valueName: "FILE"))
   var output: String?
@@ -27,84 +55,37 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     let environment = ProcessInfo.processInfo.environment
-    let (request, trained, set, data) = Program.prepare(environment) {
+    let (request, trained, set, data, columns) = Program.prepare(environment) {
       if let output, output != "-" { try OutputFile.check(output, force: force) }
+      guard format != .safetensors || output != nil else {
+        throw Failure(.usage, "--format safetensors is no text; name a file with --output")
+      }
       let (request, trained) = try model.resolve()
+      let columns = try OutcomeColumn.list(outputColumns, isDeep: trained.isDeep)
       let data = try Evaluator.data(of: request, trained: trained, environment: environment)
-      return (request, trained, try ImageSet.unlabelled(images, like: data.train), data)
+      let set = try ImageSet.unlabelled(images, like: data.train)
+      if format == .safetensors {
+        try SafetensorsForm.checkMemory(
+          columns, images: set.count, classes: data.classes, experts: trained.modelExperts)
+      }
+      return (request, trained, set, data, columns)
     }
     let code = Program.run(
       "predict",
-      Program.alike(trained, data) + model.alike(request) + [Alike("--images", "\(set.count) of them")],
+      Program.alike(trained, data) + model.alike(request) + [
+        Alike("--images", "\(set.count) of them"), Alike("--output-columns", outputColumns),
+      ],
       environment
     ) { comm in
-      let sink = try OutcomeFile(comm.rank == 0 ? output ?? "-" : nil, as: format)
-      _ = try Evaluator.predict(request, images: set, trained: trained, data: data, communicator: comm) {
-        try sink.write($0)
-      }
+      let sink = try OutcomeFile(comm.rank == 0 ? output ?? "-" : nil, as: format.form(columns))
+      let hasDetails = columns.contains { $0.needsDetails }
+      _ = try Evaluator.predict(
+        request, images: set, trained: trained, data: data, communicator: comm,
+        each: hasDetails ? nil : { try sink.write($0.map { OutcomeRow($0) }) },
+        detail: hasDetails ? { try sink.write($0.map { OutcomeRow($0) }) } : nil)
       try sink.close()
       return 0
     }
     Program.end(code, environment)
   }
-}
-
-/// Writes what a model says of samples, a line each.
-final class OutcomeFile {
-  enum Format: String, CaseIterable, ExpressibleByArgument {
-    /// sample,class,probability,expert
-    case csv
-    /// One JSON object per line.
-    case jsonl
-    /// sample,label,prediction,expert,p0,p1,… for `evaluate --per-sample`.
-    case table
-
-    static var allCases: [Format] { [.csv, .jsonl] }
-  }
-
-  private let format: Format
-  /// nil: nothing is kept, or it goes to standard output.
-  private let file: OutputFile?
-  private let isKept: Bool
-  private var hasHeading = false
-
-  /// - Parameter path: `-` for standard output, nil for nowhere.
-  init(_ path: String?, as format: Format) throws {
-    self.format = format
-    isKept = path != nil
-    file = try path.flatMap { (path) throws(Failure) in path == "-" ? nil : try OutputFile(path) }
-  }
-
-  func write(_ outcomes: [SampleOutcome]) throws {
-    guard isKept else { return }
-    var text = ""
-    if !hasHeading {
-      hasHeading = true
-      switch format {
-      case .csv: text += "sample,class,probability,expert\n"
-      case .jsonl: break
-      case .table:
-        let experts = outcomes.first?.gateProbabilities.count ?? 0
-        text += "sample,label,prediction,expert" + (0..<experts).map { ",p\($0)" }.joined() + "\n"
-      }
-    }
-    for outcome in outcomes {
-      switch format {
-      case .csv:
-        text += "\(outcome.sample),\(outcome.prediction),\(outcome.probability),\(outcome.expert)\n"
-      case .jsonl:
-        text +=
-          "{\"class\":\(outcome.prediction),\"expert\":\(outcome.expert),\"probability\":\(outcome.probability),"
-          + "\"sample\":\(outcome.sample)}\n"
-      case .table:
-        text +=
-          "\(outcome.sample),\(outcome.label.map(String.init) ?? ""),\(outcome.prediction),\(outcome.expert)"
-        for p in outcome.gateProbabilities { text += ",\(p)" }
-        text += "\n"
-      }
-    }
-    if let file { try file.write(text) } else { Console.data(text) }
-  }
-
-  func close() throws { try file?.close() }
 }
