@@ -21,6 +21,7 @@ package struct MoEDist: ParsableCommand {
     version: Version.text,
     subcommands: [
       TrainCommand.self, LaunchCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self,
+      ShowCommand.self,
       ReportCommand.self, ReproduceCommand.self, SweepCommand.self, BenchCommand.self, PlanCommand.self,
       DoctorCommand.self, DataCommand.self, CheckpointCommand.self,
     ],

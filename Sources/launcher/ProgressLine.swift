@@ -15,13 +15,8 @@ package struct ProgressLine {
 
   /// For standard error as it is now; it may be made narrower at any time.
   static func ofTerminal(_ environment: [String: String]) -> ProgressLine {
-    var size = winsize()
-    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-    let columns = isKnown ? Int(size.ws_col) : environment["COLUMNS"].flatMap { Int($0) } ?? 80
-    let locale =
-      ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
-    let isUnicode = ["utf-8", "utf8"].contains { locale.lowercased().contains($0) }
-    return ProgressLine(columns: columns, hasBlocks: isUnicode && environment["TERM"] != "dumb")
+    let look = TerminalLook(of: STDERR_FILENO, environment)
+    return ProgressLine(columns: look.columns, hasBlocks: look.hasBlocks)
   }
 
   /// A part of a line.

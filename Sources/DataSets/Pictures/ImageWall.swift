@@ -32,16 +32,18 @@ package struct ImageWall {
   }
 
   /// The picture as a PNG file; nil where not even the smallest is small enough.
-  package func file(of images: ImageSet) -> [UInt8]? {
+  ///
+  /// - Parameter limit: bytes of the file at most.
+  package func file(of images: ImageSet, limit: Int = Self.limit) -> [UInt8]? {
     let widest = samples.map(\.count).max() ?? 0
     guard widest > 0, [1, 3].contains(images.shape.channels) else { return nil }
     for halvings in 0...2 {
       var columns = widest
       while columns >= min(4, widest) {
         let file = picture(of: images, columns: columns, halvings: halvings).file
-        if file.count <= Self.limit { return file }
+        if file.count <= limit { return file }
         // Rows are alike, so that size goes with length.
-        columns = min(columns - 1, columns * Self.limit / file.count)
+        columns = min(columns - 1, columns * limit / file.count)
       }
     }
     return nil
@@ -54,33 +56,17 @@ package struct ImageWall {
     var pixels = [UInt8](repeating: 255, count: samples.count * (height + 1) * lineWidth * channels)
     for (expert, row) in samples.enumerated() {
       for (column, sample) in row.prefix(columns).enumerated() {
-        let image = images.images.base + Int(sample) * shape.pixels
+        let image = ReducedImage(Int(sample), of: images, halvings: halvings)
         for y in 0..<height {
           let line = (expert * (height + 1) + y) * lineWidth
           for x in 0..<width {
             for channel in 0..<channels {
-              pixels[(line + column * (width + 1) + x) * channels + channel] = Self.mean(
-                image + channel * shape.height * shape.width, shape, y << halvings, x << halvings,
-                size: 1 << halvings)
+              pixels[(line + column * (width + 1) + x) * channels + channel] = image[channel, y, x]
             }
           }
         }
       }
     }
     return PNG(width: lineWidth, height: samples.count * (height + 1), channels: channels, pixels: pixels)
-  }
-
-  /// The mean of a square of a plane, rounded to nearest, as far as the plane goes.
-  private static func mean(
-    _ plane: UnsafePointer<UInt8>, _ shape: ImageShape, _ top: Int, _ left: Int, size: Int
-  ) -> UInt8 {
-    var (sum, count) = (0, 0)
-    for y in top..<min(top + size, shape.height) {
-      for x in left..<min(left + size, shape.width) {
-        sum += Int(plane[y * shape.width + x])
-        count += 1
-      }
-    }
-    return UInt8((sum + count / 2) / max(count, 1))
   }
 }

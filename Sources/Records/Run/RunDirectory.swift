@@ -93,6 +93,20 @@ public final class RunDirectory {
     return (try? JSONValue(parsing: bytes))?["state"]?.stringValue.flatMap(RunState.init(rawValue:))
   }
 
+  /// The rank of every expert and the number of ranks in the newest session of a run; nil where `run.json` is not there,
+  /// or tells neither.
+  ///
+  /// - Throws: ``Failure`` where it cannot be read.
+  public static func placement(of path: String) throws(Failure) -> (owners: [Int], ranks: Int)? {
+    guard let bytes = try SafeFile.read(path + "/run.json", limit: 1 << 26, followingLinks: false),
+      case .array(let sessions)? = try? JSONValue(parsing: bytes), let last = sessions.last,
+      let ranks = last["ranks"]?.integerValue, case .array(let values)? = last["placement"]
+    else { return nil }
+    let owners = values.compactMap(\.integerValue)
+    guard owners.count == values.count, owners.allSatisfy({ (0..<ranks).contains($0) }) else { return nil }
+    return (owners, ranks)
+  }
+
   /// What is to be said of a run whose process ended without a word; nil where it did not.
   ///
   /// - Throws: ``Failure`` for a `status.json` that cannot be read.
@@ -140,13 +154,15 @@ public final class RunDirectory {
   /// What a run keeps, beside checkpoints, `errors` and what is made from them.
   static let fileNames: Set<String> = [
     "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
-    "expert_class_correct.csv", "expert_class_soft.csv", "confusion.csv", imagesName, "lock", "owner",
-    "control", "study.json", "conditional.json",
-    CheckpointDirectory.latestName,
+    "expert_class_correct.csv", "expert_class_soft.csv", "confusion.csv", imagesName, samplesName, "lock",
+    "owner", "control", "study.json", "conditional.json", CheckpointDirectory.latestName,
   ]
 
   /// The file of ``write(expertImages:)``.
   package static let imagesName = "expert_images.png"
+
+  /// The file of ``write(samples:)``.
+  package static let samplesName = "samples.json"
 
   /// The path of a file in this directory.
   public func file(_ name: String) -> String { path + "/" + name }
@@ -195,6 +211,11 @@ public final class RunDirectory {
   /// Writes `expert_images.png`: a row of images per expert, that chose it.
   package func write(expertImages picture: [UInt8]) throws(Failure) {
     try SafeFile.replace(file(Self.imagesName), picture)
+  }
+
+  /// Writes `samples.json`: what happened to a few test samples.
+  package func write(samples: JSONValue) throws(Failure) {
+    try SafeFile.replace(file(Self.samplesName), samples.text(pretty: true) + "\n")
   }
 
   /// Replaces `status.json`.
