@@ -38,6 +38,7 @@ extension RunRecord {
       Double(text).flatMap { (0...1e12).contains($0) ? $0 : nil }
     }
     expertImages = try Self.images(directory + "/" + RunDirectory.imagesName)
+    samples = try RecordedSample.read(directory + "/" + RunDirectory.samplesName)
     try checkSizes()
   }
 

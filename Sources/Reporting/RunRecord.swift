@@ -29,6 +29,9 @@ struct RunRecord {
   /// The file of images by expert, and its size in pixels; nil where there is none.
   let expertImages: (file: [UInt8], width: Int, height: Int)?
 
+  /// What happened to a few test images; empty where nothing was recorded.
+  let samples: [RecordedSample]
+
   struct Session {
     var started: String?
     var command: [String]

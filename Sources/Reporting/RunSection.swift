@@ -23,6 +23,7 @@ struct RunSection {
       text += section("What every expert sees", "Test images, by the expert that the gate prefers for them.")
       text += grid([wall])
     }
+    if hasImages { text += samples }
     for layer in 0..<run.layers {
       guard let maps = ExpertClassMaps(run, layer: layer) else { continue }
       text += section("Which expert takes which classes\(run.suffix(ofLayer: layer))", tableNote)
@@ -54,7 +55,8 @@ struct RunSection {
         + [maps?.accuracy, figures.usage, figures.stepUsage, figures.mutualInformation, figures.entropy]
         .compactMap { $0 }
     }
-    return [ExpertImages(run)?.figure, ConfusionMatrix(run)?.figure].compactMap { $0 } + ofGates
+    return [ExpertImages(run)?.figure].compactMap { $0 } + sampleFigures(of: run)
+      + [ConfusionMatrix(run)?.figure].compactMap { $0 } + ofGates
       + [figures.loss, figures.error, figures.stepLoss, figures.computation, figures.flops].compactMap { $0 }
       + (RankMatrix(run.summary?.account)?.figures ?? []) + [figures.time].compactMap { $0 }
   }

@@ -20,7 +20,7 @@ package enum FileFormat: String, CaseIterable, Sendable {
   package static let recordNames = [
     "metrics.jsonl", "run.json", "summary.json", "status.json", "expert_class.csv", "expert_class_soft.csv",
     "expert_class_correct.csv", "confusion.csv",
-    "config.yaml",
+    "config.yaml", "samples.json",
   ]
 
   /// Whether a reader may end with this: by the exit codes for bad data and configurations.

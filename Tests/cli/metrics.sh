@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The metrics of `evaluate --json` against the same figures computed in Python from `evaluate --per-sample`.
+# The metrics of `evaluate --json` against the same figures computed in Python from `evaluate --per-sample`, images by expert, and
+# what predict, show and a run say of single images.
 set -euo pipefail
 # shellcheck source=Tests/cli/support.sh
 source "$(dirname -- "$0")/support.sh"
@@ -70,4 +71,157 @@ else
   skip "images by expert" "FashionMNIST is not installed"
 fi
 check "--no-images" no_wall
+
+# ---- Single images: predict's columns, show, and what a run records --------------------------------------------
+check_details=$root/Tests/Reference/sample_details_check.py
+assert_json() { python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+assert eval(sys.argv[2]), sys.argv[2]' "$1" "$2"; }
+columns=class,probability,expert,distribution,gate,answers
+
+# answers NAME OPTION...: all columns in every form, on 1 rank and, the same bytes, on others.
+answers() {
+  local name=$1 form
+  shift
+  local predict=("$moe_dist" predict "$scratch/details" --images "$images" --output-columns "$columns" "$@")
+  for form in csv jsonl safetensors; do
+    run_alone "${predict[@]}" --format "$form" --output "$scratch/$name.$form"
+  done
+  $local_only && return
+  run_ranks 2 "${predict[@]}" --format csv --placement round-robin --output "$scratch/$name.2"
+  run_ranks 3 "${predict[@]}" --format safetensors --output "$scratch/$name.3"
+  same "answers of 2 ranks" "$scratch/$name.csv" "$scratch/$name.2"
+  same "answers of 3 ranks" "$scratch/$name.safetensors" "$scratch/$name.3"
+}
+
+# answered NAME RULE OPTION...: the same as `evaluate --per-sample`, and a mixture of what the experts say.
+answered() {
+  local name=$1 rule=$2
+  shift 2
+  answers "$name" "$@"
+  run_alone "$moe_dist" evaluate "$scratch/details" --json --per-sample "$scratch/$name.samples" --force "$@" >/dev/null
+  "${MOE_DIST_PYTHON:-python3}" "$check_details" predict "$scratch/$name" "$scratch/$name.samples" "$rule"
+}
+
+# without_ranks FILE: what show says, but for ranks.
+without_ranks() {
+  python3 -c '
+import json, sys
+shown = json.load(open(sys.argv[1]))
+for key in ("placement", "ranks", "ranks_of"): del shown[key]
+for sample in shown["samples"]: del sample["busy_ranks"], sample["idle_ranks"]
+print(json.dumps(shown, indent=1))' "$1"
+}
+
+# shown NAME OPTION...: show's numbers are predict's, on every number of ranks.
+shown() {
+  local name=$1 ranks
+  shift
+  local show=("$moe_dist" show "$scratch/details" --sample 0 --sample 4711 --sample 9999 --json "$@")
+  run_alone "${show[@]}" >"$scratch/$name.shown"
+  python3 "$check_details" show "$scratch/$name.shown" "$scratch/$name" "$scratch/$name.samples"
+  $local_only && return
+  for ranks in 2 3; do
+    run_ranks "$ranks" "${show[@]}" >"$scratch/$name.shown.$ranks"
+    python3 "$check_details" show "$scratch/$name.shown.$ranks" "$scratch/$name" "$scratch/$name.samples"
+    # What is no rank's is the same.
+    without_ranks "$scratch/$name.shown" >"$scratch/shown.1"
+    without_ranks "$scratch/$name.shown.$ranks" >"$scratch/shown.n"
+    same "numbers" "$scratch/shown.1" "$scratch/shown.n"
+  done
+}
+
+# drawn: a line is never wider than it may be, NO_COLOR is obeyed, and in a pipe there is nothing but ASCII.
+drawn() {
+  local columns
+  for columns in 60 80 120; do
+    COLUMNS=$columns run_alone "$moe_dist" show "$scratch/details" --sample 3 --combine top-k --top-k 1 >"$scratch/drawn"
+    if LC_ALL=C grep -nP '[^\x20-\x7E]' "$scratch/drawn"; then echo "no ASCII"; return 1; fi
+    awk -v limit="$columns" 'NR > 1 && length > limit { print length ": " $0; bad = 1 } END { exit bad }' "$scratch/drawn"
+    grep -qE '^ *expert [0-3]  rank 0  .*#.*ran$' "$scratch/drawn"
+    grep -qE 'did nothing$' "$scratch/drawn"
+    grep -q 'FLOPs  ' "$scratch/drawn"
+  done
+}
+
+# recorded: the six images of a run are those of the rule, the same on every number of ranks.
+recorded() {
+  python3 "$check_details" record "$scratch/details" "$scratch/dense.samples" "$images"
+  grep -q 'What happens to an image' "$scratch/details/report.html"
+  [[ -s $scratch/details/figures/sample-6.svg ]]
+  (($(stat -c %s "$scratch/details/expert_images.png") <= 36000))
+  $local_only && return
+  for ranks in 2 3; do
+    detailed "$ranks" "$scratch/details-$ranks"
+    same "samples.json of $ranks ranks" "$scratch/details/samples.json" "$scratch/details-$ranks/samples.json"
+    same "images by expert of $ranks ranks" "$scratch/details/expert_images.png" "$scratch/details-$ranks/expert_images.png"
+  done
+}
+
+detailed() {
+  on "$1" "$moe_dist" train --dataset fashion-mnist --train-samples 4000 --max-steps 12 --batch-size 100 --experts 4 \
+    --seed 5 --progress none --quiet --run-dir "$2"
+}
+
+# refused: what predict and show do not take, in one line.
+refused() {
+  local model=(predict "$scratch/details" --images "$images")
+  exits_with 64 run_alone "$moe_dist" "${model[@]}" --output-columns class,gaet
+  says "did you mean 'gate'"
+  exits_with 64 run_alone "$moe_dist" "${model[@]}" --output-columns class,class
+  says twice
+  exits_with 64 run_alone "$moe_dist" "${model[@]}" --format safetensors
+  says 'name a file with --output'
+  exits_with 64 run_alone "$moe_dist" show "$scratch/details"
+  says 'name an image with --sample'
+  exits_with 64 run_alone "$moe_dist" show "$scratch/details" --sample 10000
+  says 'numbered from 0 to 9999'
+  exits_with 64 run_alone "$moe_dist" show "$scratch/details" --sample=-1
+  says 'numbered from 0'
+  exits_with 64 run_alone "$moe_dist" show "$scratch/details" --sample 1 --top-k 9
+  says 'no effect'
+}
+
+# Of several layers every gate is told, and answers are hidden rows.
+deep_details() {
+  run_alone "$moe_dist" train --dataset synthetic --model mlp --layers 2 --experts 3 --combine top-k --top-k 1 \
+    --max-steps 3 --progress none --quiet --run-dir "$scratch/deep"
+  run_alone "$moe_dist" show "$scratch/deep" --sample 2 --json >"$scratch/deep.json"
+  assert_json "$scratch/deep.json" '[len(l["ran"]) for l in d["samples"][0]["layers"]] == [1, 1]'
+  assert_json "$scratch/deep.json" 'd["samples"][0]["answers"] is None and len(d["samples"][0]["distribution"]) == 10'
+  run_alone "$moe_dist" show "$scratch/deep" --sample 2 >"$scratch/deep.txt"
+  grep -q 'gate of layer 2' "$scratch/deep.txt"
+  grep -q 'experts answer hidden rows' "$scratch/deep.txt"
+}
+
+# Keys of an attentive gate need every expert.
+attentive_details() {
+  COLUMNS=60 run_alone "$moe_dist" show "$scratch/attentive" --sample 2 >"$scratch/attentive.txt"
+  tr -s ' \n' ' ' <"$scratch/attentive.txt" | grep -q 'every expert, on rank 0: keys need every expert; distill'
+  grep -q 'did nothing  nobody' "$scratch/attentive.txt"
+}
+
+# Without images a run records what the experts did all the same.
+bare_record() {
+  run_alone "$moe_dist" evaluate "$scratch/no-images" --json --per-sample "$scratch/no-images.csv" >/dev/null
+  python3 "$check_details" record "$scratch/no-images" "$scratch/no-images.csv"
+}
+
+images=$fashion/t10k-images-idx3-ubyte.gz
+if [[ -e $images ]]; then
+  check "single images: training" detailed 1 "$scratch/details"
+  check "predict: all columns" answered dense expectation
+  check "predict: all columns, top-1" answered top full --combine top-k --top-k 1
+  check "predict: all columns, top-2 renormalised" answered two renormalised --combine top-k --top-k 2
+  check "show: the numbers of predict" shown dense
+  check "show: the numbers of predict, top-1" shown top --combine top-k --top-k 1
+  check "show: text within the width" drawn
+  check "samples.json: the rule's images" recorded
+  check "64: columns and samples that are not there" refused
+else
+  skip "single images" "FashionMNIST is not installed"
+fi
+check "show: two layers" deep_details
+check "show: an attentive gate" attentive_details
+check "samples.json without images" bare_record
 finish

@@ -41,13 +41,40 @@ extension Trainer {
     var wall =
       configuration.images && session.parts.hasGate && run != nil
       ? ImageWall(experts: session.parts.placement.experts) : nil
+    let keepsSamples = session.parts.hasGate && directory != nil
+    var choice = SampleChoice()
     try evaluate("test", data.test, (0..<data.test.count).map { Int32($0) }) { outcomes in
+      if keepsSamples { choice.add(outcomes) }
       guard wall?.isFull == false else { return }
       for outcome in outcomes { wall?.add(Int32(outcome.sample), expert: outcome.expert) }
     }
-    if let picture = wall?.file(of: data.test) { try run?.write(expertImages: picture) }
+    let taken = keepsSamples ? try keep(choice.samples) : 0
+    if let picture = wall?.file(of: data.test, limit: ImageWall.limit - taken) {
+      try run?.write(expertImages: picture)
+    }
     if isRoot { observer.epochEnded(epochLines) }
     epochLines = []
+  }
+
+  /// Keeps the ways of some test samples, which rank 0 names. Collective.
+  ///
+  /// - Returns: bytes of images that were kept, on rank 0.
+  private func keep(_ choice: [(sample: Int, reason: SampleChoice.Reason)]) throws -> Int {
+    let named = try communicator.broadcast(text: choice.map { String($0.sample) }.joined(separator: " "))
+    let samples = named.split(separator: " ").compactMap { Int32($0) }
+    guard !samples.isEmpty else { return 0 }
+    var details: [SampleDetail] = []
+    _ = try session.uncounted {
+      try session.clock.measure(.evaluation) {
+        try session.evaluate(data.test, samples: samples, detail: { details += $0 })
+      }
+    }
+    guard let run else { return 0 }
+    let record = SampleRecord(
+      details, reasons: choice.map(\.reason), images: configuration.images ? data.test : nil,
+      epoch: position.epoch, step: position.step)
+    try run.write(samples: record.json)
+    return record.imageBytes
   }
 
   private func evaluate(
