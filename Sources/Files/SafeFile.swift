@@ -59,8 +59,12 @@ package enum SafeFile {
 
   /// Adds to the end of a file of a run, which is made if it is not there.
   package static func append(_ path: String, _ text: String) throws(Failure) {
+    try append(path, Array(text.utf8))
+  }
+
+  package static func append(_ path: String, _ bytes: [UInt8]) throws(Failure) {
     var file = try CheckedFile.appending(path)
-    try file.write(text)
+    try file.write(bytes)
     try file.close()
   }
 

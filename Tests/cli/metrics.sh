@@ -224,4 +224,97 @@ fi
 check "show: two layers" deep_details
 check "show: an attentive gate" attentive_details
 check "samples.json without images" bare_record
+# ---- Files for other programs --------------------------------------------------------------------------------
+
+check_events=$root/Tests/Reference/tensorboard_check.py
+check_table=$root/Tests/Reference/metrics_csv_check.py
+python_with_tensorboard=
+for python in "${MOE_DIST_PYTHON:-python3}" python3; do
+  if "$python" -c 'import tensorboard' 2>/dev/null; then python_with_tensorboard=$python; break; fi
+done
+
+# told NAME: the tables and event files of a run say what its metrics.jsonl says.
+told() {
+  "${python_with_tensorboard:-python3}" "$check_table" "$scratch/$1"
+  if [[ -n $python_with_tensorboard ]]; then "$python_with_tensorboard" "$check_events" "$scratch/$1"; fi
+}
+event_files() { find "$scratch/$1" -name 'events.out.tfevents.*' | wc -l; }
+
+short=(--train-samples 1300 --test-samples 300 --validation-fraction 0.1 --epochs 3 --log-every 4 --checkpoint-every 1)
+told_whole() {
+  rm -rf "$scratch/told"
+  train_run told "$1" "${short[@]}" --experts 4
+  told told
+  equal "event files" "$(event_files told)" 1
+}
+told_layers() {
+  train_run told-layers "$1" "${short[@]}" --model mlp --layers 2
+  told told-layers
+}
+told_single() {
+  train_run told-single 1 "${short[@]}" --gate none
+  told told-single
+}
+# Of many experts the smallest and the largest share alone.
+told_many() {
+  train_run told-many 1 "${short[@]}" --epochs 1 --experts 70 --combine top-k
+  told told-many
+}
+# Stopped at a checkpoint, killed behind one, finished and gone on with: every step once.
+told_resumed() {
+  local ranks=$1 file
+  rm -rf "$scratch/told-on"
+  train_run told-on "$ranks" "${short[@]}" --max-steps 5
+  told told-on
+  # As a process leaves it that was killed behind the checkpoint while it wrote.
+  file=$(find "$scratch/told-on" -name 'events.out.tfevents.*')
+  head -c 100 "$file" | tail -c 60 >"$scratch/torn"
+  cat "$scratch/torn" >>"$file"
+  printf '{"epoch":1,"st' >>"$scratch/told-on/metrics.jsonl"
+  printf '1,2' >>"$scratch/told-on/metrics.csv"
+  train_run told-on "$ranks" "${short[@]}" --epochs 2 --max-steps 9007199254740992 --resume auto
+  told told-on
+  train_run told-on "$ranks" "${short[@]}" --max-steps 9007199254740992 --resume auto
+  told told-on
+  equal "event files" "$(event_files told-on)" 3
+  train_run told-at-once 1 "${short[@]}"
+  cut -d, -f1-3 "$scratch/told-on/metrics.csv" >"$scratch/told-on.lines"
+  cut -d, -f1-3 "$scratch/told-at-once/metrics.csv" >"$scratch/told-at-once.lines"
+  same "lines" "$scratch/told-on.lines" "$scratch/told-at-once.lines"
+}
+told_crashed() {
+  local run=$scratch/told-crashed pid n step
+  "$moe_dist" train "${small[@]}" "${short[@]}" --epochs 1000 --log-every 1 --checkpoint-every 2 --run-dir "$run" </dev/null &
+  pid=$!
+  for ((n = 0; n < 600; n++)); do
+    [[ -e $run/latest && $(wc -l <"$run/metrics.jsonl") -gt 40 ]] && break
+    sleep 0.05
+  done
+  kill -9 "$pid" && { wait "$pid" || true; }
+  step=$(sed -E 's/.*-0*([0-9]+)\.safetensors/\1/' "$run/latest")
+  run_alone "$moe_dist" train --run-dir "$run" --resume auto --max-steps $((step + 11)) --progress none --quiet
+  told told-crashed
+}
+no_events() {
+  train_run no-events 1 --max-steps 2 --no-tensorboard
+  equal "event files" "$(event_files no-events)" 0
+  python3 "$check_table" "$scratch/no-events"
+}
+special_events() {
+  train_run special-events 1 --max-steps 2
+  ln -s /dev/zero "$scratch/special-events/events.out.tfevents.0000000000.a"
+  exits_with 65 run_alone "$moe_dist" train --run-dir "$scratch/special-events" --resume auto --max-steps 3
+  says 'events.out.tfevents.0000000000.a: expected a plain file'
+}
+[[ -n $python_with_tensorboard ]] || skip "event files by TensorBoard" "the package tensorboard is not installed"
+check "metrics.csv and event files are metrics.jsonl" told_whole 1
+if ! $local_only; then check "metrics.csv and event files, 3 ranks" told_whole 3; fi
+check "metrics.csv and event files of two layers" told_layers 1
+check "metrics.csv and event files of a single model" told_single
+check "metrics.csv and event files of 70 experts" told_many
+check "metrics.csv and event files of a run that goes on" told_resumed 1
+check "metrics.csv and event files after a kill" told_crashed
+check "--no-tensorboard" no_events
+check "65: an event file that is no plain file" special_events
+
 finish

@@ -108,7 +108,7 @@ public struct CheckpointDirectory: Sendable {
       let finalName = String(name.dropLast(CheckpointWriter.temporarySuffix.count))
       if CheckpointName(fileName: finalName) != nil { try CheckedDirectory.remove(path + "/" + name) }
     }
-    try removeParts(in: path) { RunDirectory.fileNames.contains($0) || $0 == "report.html" }
+    try removeParts(in: path) { RunDirectory.isOwn($0) || $0 == "report.html" }
     for (folder, ending) in [("errors", ".json"), ("figures", ".svg")] {
       // A link may lead out of the run.
       guard FileKind(at: "\(path)/\(folder)", followingLinks: false) == .directory else { continue }

@@ -100,7 +100,7 @@ public final class OutputFile {
   private static func belongsToRun(_ path: String) -> Bool {
     let (parent, name) = pathParts(of: path)
     if RunDirectory.exists(parent + "/run.json") || RunDirectory.exists(parent + "/config.yaml") {
-      return RunDirectory.fileNames.contains(name) || CheckpointName(fileName: name) != nil
+      return RunDirectory.isOwn(name) || CheckpointName(fileName: name) != nil
     }
     let above = pathParts(of: parent)
     return above.name == "errors" && RunDirectory.exists(above.directory + "/run.json")

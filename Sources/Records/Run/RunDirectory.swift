@@ -11,6 +11,10 @@ public final class RunDirectory {
   private let lock: CheckedFile
   /// Says whose the directory is, where the file system has no locks.
   private let owned: OwnerFile?
+  /// The columns of `metrics.csv`, once it was written here.
+  var table: MetricsTable?
+  /// What TensorBoard reads of this process; nil: nothing.
+  package var events: EventFiles?
 
   private init(path: String, lock: consuming CheckedFile, owned: OwnerFile?) {
     self.path = path
@@ -153,9 +157,9 @@ public final class RunDirectory {
 
   /// What a run keeps, beside checkpoints, `errors` and what is made from them.
   static let fileNames: Set<String> = [
-    "config.yaml", "run.json", "status.json", "metrics.jsonl", "summary.json", "expert_class.csv",
-    "expert_class_correct.csv", "expert_class_soft.csv", "confusion.csv", imagesName, samplesName, "lock",
-    "owner", "control", "study.json", "conditional.json", CheckpointDirectory.latestName,
+    "config.yaml", "run.json", "status.json", "metrics.jsonl", "metrics.csv", "summary.json",
+    "expert_class.csv", "expert_class_correct.csv", "expert_class_soft.csv", "confusion.csv", imagesName,
+    samplesName, "lock", "owner", "control", "study.json", "conditional.json", CheckpointDirectory.latestName,
   ]
 
   /// The file of ``write(expertImages:)``.
@@ -164,33 +168,11 @@ public final class RunDirectory {
   /// The file of ``write(samples:)``.
   package static let samplesName = "samples.json"
 
+  /// Whether a name is that of a file that a run keeps.
+  static func isOwn(_ name: String) -> Bool { fileNames.contains(name) || EventFiles.isOne(name) }
+
   /// The path of a file in this directory.
   public func file(_ name: String) -> String { path + "/" + name }
-
-  /// Adds lines to `metrics.jsonl`.
-  public func append(_ records: [MetricsRecord]) throws(Failure) {
-    try SafeFile.append(file("metrics.jsonl"), records.map(\.line).joined())
-  }
-
-  /// Removes from `metrics.jsonl` what came after a step, so that a resumed run's file equals an uninterrupted one's.
-  ///
-  /// Lines of the step itself stay, except the `test` line, which belongs to the end of a run alone. A last line
-  /// without its end, as a killed process leaves it, goes too.
-  public func truncateMetrics(toStep step: Int) throws(Failure) {
-    let name = file("metrics.jsonl")
-    guard let bytes = try SafeFile.read(name, limit: 1 << 30, followingLinks: false) else { return }
-    var kept = ""
-    var number = 0
-    for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-      number += 1
-      guard let json = try? JSONValue(parsing: Array(line)), let done = json["step"]?.integerValue else {
-        throw Failure(.badData, "\(name):\(number): no metrics line; remove it to resume")
-      }
-      if done > step || json["split"]?.stringValue == "test" { continue }
-      kept += String(decoding: line, as: UTF8.self) + "\n"
-    }
-    try SafeFile.replace(name, kept)
-  }
 
   /// Writes the tables of an evaluation, replacing those of the last one: `confusion.csv`, and where there is a gate
   /// `expert_class.csv`, `expert_class_correct.csv` and `expert_class_soft.csv`.

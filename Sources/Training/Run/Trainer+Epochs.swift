@@ -4,6 +4,7 @@ internal import Files
 internal import KernelInterface
 internal import MoE
 internal import Networks
+internal import Numerics
 internal import Records
 
 extension Trainer {
@@ -51,6 +52,11 @@ extension Trainer {
     let taken = keepsSamples ? try keep(choice.samples) : 0
     if let picture = wall?.file(of: data.test, limit: ImageWall.limit - taken) {
       try run?.write(expertImages: picture)
+      if let size = PNG.size(of: picture) {
+        try run?.events?.append(
+          picture: picture, size: size, channels: data.test.shape.channels, named: "expert_images",
+          split: "test", step: position.step)
+      }
     }
     if isRoot { observer.epochEnded(epochLines) }
     epochLines = []
@@ -87,10 +93,23 @@ extension Trainer {
     if let metrics {
       try publish(record(split, metrics, seconds: nil, rate: nil), metrics)
       try run?.write(tablesOf: metrics)
+      try appendMaps(of: metrics, split)
       if split == "validation" {
         best = .best(of: best, epoch: position.epoch, error: metrics.error)
         retention?.validated(position, error: metrics.error)
       }
+    }
+  }
+
+  /// Adds for TensorBoard which expert takes which classes, a picture per layer.
+  private func appendMaps(of metrics: Metrics, _ split: String) throws {
+    guard let events = run?.events else { return }
+    for (layer, gate) in metrics.gates.enumerated() {
+      guard let map = gate.hardTable.flatMap(ClassMap.init)?.picture else { continue }
+      try events.append(
+        picture: map.file, size: (map.width, map.height), channels: map.channels,
+        named: layer == 0 ? "expert_class" : "layer_\(layer + 1)/expert_class", split: split,
+        step: position.step)
     }
   }
 

@@ -138,7 +138,11 @@ extension TrainingRun {
     guard let run = opened.run else { return }
     if let note = run.lockNote { observer.note(note) }
     // Of a run that was stopped without a checkpoint nothing stays: it begins again.
-    if !opened.isNew { try run.truncateMetrics(toStep: trainer.currentPosition.step) }
+    let step = trainer.currentPosition.step
+    if !opened.isNew { try run.truncateMetrics(toStep: step) }
+    if configuration.tensorBoard {
+      run.events = try EventFiles(in: run.path, host: communicator.hostName, after: step)
+    }
     try run.write(configuration: trainer.configuration)
     let plan = try trainer.plan()
     try run.append(

@@ -173,6 +173,8 @@ public struct Configuration: Equatable, Sendable {
   public var logEvery = 0
   /// Whether images by expert are kept for the report.
   public var images = true
+  /// Whether metrics and pictures are kept for TensorBoard, too.
+  public var tensorBoard = true
   public var dataDirectory: String?
   /// The four IDX files of the data set `idx`; their content is known by its fingerprint, not by its place.
   public var trainImages: String?

@@ -153,6 +153,9 @@ extension ConfigurationSchema {
     .onOff(
       "images", \.images, .run,
       "Keep a few test images by the expert that they choose, for the report; at most 36 kB."),
+    .onOff(
+      "tensorboard", \.tensorBoard, .run,
+      "Keep metrics and pictures as event files for TensorBoard, too."),
     .real(
       "stall-warn", \.stallWarn, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",
