@@ -35,7 +35,7 @@ struct SettingOptionsTests {
     "similarity-scale": ["none", "2.5"], "placement": ["block", "0,0,1"], "init-from": ["a", "b"],
     "init-experts-from": ["a", "b"],
     "distill-from": ["a", "b"], "run-dir": ["a", "b"], "validation-fraction": ["0.2", "0.25"],
-    "momentum": ["0.5", "0.25"],
+    "momentum": ["0.5", "0.25"], "trace": ["a", "b"], "trace-steps": ["0:1", "5:30"],
   ]
 
   private static func values(_ setting: Setting) -> [String] {
@@ -97,6 +97,7 @@ struct SettingOptionsTests {
       "similarity-scale": [("similarity", "1")], "momentum": [("optimiser", "sgd")],
       "step-epochs": [("schedule", "step")], "step-factor": [("schedule", "step"), ("step-epochs", "2")],
       "schedule-epochs": [("schedule", "cosine"), ("epochs", "1")],
+      "trace-steps": [("trace", "a")],
       "distill-loss": [("distill-from", "a")], "schedule": [("step-epochs", "2")],
     ]
     let ofLater: [String: [String]] = ["gate": ["softmax", "attentive"], "freeze": ["none", "gate"]]

@@ -317,4 +317,51 @@ check "metrics.csv and event files after a kill" told_crashed
 check "--no-tensorboard" no_events
 check "65: an event file that is no plain file" special_events
 
+# ---- Traces --------------------------------------------------------------------------------------------------
+
+check_trace=$root/Tests/Reference/trace_check.py
+# traced NAME N EXPERTS STEPS CHECK-OPTIONS OPTION...: a run with a trace has the bytes of one without.
+traced() {
+  local name=$1 ranks=$2 experts=$3 steps=$4 how=$5
+  shift 5
+  train_run "$name" "$ranks" --experts "$experts" --max-steps 9 "$@" --trace "$scratch/$name.json" --trace-steps 3:8
+  # shellcheck disable=SC2086  # options
+  python3 "$check_trace" "$scratch/$name.json" "$ranks" "$experts" "$steps" $how
+  train_run "$name-plain" 1 --experts "$experts" --max-steps 9 "$@"
+  equal_bytes "$name" "$name-plain"
+}
+# An evaluation in the midst, and an end before that of the window.
+traced_to_the_end() {
+  train_run trace-end "$1" "${short[@]}" --epochs 1 --checkpoint-every 0 --trace "$scratch/trace-end.json" --trace-steps 7:500
+  python3 "$check_trace" "$scratch/trace-end.json" "$1" 5 8:9 --all-experts
+}
+traced_nothing() {
+  exits_with 0 train_run trace-none 1 --max-steps 3 --trace "$scratch/trace-none.json"
+  grep -q 'the trace is empty: none of the steps after 10 up to 30 was done; choose others with --trace-steps' "$scratch/err"
+  python3 "$check_trace" "$scratch/trace-none.json" 1 5 none
+}
+# Steps are those of the run, also where it goes on; a trace of before is replaced, and nothing else.
+traced_resumed() {
+  local file=$scratch/trace-on.json
+  train_run trace-on 1 --max-steps 4 --trace "$file" --trace-steps 2:6
+  python3 "$check_trace" "$file" 1 5 3:4 --all-experts
+  train_run trace-on 1 --max-steps 7 --resume auto --trace "$file" --trace-steps 2:6
+  python3 "$check_trace" "$file" 1 5 5:6 --all-experts
+  echo other >"$file"
+  exits_with 73 train_run trace-other 1 --max-steps 1 --trace "$file"
+  says "--trace $file: exists already; choose another path$"
+  equal "the file" "$(cat "$file")" other
+  [[ ! -e $scratch/trace-other ]]
+  exits_with 73 train_run trace-other 1 --max-steps 1 --trace "$scratch/nowhere/trace.json"
+  exits_with 64 train_run trace-other 1 --max-steps 1 --trace "$scratch/t.json" --trace-steps 5:5
+  exits_with 64 train_run trace-other 1 --max-steps 1 --trace "$scratch/t.json" --trace-steps 0:1001
+}
+check "a trace of one rank, two threads" traced trace-1 1 5 4:8 --all-experts --threads 2
+check "a trace to the end of a run" traced_to_the_end 1
+check "a trace of nothing" traced_nothing
+check "a trace of a run that goes on" traced_resumed
+if ! $local_only; then
+  check "a trace of 3 ranks" traced trace-3 3 4 4:8 "" --combine top-k --top-k 2
+  check "a trace of 2 ranks, two layers" traced trace-layers 2 3 4:8 "--layers 2" --model mlp --layers 2
+fi
 finish

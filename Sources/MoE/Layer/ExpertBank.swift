@@ -15,6 +15,8 @@ package final class ExpertBank {
   package let isTrained: Bool
   /// Per expert of the model: rows of this rank's shards whose mixture takes it.
   package var rowsSelected: [Int]
+  /// Measures every expert; nil: nobody does.
+  package var watch: (any ExpertWatch)?
   private let team: ThreadTeam
   private let workspace = Workspace()
   private var passes: [(any ModulePass)?] = []
@@ -68,9 +70,11 @@ package final class ExpertBank {
           let piece = pieces[index]
           let input = shared ?? read(rows, rows.arrival.positions?[local], count: counts[local], in: piece)
           let expert = experts[local]
-          places[index] = try expert.forward(
-            [input], into: [answers[local].part(0..<expert.outputs)],
-            taps: isTapped ? [answers[local].part(expert.outputs..<width)] : nil, mode: mode, in: [piece])
+          try watched(local, rows: counts[local], isBackward: false) {
+            places[index] = try expert.forward(
+              [input], into: [answers[local].part(0..<expert.outputs)],
+              taps: isTapped ? [answers[local].part(expert.outputs..<width)] : nil, mode: mode, in: [piece])
+          }
         }
       }
       switch mode {
@@ -115,13 +119,20 @@ package final class ExpertBank {
       }
       let gradient = gradients[local]
       gradient.clearPadding()
-      try expert.backward(
-        pass, gradients: [gradient.part(0..<expert.outputs)],
-        taps: gradient.features > expert.outputs
-          ? [gradient.part(expert.outputs..<gradient.features)] : nil,
-        inputs: ofRows.map { [$0[local]] })
+      try watched(local, rows: gradient.rows, isBackward: true) {
+        try expert.backward(
+          pass, gradients: [gradient.part(0..<expert.outputs)],
+          taps: gradient.features > expert.outputs
+            ? [gradient.part(expert.outputs..<gradient.features)] : nil,
+          inputs: ofRows.map { [$0[local]] })
+      }
     }
     return ofRows ?? []
+  }
+
+  private func watched(_ local: Int, rows: Int, isBackward: Bool, _ body: () throws -> Void) rethrows {
+    guard let watch else { return try body() }
+    try watch.measure(expert: local, rows: rows, isBackward: isBackward, body)
   }
 
   /// Updates every expert.

@@ -38,6 +38,7 @@ package final class ExpertExchange {
     let bytes = try clock.measure(part: .dispatch) {
       try exchange.dispatch(plan, to: arrival, rowBytes: codec.rowBytes) { codec.write($0, to: $1) }
     }
+    clock.dispatched { (0..<placement.experts).map { plan.pairs(of: $0) } }
     return Routed(plan: plan, rows: ExpertBank.Rows(bytes: bytes, arrival: arrival, codec: codec))
   }
 
@@ -56,6 +57,7 @@ package final class ExpertExchange {
     try clock.measure(part: .combine) {
       try exchange.combine(answers, from: routed.rows.arrival, routed.plan, into: slots)
     }
+    clock.combined()
     return answers
   }
 

@@ -68,4 +68,21 @@ package protocol LayerClock: AnyObject {
   func measure<Result>(part: LayerPart, _ body: () throws -> Result) throws -> Result
   /// Waits for all ranks. Collective.
   func meet() throws
+  /// Rows have left for their experts.
+  ///
+  /// - Parameter rows: how many of this rank's shard go to every expert of the model, for whoever draws them.
+  func dispatched(_ rows: () -> [Int])
+  /// The answers of these rows are back.
+  func combined()
+}
+
+extension LayerClock {
+  package func dispatched(_ rows: () -> [Int]) {}
+  package func combined() {}
+}
+
+/// Measures the work of single experts, on the threads on which they work.
+package protocol ExpertWatch: AnyObject {
+  /// - Parameter local: the expert's place among those of this rank.
+  func measure(expert local: Int, rows: Int, isBackward: Bool, _ body: () throws -> Void) rethrows
 }

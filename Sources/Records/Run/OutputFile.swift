@@ -17,12 +17,12 @@ public final class OutputFile {
   /// Checks a path before anything is computed for it; what can be wrong alike on every rank.
   ///
   /// - Parameters:
-  ///   - force: whether the user lets it replace a plain file.
+  ///   - force: whether the user lets it replace a plain file; nil where a user cannot say so.
   ///   - isOwn: whether a plain file that is there, of this content at its start, may be replaced without that.
   ///   - option: how the user named the path, for the message.
   /// - Throws: ``Failure`` with the exit code for what cannot be made.
   public static func check(
-    _ path: String, force: Bool, option: String = "output", replacing isOwn: (([UInt8]) -> Bool)? = nil
+    _ path: String, force: Bool?, option: String = "output", replacing isOwn: (([UInt8]) -> Bool)? = nil
   ) throws(Failure) {
     func refusal(_ what: String, _ advice: Message = "") -> Failure {
       Failure(.cannotCreate, "\(setting: option, path): \(what); choose another path\(advice)")
@@ -37,9 +37,9 @@ public final class OutputFile {
     if isThrough(path, kind) { return }
     guard kind == .plain else { throw refusal("is a directory") }
     if belongsToRun(realPath(path) ?? path) { throw refusal("is a file of a run, which is never replaced") }
-    if force { return }
+    if force == true { return }
     if let isOwn, let head = try SafeFile.head(path, bytes: 4096), isOwn(head) { return }
-    throw refusal("exists already", ", or replace it with \(setting: "force")")
+    throw refusal("exists already", force == nil ? "" : ", or replace it with \(setting: "force")")
   }
 
   /// Begins to write; see ``check(_:force:option:replacing:)``, which comes before.

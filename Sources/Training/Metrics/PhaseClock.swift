@@ -14,6 +14,8 @@ package final class PhaseClock: LayerClock {
   package internal(set) var traffic = [Traffic](repeating: Traffic(), count: Phase.allCases.count)
   /// The step that is being done, for messages.
   package var step = 0
+  /// Keeps when phases began and ended; nil: nobody draws them.
+  var trace: TraceRecorder?
   /// Called when a phase begins, for whoever watches.
   private let onPhase: (Phase, Int) throws -> Void
   private let communicator: any Communicator
@@ -38,7 +40,11 @@ package final class PhaseClock: LayerClock {
     inner = Traffic()
     let result = try body()
     let index = Phase.allCases.firstIndex(of: phase) ?? 0
-    if isOuter { seconds[index] += PhaseClock.now() - start }
+    if isOuter || trace != nil {
+      let end = PhaseClock.now()
+      if isOuter { seconds[index] += end - start }
+      trace?.add(phase, step: step + 1, from: start, to: end)
+    }
     let difference = communicator.traffic.since(before)
     traffic[index].add(difference.since(inner))
     inner = counted
@@ -68,6 +74,10 @@ package final class PhaseClock: LayerClock {
     guard communicator.size > 1 else { return }
     try measure(.waiting) { try communicator.barrier() }
   }
+
+  package func dispatched(_ rows: () -> [Int]) { trace?.dispatched(rows()) }
+
+  package func combined() { trace?.combined() }
 
   package func traffic(of phase: Phase) -> Traffic { traffic[Phase.allCases.firstIndex(of: phase) ?? 0] }
 

@@ -47,7 +47,13 @@ public final class Trainer {
   var teacher: String?
   let onStage: StageObserver
   private lazy var schedule = configuration.learningRates(stepsPerEpoch: stepsPerEpoch)
-  private let start = PhaseClock.now()
+  let start = PhaseClock.now()
+  var lastSaveSeconds = 0.0
+  var controlSeen = 0.0
+  /// The steps that are still to be traced; nil: none.
+  var trace: TraceWindow?
+  /// Of the ranks, as they were when a trace began.
+  var clocks: ClockAlignment?
 
   /// - Parameters:
   ///   - directory: the run directory's path, on every rank; nil: nothing is kept.
@@ -75,6 +81,7 @@ public final class Trainer {
     self.spelling = spelling
     resumedFrom = resume
     hosts = try communicator.allGather(text: communicator.hostName)
+    trace = configuration.trace.flatMap { _ in TraceWindow(configuration.traceSteps) }
     self.onStage = onStage
     let clock = PhaseClock(communicator) { try onStage(.phase($0), $1) }
     self.forecast = forecast
@@ -152,7 +159,9 @@ public final class Trainer {
       while position.rowsDone < samples.count, position.step < totalSteps {
         let batch = samples[
           position.rowsDone..<min(position.rowsDone + configuration.batchSize, samples.count)]
+        try beginTrace()
         let outcome = try trainStep(batch, word: raised)
+        try endTrace()
         let agreed = StopWord(outcome.word)
         raised = agreed == .save ? outcome.raised : max(raised, outcome.raised)
         // Who wanted a checkpoint in the same step gets this one.
@@ -179,6 +188,7 @@ public final class Trainer {
       if stopped != nil { break }
     }
     if saved != position { try save(final: true) }
+    try endTrace(isOver: true)
     if stopped == nil { try evaluateTest() }
     let state: RunState = stopped == nil ? .finished : .stopped
     let reason = isOutOfPatience ? patienceWords : stopped?.text(as: spelling)
@@ -244,6 +254,7 @@ public final class Trainer {
     epochSeconds += duration
     epochRowsTimed += batch.count
     epochSteps += 1
+    session.clock.trace?.add(step: position.step, from: begin, to: begin + duration)
     samplesTrained += batch.count
     if isRoot {
       stepSeconds.append(duration)
@@ -264,39 +275,5 @@ public final class Trainer {
     try session.add(outcome, batch, of: data.train, to: &single)
     let rate = Double(batch.count) / duration
     try record([record("step", single.metrics(), seconds: duration, rate: rate)])
-  }
-
-  private var stopWord: StopWord {
-    if observer.stopRequested { return .signal }
-    let asked = observer.takeSaveRequest() ? StopWord.save : .none
-    guard isRoot else { return asked }
-    if let word = control() { return word }
-    guard let limit = configuration.maxTime else { return asked }
-    return PhaseClock.now() - start > limit * 0.99 - lastSaveSeconds ? .time : asked
-  }
-
-  /// What the run's file `control` asks for, looked at once a second, on rank 0; it is gone then.
-  private func control() -> StopWord? {
-    guard let run, PhaseClock.now() - controlSeen >= 1 else { return nil }
-    controlSeen = PhaseClock.now()
-    guard let word = run.takeControl() else { return nil }
-    switch word {
-    case "stop": return .control
-    case "checkpoint": return .save
-    default:
-      observer.note(
-        "\(run.path)/control says \(quoted(word)), which is neither 'stop' nor 'checkpoint'; it was removed")
-      return nil
-    }
-  }
-
-  var lastSaveSeconds = 0.0
-  private var controlSeen = 0.0
-
-  /// All ranks learn whether one wants to stop; between epochs, where no step carries the word.
-  private func agreeToStop(_ raised: Float) throws -> StopWord {
-    let patience: StopWord = isRoot && isPatienceOver ? .patience : .none
-    let word = max(stopWord.rawValue, isRoot ? raised : 0, patience.rawValue)
-    return StopWord(Float(try communicator.allReduceMax(Int(word))))
   }
 }

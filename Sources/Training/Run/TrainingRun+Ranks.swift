@@ -36,6 +36,7 @@ extension TrainingRun {
     defer { watchdog?.onStall(nil) }
     let trainer: Trainer
     do {
+      try checkTrace(over: communicator)
       try enter(.model, 0)
       trainer = try self.trainer(
         opened, over: communicator, observer: observer, forecast: forecast, onStage: enter)
@@ -103,6 +104,20 @@ extension TrainingRun {
       return RunDirectory.freePath(
         in: parent, dataset: configuration.dataset, gate: configuration.gate.rawValue, date: date)
     }
+  }
+
+  /// Checks on rank 0 that a trace can be written. Collective.
+  private func checkTrace(over communicator: any Communicator) throws {
+    guard let trace = configuration.trace else { return }
+    var failure: Failure?
+    if communicator.rank == 0 {
+      do {
+        try OutputFile.check(trace, force: nil, option: "trace", replacing: TraceFile.isOne)
+      } catch {
+        failure = error
+      }
+    }
+    try communicator.agree(on: failure)
   }
 
   // MARK: - The trainer, and what describes the run

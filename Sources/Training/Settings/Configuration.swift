@@ -175,6 +175,10 @@ public struct Configuration: Equatable, Sendable {
   public var images = true
   /// Whether metrics and pictures are kept for TensorBoard, too.
   public var tensorBoard = true
+  /// Where a trace of some steps is written; nil: none is.
+  public var trace: String?
+  /// Which, see ``TraceWindow``: those after the first number up to the second.
+  public var traceSteps = "10:30"
   public var dataDirectory: String?
   /// The four IDX files of the data set `idx`; their content is known by its fingerprint, not by its place.
   public var trainImages: String?

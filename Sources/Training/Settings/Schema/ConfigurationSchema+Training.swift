@@ -156,6 +156,15 @@ extension ConfigurationSchema {
     .onOff(
       "tensorboard", \.tensorBoard, .run,
       "Keep metrics and pictures as event files for TensorBoard, too."),
+    .path(
+      "trace", \.trace, .run, "FILE", default: "none",
+      "Write when every rank did what, as a trace for Perfetto (Chrome's JSON format)."
+    ).unsaved(),
+    .word(
+      "trace-steps", \.traceSteps, .run, "A:B", where: { TraceWindow($0) != nil },
+      expected: "two numbers of steps, the first smaller, at most \(TraceWindow.most) apart, such as 10:30",
+      "Trace the steps of the run after A up to B."
+    ).unsaved().applies(.toTrace),
     .real(
       "stall-warn", \.stallWarn, .run, "SECONDS", precision: .double, where: { $0 >= 0 },
       expected: "a number of seconds, at least 0",

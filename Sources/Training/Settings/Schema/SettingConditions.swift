@@ -111,4 +111,8 @@ extension Setting.Condition {
   static let toDistillation = Self({ $0.distillFrom != nil }, otherwise: "without \(setting: "distill-from")")
   static let withoutDistillation = Self(
     { $0.distillFrom == nil }, otherwise: "with \(setting: "distill-from")")
+
+  // MARK: What is kept
+
+  static let toTrace = Self({ $0.trace != nil }, otherwise: "without \(setting: "trace")")
 }
