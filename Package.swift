@@ -33,6 +33,11 @@ let documentation: [Package.Dependency] =
   Context.environment["MOE_DIST_DOCC"] == nil
   ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0")]
 
+// `scripts/lib.sh` hands on the commit that it builds; a plain build knows none.
+let commit = Context.environment["MOE_DIST_COMMIT"].flatMap { text in
+  text.allSatisfy { $0.isHexDigit || "-dirty".contains($0) } && !text.isEmpty ? text : nil
+}
+
 let belowTraining: [Target.Dependency] = [
   "MoE", "DataSets", "Records", "Dist", "Files", "Networks", "Numerics", "KernelInterface",
 ]
@@ -59,9 +64,10 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
-    // MARK: Arithmetic: vector shims, the kernels' types, and the kernels once per level
+    // MARK: What the build and the processor are; vector shims, the kernels' types, and the kernels once per level
     .target(name: "CLanes"),
     .target(name: "CProcessor"),
+    .target(name: "CBuild", cSettings: commit.map { [.define("MOE_DIST_COMMIT", to: $0)] } ?? []),
     .target(name: "KernelInterface"),
 
     // MARK: Floors: a target imports only what stands above it in this list
@@ -75,7 +81,8 @@ let package = Package(
     .target(name: "MoE", dependencies: ["Dist", "Networks", "Numerics", "KernelInterface"]),
     .target(name: "DataSets", dependencies: ["Files", "Numerics", "KernelInterface", "CZlib"]),
     .target(
-      name: "Records", dependencies: ["Dist", "Files", "Networks", "Numerics", "KernelInterface"]),
+      name: "Records",
+      dependencies: ["CBuild", "Dist", "Files", "Networks", "Numerics", "KernelInterface"]),
     .target(
       name: "Training",
       dependencies: [

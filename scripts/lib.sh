@@ -26,6 +26,7 @@ is_here() {
     zlib1g-dev) pkg-config --exists zlib 2>/dev/null ;;
     libssl-dev) pkg-config --exists libcrypto 2>/dev/null ;;
     dataset-fashion-mnist) has_fashion_mnist ;;
+    dpkg-dev) command -v dpkg-shlibdeps >/dev/null ;;
     python3) command -v python3 >/dev/null ;;
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     *) die "no test is known for the package $1" ;;
@@ -83,8 +84,19 @@ install_requirements() {
 
 # ---- Build ---------------------------------------------------------------------------------------------------
 
+# Sets MOE_DIST_COMMIT, of which Package.swift makes what --version and run.json say, where the sources are a work tree
+# of git. The plain `swift build` knows no commit.
+export_commit() {
+  local commit
+  [[ $(git -C "$root" rev-parse --show-toplevel 2>/dev/null) == "$root" ]] || return 0
+  commit=$(git -C "$root" rev-parse HEAD 2>/dev/null) || return 0
+  [[ -z $(git -C "$root" status --porcelain --untracked-files=no 2>/dev/null) ]] || commit+=-dirty
+  export MOE_DIST_COMMIT=$commit
+}
+
 # build_release [OPTION...]: builds into .build and says how. No flags: the program chooses its kernels by the processor.
 build_release() {
+  export_commit
   say "swift build -c release $*"
   (cd "$root" && swift build -c release "$@") >&2
 }

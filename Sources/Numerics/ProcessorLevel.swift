@@ -60,6 +60,15 @@ public enum ProcessorLevel: Int, CaseIterable, Comparable, Sendable {
     #endif
   }
 
+  /// The levels that this program has kernels of, ascending.
+  public static var builtIn: [ProcessorLevel] {
+    #if arch(x86_64)
+      [.v2, .v3, .v4]
+    #else
+      [.base]
+    #endif
+  }
+
   /// The levels that this program has kernels of and this processor can run, ascending.
   package static var runnable: [ProcessorLevel] {
     available.map { offered(by: $0) } ?? []

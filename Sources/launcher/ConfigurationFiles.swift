@@ -6,7 +6,8 @@ struct ConfigurationFiles: ParsableArguments {
   @Option(
     name: .customLong("config"),
     help: ArgumentHelp(
-      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE")
+      "YAML file of settings; repeatable, the later wins, the command line wins over all.", valueName: "FILE"),
+    completion: .file()
   )
   var paths: [String] = []
 

@@ -18,7 +18,7 @@ package struct MoEDist: ParsableCommand {
       error, 73 run directory exists or cannot be made, 74 input/output error, 75 stopped early and resumable, \
       80 diverged, 81 stalled.
       """,
-    version: Version.text,
+    version: BuildText.version,
     subcommands: [
       TrainCommand.self, LaunchCommand.self, DistillCommand.self, EvaluateCommand.self, PredictCommand.self,
       ShowCommand.self,
@@ -50,6 +50,10 @@ package struct MoEDist: ParsableCommand {
       }
       Program.end(ExitCode.usage.rawValue, environment)
     }
+    if let objection = commandObjection(Array(CommandLine.arguments.dropFirst())) {
+      if Ranks.rank(in: environment) == 0 { Console.error("moe-dist: \(withDirections(objection))") }
+      Program.end(ExitCode.usage.rawValue, environment)
+    }
     do {
       var command = try parseAsRoot(joiningNegativeNumbers(Array(CommandLine.arguments.dropFirst())))
       if let objection = ProcessorLevel.objection {
@@ -69,9 +73,7 @@ package struct MoEDist: ParsableCommand {
           Console.error("moe-dist: \(words)")
         } else {
           let words = message(for: error).split(separator: "\n").joined(separator: " ")
-          Console.error(
-            "moe-dist: \(words)\(words.hasSuffix(".") || words.hasSuffix("?") ? "" : ";") See 'moe-dist --help'."
-          )
+          Console.error("moe-dist: \(withDirections(words))")
         }
       }
       Program.end(code.rawValue, environment)
@@ -80,6 +82,10 @@ package struct MoEDist: ParsableCommand {
 }
 
 extension MoEDist {
+  private static func withDirections(_ words: String) -> String {
+    "\(words)\(words.hasSuffix(".") || words.hasSuffix("?") ? "" : ";") See 'moe-dist --help'."
+  }
+
   /// The number of the first argument that is not UTF-8; nil where all are. Read as text it would name another file.
   private static var argumentThatIsNoText: Int? {
     CommandLine.arguments.indices.first { index in
@@ -96,12 +102,17 @@ extension MoEDist {
   /// The words of the command line with `--experts -1` as `--experts=-1`, so that it is refused as a number and not as an
   /// option without a value: no option is a number.
   package static func joiningNegativeNumbers(_ words: [String]) -> [String] {
+    func isNumber(_ word: String) -> Bool {
+      word.first == "-" && word.dropFirst().first.map { $0.isNumber || $0 == "." } == true
+    }
     var joined: [String] = []
     for (index, word) in words.enumerated() {
       // What follows is no option, whatever it looks like.
       if word == "--" { return joined + words[index...] }
-      let isNumber = word.first == "-" && word.dropFirst().first.map { $0.isNumber || $0 == "." } == true
-      if isNumber, let option = joined.last, option.hasPrefix("--"), !option.contains("=") {
+      // `-np`, but not the short `-n`, to which the parser joins no value.
+      if isNumber(word), let option = joined.last, option.hasPrefix("-"), option.count > 2,
+        !option.contains("="), !isNumber(option)
+      {
         joined[joined.count - 1] = "\(option)=\(word)"
       } else {
         joined.append(word)

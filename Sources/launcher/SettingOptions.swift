@@ -117,7 +117,7 @@ private struct SettingSection<Defaults: SettingDefaults, let number: Int>: Secti
 
   /// What a shell offers for the value.
   private static func completion(_ setting: Setting) -> CompletionKind? {
-    guard setting.choices.isEmpty else { return .list(setting.choices) }
+    guard setting.suggestions.isEmpty else { return .list(setting.suggestions) }
     switch setting.placeholder {
     case "FILE", "FILE|RUN": return .file()
     case "DIR": return .directory

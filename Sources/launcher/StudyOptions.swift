@@ -16,10 +16,12 @@ struct StudyOptions: ParsableArguments {
       valueName: "key=value"))
   var settings: [String] = []
 
-  @Option(help: ArgumentHelp("Where runs and results are kept. (default: studies/<name>)", valueName: "DIR"))
+  @Option(
+    help: ArgumentHelp("Where runs and results are kept. (default: studies/<name>)", valueName: "DIR"),
+    completion: .directory)
   var out: String?
 
-  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"))
+  @Option(help: ArgumentHelp("Where the data set's files are.", valueName: "DIR"), completion: .directory)
   var dataDir: String?
 
   @Option(
@@ -72,7 +74,7 @@ struct StudyOptions: ParsableArguments {
       var host = StudyHost(
         load: { try $0.loadData(environment) }, command: StudyOptions.command,
         versions: ["moe-dist": Version.text, "openblas": BLAS.version],
-        buildFlags: Doctor.buildFlags, environment: environment, lanes: lanes,
+        buildFlags: BuildText.flags, environment: environment, lanes: lanes,
         stopRequested: { StopSignals.raised }, progress: { console.show($0) })
       host.spelling = .options
       return (try StudyRunner(study, in: directory, host: host), directory)

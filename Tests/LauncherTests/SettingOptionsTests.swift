@@ -155,6 +155,9 @@ struct SettingOptionsTests {
       MoEDist.joiningNegativeNumbers(["a", "--b", "--", "--c", "-1"]) == ["a", "--b", "--", "--c", "-1"])
     #expect(
       MoEDist.joiningNegativeNumbers(["--b", "-1", "-2", "--c=1", "-k"]) == ["--b=-1", "-2", "--c=1", "-k"])
+    #expect(
+      MoEDist.joiningNegativeNumbers(["-np", "-1", "-n", "-1", "-12", "-3"])
+        == ["-np=-1", "-n", "-1", "-12", "-3"])
   }
 }
 

@@ -33,6 +33,31 @@ foreign_names() {
 }
 check "64: a name of other trainers is answered with ours" foreign_names
 
+mistyped_commands() {
+  local words
+  while IFS='|' read -r words expected; do
+    # shellcheck disable=SC2086  # words of a command line
+    exits_with 64 run_alone "$moe_dist" $words || { echo "for $words"; return 1; }
+    says "unknown command $expected"
+    equal "output of $words" "$(cat "$scratch/out")" ""
+  done <<TEXT
+trian --dataset mnist|'trian'; did you mean 'train'\? See 'moe-dist --help'\\.\$
+trian --help|'trian'; did you mean 'train'
+help tran|'tran'; did you mean 'train'
+checkpoint verfy runs/a|'checkpoint verfy'; did you mean 'checkpoint verify'
+data lsit|'data lsit'; did you mean 'data list'
+launch -np 2 -- trian|'trian'; did you mean 'train'
+serve|'serve'; known are train, launch, .*, help; See
+TEXT
+  exits_with 64 run_alone "$moe_dist" train --exprts 3
+  says "Unknown option '--exprts'. Did you mean '--experts'\?"
+  exits_with 64 run_alone "$moe_dist" evaluate runs/a --combin top-k
+  says "Unknown option '--combin'. Did you mean '--combine'\?"
+  exits_with 64 run_alone "$moe_dist" launch -np -1 -- train
+  says "-np is a number of ranks from 1"
+}
+check "64: a mistyped command or option is answered with the nearest" mistyped_commands
+
 unknown_key() {
   printf 'epochs: 1\nexprts: 3\n' >"$scratch/wrong.yaml"
   exits_with 64 run_alone "$moe_dist" train --config "$scratch/wrong.yaml" --run-dir "$scratch/never"

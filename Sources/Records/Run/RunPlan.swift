@@ -192,8 +192,3 @@ public struct Arithmetic: Equatable, Sendable {
     return kernels + ", dense products by OpenBLAS's \(blasKernel) (the last bits are those of this kernel)"
   }
 }
-
-/// The version of the program and of its files.
-public enum Version {
-  public static let text = "0.1.0"
-}

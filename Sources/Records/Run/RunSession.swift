@@ -8,7 +8,7 @@ public struct RunSession: Equatable, Sendable {
   public var command: [String]
   /// Names and versions: moe-dist, Open MPI, OpenBLAS, Swift.
   public var versions: [String: String]
-  /// The commit that the program was started in, where one is known.
+  /// The commit that the program was built from, where one is known.
   public var gitCommit: String?
   /// How the program was compiled.
   public var buildFlags: String

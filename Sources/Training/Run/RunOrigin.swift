@@ -9,6 +9,8 @@ public struct RunOrigin: Sendable {
   public var command: [String]
   /// Names and versions.
   public var versions: [String: String]
+  /// The commit that the program was built from, where one is known.
+  public var gitCommit: String?
   /// How the program was compiled.
   public var buildFlags: String
   /// Of the process; ``RunSession/environmentNames`` are recorded, and data are looked for by it.
@@ -23,6 +25,7 @@ public struct RunOrigin: Sendable {
     self.versions =
       versions
       ?? ["moe-dist": Version.text, "openblas": BLAS.version, "mpi": Ranks.libraryVersion]
+    gitCommit = Version.commit
     self.buildFlags = buildFlags
     self.environment = environment ?? ProcessInfo.processInfo.environment
   }

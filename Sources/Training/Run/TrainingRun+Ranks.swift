@@ -163,7 +163,8 @@ extension TrainingRun {
     try run.append(
       session: RunSession(
         started: Date().formatted(.iso8601), command: origin.command, versions: origin.versions,
-        buildFlags: origin.buildFlags, hosts: plan.ranks.map(\.host), threads: plan.threads,
+        gitCommit: origin.gitCommit, buildFlags: origin.buildFlags, hosts: plan.ranks.map(\.host),
+        threads: plan.threads,
         placement: trainer.owners, levels: levels, blasKernels: kernels, dataFingerprints: data.fingerprints,
         classNames: data.classNames, coarseClassNames: data.coarseNames ?? [],
         coarseClasses: data.coarseOfClass ?? [],

@@ -24,12 +24,13 @@ struct BenchCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "What to measure, with commas between: \(Words.all(BenchmarkRequest.Section.self)). (default: all)",
-      valueName: "WORDS"))
+      valueName: "WORDS"), completion: .words(of: BenchmarkRequest.Section.self))
   var sections: String?
 
   @Option(
     help: ArgumentHelp(
-      "Forced routings, with commas between: all, none, \(Words.all(Workload.self)).", valueName: "WORDS"))
+      "Forced routings, with commas between: all, none, \(Words.all(Workload.self)).", valueName: "WORDS"),
+    completion: .list(["all", "none"] + Workload.allCases.map(\.rawValue)))
   var workloads = "all"
 
   @Option(help: ArgumentHelp("Steps that are counted, from 1 to 100000.", valueName: "N"))
@@ -39,7 +40,8 @@ struct BenchCommand: ParsableCommand {
   var untimedSteps = 5
 
   @Option(
-    help: ArgumentHelp("Measure the costs that plan reads, and write them to a file.", valueName: "FILE"))
+    help: ArgumentHelp("Measure the costs that plan reads, and write them to a file.", valueName: "FILE"),
+    completion: .file())
   var save: String?
 
   @Flag(help: "Write one JSON document to standard output instead of tables.") var json = false
@@ -56,7 +58,7 @@ struct BenchCommand: ParsableCommand {
         kernels: try comm.allGather(text: BLAS.kernelName),
         versions: [
           "moe-dist": Version.text, "OpenBLAS": BLAS.version,
-          "MPI": Ranks.libraryVersion.split(separator: ",").first.map(String.init) ?? "unknown",
+          "MPI": BuildText.mpi,
         ], level: ProcessorLevel.current.name)
       let result = try Benchmark.run(request, place: place, over: comm)
       guard comm.rank == 0 else { return 0 }

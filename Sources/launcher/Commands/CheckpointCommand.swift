@@ -26,7 +26,8 @@ struct CheckpointCommand: ParsableCommand {
         "Reads checkpoints to the end, a line each: checksums, numbers, and what a resume asks of them.",
       discussion: "Exit code 65 where one is not valid, 66 where there is none.")
 
-    @Argument(help: ArgumentHelp("Run directories, or checkpoints.", valueName: "RUN|FILE"))
+    @Argument(
+      help: ArgumentHelp("Run directories, or checkpoints.", valueName: "RUN|FILE"), completion: .file())
     var paths: [String]
 
     func run() throws {
@@ -46,7 +47,7 @@ struct CheckpointCommand: ParsableCommand {
       commandName: "list",
       abstract: "The checkpoints of a run, a line each: epoch, step, size, validation error, latest, best.")
 
-    @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"))
+    @Argument(help: ArgumentHelp("The run directory.", valueName: "RUN"), completion: .directory)
     var path: String
 
     @Flag(help: "Write a JSON list to standard output.") var json = false
@@ -70,10 +71,11 @@ struct CheckpointCommand: ParsableCommand {
         all of them. Beside a file a run means its newest checkpoint. Exit code 0 where all is equal, 1 where not.
         """)
 
-    @Argument(help: ArgumentHelp("A run directory, or a checkpoint.", valueName: "RUN|FILE"))
+    @Argument(
+      help: ArgumentHelp("A run directory, or a checkpoint.", valueName: "RUN|FILE"), completion: .file())
     var first: String
 
-    @Argument(help: ArgumentHelp("The one beside it.", valueName: "RUN|FILE"))
+    @Argument(help: ArgumentHelp("The one beside it.", valueName: "RUN|FILE"), completion: .file())
     var second: String
 
     @Flag(help: "Write what differs as JSON to standard output.") var json = false

@@ -12,7 +12,7 @@ struct DataCommand: ParsableCommand {
   struct DirectoryOption: ParsableArguments {
     @Option(
       name: .customLong("data-dir"),
-      help: ArgumentHelp("Where to look before the usual places.", valueName: "DIR"))
+      help: ArgumentHelp("Where to look before the usual places.", valueName: "DIR"), completion: .directory)
     var directory: String?
   }
 
@@ -51,7 +51,9 @@ struct DataCommand: ParsableCommand {
         "Reads data sets to the end; counts, SHA-256, and whether they are as published.",
       discussion: "Exit code 65 where a file is malformed, 66 where a named data set is not found.")
 
-    @Argument(help: ArgumentHelp("Data sets. (default: all that are found)", valueName: "NAME"))
+    @Argument(
+      help: ArgumentHelp("Data sets. (default: all that are found)", valueName: "NAME"),
+      completion: .dataSets)
     var names: [String] = []
 
     @OptionGroup var place: DirectoryOption
@@ -100,10 +102,14 @@ struct DataCommand: ParsableCommand {
         Nothing is overwritten.
         """)
 
-    @Option(help: ArgumentHelp("The data set.", valueName: "NAME"))
+    @Option(
+      help: ArgumentHelp("The data set.", valueName: "NAME"),
+      completion: .dataSets)
     var dataset = "synthetic-rgb"
 
-    @Option(name: .customLong("to"), help: ArgumentHelp("Where to write; made if need be.", valueName: "DIR"))
+    @Option(
+      name: .customLong("to"), help: ArgumentHelp("Where to write; made if need be.", valueName: "DIR"),
+      completion: .directory)
     var target: String
 
     @Option(

@@ -14,13 +14,15 @@ struct DataFetchCommand: ParsableCommand {
       off goes on with the same command. Exit code 66 where it cannot be reached, 65 where it is not as published.
       """)
 
-  @Argument(help: ArgumentHelp("mnist, fashion-mnist, cifar-10, cifar-100.", valueName: "NAME"))
+  @Argument(
+    help: ArgumentHelp("mnist, fashion-mnist, cifar-10, cifar-100.", valueName: "NAME"),
+    completion: .publishedDataSets)
   var names: [String]
 
   @Option(
     help: ArgumentHelp(
       "Another place with the published files: an address without the file's name, or a directory.",
-      valueName: "URL|DIR"))
+      valueName: "URL|DIR"), completion: .directory)
   var mirror: String?
 
   @OptionGroup var place: DataCommand.DirectoryOption

@@ -15,13 +15,13 @@ struct DistillCommand: ParsableCommand {
       All options of 'train' may be given, too.
       """)
 
-  @Argument(help: ArgumentHelp("The attentive run's directory.", valueName: "RUN"))
+  @Argument(help: ArgumentHelp("The attentive run's directory.", valueName: "RUN"), completion: .directory)
   var source: String
 
   @Option(
     help: ArgumentHelp(
       "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
-      valueName: "latest|best|PATH"))
+      valueName: "latest|best|PATH"), completion: .namedCheckpoints)
   var checkpoint = "latest"
 
   @OptionGroup var options: TrainOptions<DistillationDefaults>

@@ -41,20 +41,11 @@ struct Doctor {
 
   let environment: [String: String]
 
-  /// How this program was compiled; the kernels' own flags are part of the package.
-  static var buildFlags: String {
-    #if DEBUG
-      "debug"
-    #else
-      "release"
-    #endif
-  }
-
   func lines(hosts: [String], kernels: [String]) -> [Line] {
     [
-      Line(mark: .ok, text: "moe-dist \(Version.text), \(Doctor.buildFlags) build"),
+      Line(mark: .ok, text: BuildText.line),
       level,
-      Line(mark: .ok, text: "\(Ranks.libraryVersion.split(separator: ",").first ?? "MPI")"),
+      Line(mark: .ok, text: BuildText.mpi),
       Line(
         mark: Set(kernels).count == 1 && BLAS.kernelAdvice == nil ? .ok : .warn,
         text: "\(BLAS.version), kernel \(Set(kernels).sorted().joined(separator: " and "))"

@@ -7,40 +7,46 @@ import Training
 
 /// The options that name a trained model and how it is asked.
 struct ModelOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The run directory, or a checkpoint of it.", valueName: "RUN"))
+  @Argument(
+    help: ArgumentHelp("The run directory, or a checkpoint of it.", valueName: "RUN"), completion: .file())
   var run: String
 
   @Option(
     help: ArgumentHelp(
       "latest, best (the smallest validation error of those that are kept) or a checkpoint's path.",
-      valueName: "latest|best|PATH"))
+      valueName: "latest|best|PATH"), completion: .namedCheckpoints)
   var checkpoint = "latest"
 
   @Option(
     help: ArgumentHelp(
       "Combine by another rule than the model's own: \(CombineRule.allCases.map(\.rawValue).joined(separator: ", ")).",
-      valueName: "RULE"))
+      valueName: "RULE"), completion: .words(of: CombineRule.self))
   var combine: String?
 
   @Option(
     help: ArgumentHelp("Experts per sample, with top-k. (default: 1, or the model's own)", valueName: "K"))
   var topK: Int?
 
-  @Option(help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"))
+  @Option(
+    help: ArgumentHelp("Weights of the experts that run: full or renormalised.", valueName: "WORD"),
+    completion: .words(of: TopKWeights.self))
   var topKWeights: String?
 
   @Option(
     help: ArgumentHelp(
       "Where the data set's files are; predict needs them for checkpoints of 0.1.0 alone. (default: where the run had them)",
-      valueName: "DIR"))
+      valueName: "DIR"), completion: .directory)
   var dataDir: String?
 
   @Option(
     help: ArgumentHelp(
-      "Which rank owns which expert.", valueName: "auto|block|round-robin|R,R,…"))
+      "Which rank owns which expert.", valueName: "auto|block|round-robin|R,R,…"),
+    completion: .list(["auto", "block", "round-robin"]))
   var placement = "auto"
 
-  @Option(help: ArgumentHelp("What travels: uint8, float32 or index.", valueName: "WORD"))
+  @Option(
+    help: ArgumentHelp("What travels: uint8, float32 or index.", valueName: "WORD"),
+    completion: .words(of: Payload.self))
   var payload = Payload.uint8.rawValue
 
   /// The checkpoint, the configuration that it was trained with, and the request.
@@ -194,12 +200,15 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var files: NamedFiles
 
-  @Option(help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"))
+  @Option(
+    help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"),
+    completion: .list(["test", "validation", "train"]))
   var split: String = Split.test.rawValue
 
   @Option(
     help: ArgumentHelp(
-      "Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"))
+      "Write sample, label, prediction, expert and p of every sample as CSV.", valueName: "FILE"),
+    completion: .file())
   var perSample: String?
 
   @Flag(help: "Let --per-sample replace the file that is there.") var force = false

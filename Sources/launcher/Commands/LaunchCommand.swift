@@ -56,7 +56,8 @@ struct LaunchCommand: ParsableCommand {
 
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("A command of moe-dist and its options, behind --.", valueName: "command"))
+    help: ArgumentHelp("A command of moe-dist and its options, behind --.", valueName: "command"),
+    completion: .list(["train", "distill", "evaluate", "predict", "reproduce", "sweep", "bench", "doctor"]))
   var words: [String] = []
 
   func validate() throws {
@@ -70,6 +71,7 @@ struct LaunchCommand: ParsableCommand {
       throw ValidationError(
         "there is nothing to launch; give a command behind --, such as 'moe-dist launch -np 2 -- train'")
     }
+    if let objection = MoEDist.commandObjection(LaunchWords(words).words) { throw ValidationError(objection) }
   }
 
   func run() throws {

@@ -24,7 +24,9 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Ranks on a host. (default: all)", valueName: "P"))
   var ranksPerNode: Int?
 
-  @Option(help: ArgumentHelp("Costs that 'bench --save' wrote. (default: measured now)", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("Costs that 'bench --save' wrote. (default: measured now)", valueName: "FILE"),
+    completion: .file())
   var costs: String?
 
   @Option(help: ArgumentHelp("Of a message within a host. (default: as measured, or 0.5)", valueName: "µs"))
@@ -42,7 +44,7 @@ struct PlanCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A finished run: show the predicted beside its measured step. Takes model and ranks from it.",
-      valueName: "RUN"))
+      valueName: "RUN"), completion: .directory)
   var against: String?
 
   @Flag(help: "Write one JSON document to standard output instead of tables.") var json = false

@@ -21,7 +21,8 @@ struct PredictCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "IDX file of images, or CIFAR binary file for colour models, plain or gzip.", valueName: "FILE"))
+      "IDX file of images, or CIFAR binary file for colour models, plain or gzip.", valueName: "FILE"),
+    completion: .file())
   var images: String
 
   enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -48,7 +49,8 @@ struct PredictCommand: ParsableCommand {
       """, valueName: "NAME,NAME,…"))
   var outputColumns = OutcomeColumn.standard.map(\.rawValue).joined(separator: ",")
 
-  @Option(help: ArgumentHelp("Where to write. (default: standard output)", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("Where to write. (default: standard output)", valueName: "FILE"), completion: .file())
   var output: String?
 
   @Flag(help: "Replace the file that is there.") var force = false

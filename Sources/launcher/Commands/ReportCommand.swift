@@ -13,18 +13,19 @@ struct ReportCommand: ParsableCommand {
       RUN/report.html and RUN/figures at its end; this command writes them again, also while a run goes on.
       """)
 
-  @Argument(help: ArgumentHelp("Run directories.", valueName: "RUN"))
+  @Argument(help: ArgumentHelp("Run directories.", valueName: "RUN"), completion: .directory)
   var runs: [String]
 
   @Option(
     help: ArgumentHelp(
-      "The page. (default: RUN/report.html for one run, report.html here for several)", valueName: "FILE"))
+      "The page. (default: RUN/report.html for one run, report.html here for several)", valueName: "FILE"),
+    completion: .file())
   var output: String?
 
   @Option(
     help: ArgumentHelp(
       "Directory for the figures as SVG files. (default: RUN/figures for one run without --output, else none)",
-      valueName: "DIR"))
+      valueName: "DIR"), completion: .directory)
   var figures: String?
 
   @Flag(help: "Replace the page even if the file that is there is no report.") var force = false

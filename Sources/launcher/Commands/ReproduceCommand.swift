@@ -19,7 +19,8 @@ struct ReproduceCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "mnist, fashion-mnist, cifar-100, or preliminary: decompositions made by hand.", valueName: "TABLE"))
+      "mnist, fashion-mnist, cifar-100, or preliminary: decompositions made by hand.", valueName: "TABLE"),
+    completion: .words(of: PaperTable.self))
   var table: String
 
   @Option(
@@ -35,7 +36,7 @@ struct ReproduceCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Only a part of cifar-100: wide, or small, whose settings are fixed and whose attentive models are distilled, too.",
-      valueName: "WORD"))
+      valueName: "WORD"), completion: .list(["wide", "small"]))
   var group: String?
 
   @Flag(

@@ -15,7 +15,9 @@ struct SweepCommand: ParsableCommand {
       R ranks each). Runs are kept: the same command continues where it was stopped and trains nothing twice.
       """)
 
-  @Option(help: ArgumentHelp("YAML file of settings; repeatable, the later wins.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("YAML file of settings; repeatable, the later wins.", valueName: "FILE"),
+    completion: .file())
   var config: [String] = []
 
   @Option(

@@ -33,7 +33,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Continue a run: auto (the newest valid checkpoint of --run-dir, or start) or a checkpoint's path.",
-      valueName: "auto|PATH"))
+      valueName: "auto|PATH"), completion: .list(["auto"]))
   var resume: String?
 
   @Option(help: ArgumentHelp("Progress on standard error.", valueName: "WORD"))
@@ -94,7 +94,7 @@ struct TrainOptions<Defaults: SettingDefaults>: ParsableArguments {
   /// task.
   private func makeRun(_ layers: [ConfigurationLayer], _ environment: [String: String]) throws -> TrainingRun
   {
-    let origin = RunOrigin(buildFlags: Doctor.buildFlags, environment: environment)
+    let origin = RunOrigin(buildFlags: BuildText.flags, environment: environment)
     let resuming = resume.map { $0 == "auto" ? TrainingRun.Resume.auto : .checkpoint($0) } ?? .never
     do {
       return try TrainingRun(layers, resume: resuming, origin: origin) { try Program.enter($0, step: $1) }

@@ -1,5 +1,7 @@
+internal import DataSets
 internal import Files
 internal import MoE
+internal import Networks
 
 extension ConfigurationSchema {
   /// What is learnt from.
@@ -9,6 +11,7 @@ extension ConfigurationSchema {
       default: "fashion-mnist, or synthetic where its files are not found",
       "The data set."
     )
+    .suggesting(DataSetRegistry.all.map(\.name))
     .mostUsed(),
     .path(
       "data-dir", \.dataDirectory, .run, "DIR", default: "the usual places, see doctor",
@@ -64,7 +67,9 @@ extension ConfigurationSchema {
   /// The networks.
   static let modelSettings: [Setting] = [
     .word(
-      "model", \.model, .values, "NAME", default: "by data set", "The networks of the experts and the gate."),
+      "model", \.model, .values, "NAME", default: "by data set", "The networks of the experts and the gate."
+    )
+    .suggesting(NetworkFamilies.all.map(\.name)),
     .whole(
       "layers", \.layers, .values, in: 1...64,
       "Mixture layers, one behind the other, for \(setting: "model") mlp and cifar-trunk; each has \(setting: "experts") experts."

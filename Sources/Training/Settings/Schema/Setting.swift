@@ -55,6 +55,8 @@ public struct Setting: Sendable {
   public private(set) var earlierKey: String?
   /// The allowed words; empty where the value is not one of a few words.
   public let choices: [String]
+  /// Words that a shell offers: the allowed ones, or some of them.
+  public private(set) var suggestions: [String]
   /// Whether it is on or off: `--shuffle`, `--no-shuffle`, `shuffle: true`.
   public let isSwitch: Bool
   /// The value as text; nil where none is set.
@@ -76,6 +78,10 @@ public struct Setting: Sendable {
     self.defaultText = defaultText
     self.effect = effect
     self.choices = choices
+    // Of `auto|block|R,R,…`, what is to be typed as it stands.
+    let words = placeholder.split(separator: "|").map { String($0) }
+    suggestions =
+      choices.isEmpty ? words.filter { $0.allSatisfy { $0.isLowercase || $0 == "-" } } : choices
     self.isSwitch = isSwitch
     self.text = text
     self.assign = assign
@@ -113,6 +119,9 @@ extension Setting {
   func applies(_ conditions: Condition...) -> Setting { applies(conditions) }
 
   func applies(_ conditions: [Condition]) -> Setting { changed { $0.conditions = conditions } }
+
+  /// The same setting, for which a shell offers these words.
+  func suggesting(_ words: [String]) -> Setting { changed { $0.suggestions = words } }
 
   func placed(in group: Group) -> Setting { changed { $0.group = group } }
 
