@@ -41,9 +41,10 @@ stage() {
   put 755 "$program" "$to/bin/moe-dist"
   strip --strip-unneeded "$to/bin/moe-dist"
 
+  install_packages python3 || die "the manual pages are made with python3"
   "$root/scripts/make-man" "$program" "$scratch/man"
   for page in "$scratch/man"/*.1; do put 644 "$page" "$to/share/man/man1/${page##*/}"; done
-  "$program" --generate-completion-script bash >"$scratch/completion.bash"
+  "$program" --generate-completion-script bash | sed '1{/^#!/d}' >"$scratch/completion.bash"
   "$program" --generate-completion-script zsh >"$scratch/completion.zsh"
   "$program" --generate-completion-script fish >"$scratch/completion.fish"
   put 644 "$scratch/completion.bash" "$to/share/bash-completion/completions/moe-dist"
