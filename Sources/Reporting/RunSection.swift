@@ -23,7 +23,7 @@ struct RunSection {
       text += section("What every expert sees", "Test images, by the expert that the gate prefers for them.")
       text += grid([wall])
     }
-    if hasImages { text += samples }
+    if !isBrief { text += samples }
     for layer in 0..<run.layers {
       guard let maps = ExpertClassMaps(run, layer: layer) else { continue }
       text += section("Which expert takes which classes\(run.suffix(ofLayer: layer))", tableNote)

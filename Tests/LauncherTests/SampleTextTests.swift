@@ -56,7 +56,7 @@ struct SampleTextTests {
     text.replacing(/\u{1B}\[[0-9;]*m/, with: "")
   }
 
-  @Test(arguments: [40, 60, 80, 120, 200], [TerminalLook.Colours.none, .palette, .all])
+  @Test(arguments: [50, 60, 80, 120, 200], [TerminalLook.Colours.none, .palette, .all])
   func noLineIsWiderThanTheTerminal(columns: Int, colours: TerminalLook.Colours) {
     for experts in [1, 3, 100] {
       for channels in [1, 3] {

@@ -32,12 +32,12 @@ for gate in loss peeking; do check "metrics of the $gate gate" agrees "$gate" ""
 
 # A run's tables and the account of its ranks, against every sample's expert and prediction.
 tables() {
-  local name=$1 ranks=$2 options=$3
+  local name=$1 ranks=$2 asked=$3
   # shellcheck disable=SC2086
   train_run "$name" "$ranks" --max-steps 20 ${4:-}
   run_alone "$moe_dist" evaluate "$scratch/$name" --json --per-sample "$scratch/$name.csv" >/dev/null
   # shellcheck disable=SC2086
-  python3 "$root/Tests/Reference/tables_check.py" "$scratch/$name.csv" "$scratch/$name" $options
+  python3 "$root/Tests/Reference/tables_check.py" "$scratch/$name.csv" "$scratch/$name" $asked
 }
 check "tables of a run" tables tables-soft 1 ""
 check "tables of a run, one expert" tables tables-top 1 --chosen-expert-answers "--combine top-k --top-k 1"

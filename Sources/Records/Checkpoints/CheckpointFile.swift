@@ -121,12 +121,13 @@ public final class CheckpointFile: Sendable {
       checksum.update(UnsafeRawBufferPointer(piece))
       for place in 0..<piece.count / size {
         let value = tensor.type.value(UnsafeRawBufferPointer(piece), at: place * size)
-        guard Float(value).isFinite else {
+        let single = SafetensorsType.nearest(value)
+        guard single.isFinite else {
           let why = value.isFinite ? "more than single precision holds" : "not a finite number"
           throw Failure(
             .badData, "\(path): tensor '\(tensor.name)': element \(begin / size + place) is \(value), \(why)")
         }
-        destination[begin / size + place] = Float(value)
+        destination[begin / size + place] = single
       }
     }
     try verify(checksum.finish(), of: index)

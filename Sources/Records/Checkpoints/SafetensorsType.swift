@@ -62,13 +62,23 @@ public enum SafetensorsType: String, CaseIterable, Sendable {
       let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
       return Double(Float(bitPattern: UInt32(littleEndian: bits)))
     case .bfloat16:
-      let bits = bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
-      return Double(Float(bitPattern: UInt32(UInt16(littleEndian: bits)) << 16))
+      let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+      // A thread may take numbers below the normal ones as zeros.
+      let small = Double(bits & 0x7F) * 0x1p-133
+      guard bits >> 7 & 255 == 0 else { return Double(Float(bitPattern: UInt32(bits) << 16)) }
+      return bits >> 15 == 0 ? small : -small
     case .float16:
       let bits = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
       return Self.half(bits)
     default: preconditionFailure("\(rawValue) is no type of weights")
     }
+  }
+
+  /// The nearest float32, ties to even. Those below the normal ones are made of bits, for a thread may flush them to zero.
+  static func nearest(_ value: Double) -> Float {
+    guard value.magnitude < 0x1p-126 else { return Float(value) }
+    let fraction = UInt32((value.magnitude * 0x1p149).rounded(.toNearestOrEven))
+    return Float(bitPattern: fraction | (value.sign == .minus ? 1 << 31 : 0))
   }
 
   /// A float16: 1 bit of sign, 5 of the exponent, 10 of the fraction (IEEE 754 binary16).

@@ -6,7 +6,7 @@ extension RunSection {
     let note =
       "Test images, chosen by a fixed rule. Bars are the gate's probabilities; grey experts did nothing. "
       + "The command moe-dist show does the same for any image."
-    return section("What happens to an image", note) + ReportPage.grid(figures, id: id)
+    return section("What happens to an image", note) + grid(figures)
   }
 
   /// The figures of the images that the run has recorded, if it has as many experts as they say.

@@ -28,7 +28,7 @@ package struct SampleText {
     self.look = look
   }
 
-  /// Lines within the width, each with its end.
+  /// Lines within the width, from 50 columns on, each with its end.
   package func text(_ detail: SampleDetail) -> String {
     var lines = top(detail)
     for (number, layer) in detail.layers.enumerated() where layer.gate.count > 1 {

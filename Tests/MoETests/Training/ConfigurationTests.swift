@@ -87,6 +87,7 @@ struct ConfigurationTests {
     cosine.optimiser = .adamw
     cosine.schedule = .cosine
     cosine.scheduleEpochs = 30
+    cosine.initExpertsFrom = "single.safetensors"
     return [everything, classes, distilled, frozen, scheduled, cosine]
   }
 

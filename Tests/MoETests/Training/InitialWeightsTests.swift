@@ -148,7 +148,7 @@ struct DataDescriptionTests {
     #expect(DataDescription(text: description.text) == description)
     #expect(DataDescription(description.withoutImages) == description)
     // Every text that is cut short, and other values, are no description.
-    for count in 0..<description.text.utf8.count {
+    for count in 0..<description.text.count {
       #expect(DataDescription(text: String(description.text.prefix(count))) == nil)
     }
     for (old, new) in [
