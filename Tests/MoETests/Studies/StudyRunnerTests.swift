@@ -305,7 +305,8 @@ struct StudyRunnerTests {
     var study = try sweep(seeds: 1)
     study.methods[1].candidates = [settings(["importance": "0"]), settings(["importance": "0.5"])]
     let results = try alone.run(study)
-    nonisolated(unsafe) let (bench, same) = (together, study)
+    nonisolated(unsafe) let bench = together
+    let same = study
     let complete = try LocalGroup.run(ranks: 3) { comm in try bench.runner(same).work(over: comm) }
     #expect(complete == [true, true, true])
     #expect(try together.runner(study).results().csv == results.csv)

@@ -111,6 +111,8 @@ struct ConfigurationTests {
     configuration.testSamples = 20
     configuration.augment = false
     configuration.runDirectory = "r"
+    configuration.trace = "t.json"
+    configuration.traceSteps = "2:5"
     configuration.expertTemperature = 2
     configuration.noise = 1.5
     configuration.capacity = 1.25
