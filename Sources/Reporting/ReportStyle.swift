@@ -56,7 +56,7 @@ enum ReportStyle {
       .table:focus-visible, .plot:focus-visible { outline-color: #82b9f2; }
       /* Drawings are made for paper: light and dark change places and hues stay. Photographs stay as they are. */
       .plot svg:not(:has(image)), .plot svg:has(image) > text { filter: invert(0.92) hue-rotate(180deg); }
-      .plot svg:has(image) > rect { fill: #14171a; }
+      .plot svg:has(image) > rect[fill="#ffffff"] { fill: #14171a; }
     }
     @media screen and (max-width: 640px) {
       main { padding: 18px 16px 40px; }

@@ -19,7 +19,8 @@ DOCUMENTS += sorted(path for path in (ROOT / "docs").rglob("*.md"))
 # Options of programs that are not ours.
 FOREIGN = set(
     """--oversubscribe --bind-to --mca --hostfile --nodes --ntasks --mpi --export --build-tests --product --filter
-    --skip-build --target --package-path --scratch-path --no-install-recommends""".split()
+    --skip-build --target --package-path --scratch-path --no-install-recommends --entrypoint --rm --shm-size
+    --logdir""".split()
 )
 
 

@@ -70,7 +70,7 @@ values_complete() {
   completes "test train validation" evaluate run --split ""
   completes "stochastic" evaluate run --combine st
   completes "best latest" evaluate run --checkpoint ""
-  completes "csv jsonl" predict run --format ""
+  completes "csv jsonl safetensors" predict run --format ""
   completes "mnist" reproduce mn
   completes "small wide" reproduce cifar-100 --group ""
   completes "mnist" data fetch mn
@@ -82,7 +82,7 @@ paths_complete() {
   completes "file.yaml" train --init-from "fi"
   completes "folder" train --data-dir ""
   completes "folder" train --run-dir ""
-  completes "folder" evaluate ""
+  completes "file.yaml folder" evaluate ""
   completes "folder" report ""
   completes "file.yaml" checkpoint verify "fi"
   completes "file.yaml" launch -np 2 --hostfile "fi"

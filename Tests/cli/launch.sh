@@ -115,6 +115,7 @@ killed_rank() {
 }
 check "a rank killed by SIGKILL: a restart, and the same bytes" killed_rank
 
+gone_or_used() { [[ ! -e $1 ]] || grep -qs "$1" /proc/[0-9]*/maps; }
 killed_mpirun() {
   local launch mpirun status=0 before
   before=$(compgen -G '/dev/shm/vader_segment.*' || true)
@@ -130,9 +131,9 @@ killed_mpirun() {
   equal_bytes orphans undisturbed
   equal "session directories" "$(find "${TMPDIR:-/tmp}"/ompi.* -maxdepth 1 -name "pid.$mpirun" 2>/dev/null)" ""
   if [[ -d /dev/shm ]]; then
-    # Those of other jobs are in use, or were left before.
+    # Those of other jobs are in use, were left before, or go in this moment.
     for segment in $(compgen -G '/dev/shm/vader_segment.*' || true); do
-      grep -qs "$segment" /proc/[0-9]*/maps || [[ $before == *"$segment"* ]] || { echo "left: $segment"; return 1; }
+      [[ $before == *"$segment"* ]] || within 5 gone_or_used "$segment" || { echo "left: $segment"; return 1; }
     done
   fi
 }

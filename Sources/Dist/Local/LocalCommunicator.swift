@@ -120,13 +120,13 @@ public final class LocalCommunicator: Communicator {
     return LocalReceive(group: group, into: bytes, from: rank, to: self.rank, tag: tag)
   }
 
-  public func split(group number: Int) throws(CommunicationError) -> any Communicator {
-    precondition(number >= 0, "a group's number is not negative")
-    let numbers = try allGather([number])
+  public func split(group: Int) throws(CommunicationError) -> any Communicator {
+    precondition(group >= 0, "a group's number is not negative")
+    let groups = try allGather([group])
     splits += 1
-    let members = numbers.indices.filter { numbers[$0] == number }
-    let part = group.part(members, split: splits)
-    return LocalCommunicator(rank: numbers[..<rank].count { $0 == number }, of: part)
+    let members = groups.indices.filter { groups[$0] == group }
+    let part = self.group.part(members, split: splits)
+    return LocalCommunicator(rank: groups[..<rank].count { $0 == group }, of: part)
   }
 
   private func count(sent: Int, received: Int) {

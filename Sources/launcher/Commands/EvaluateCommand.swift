@@ -144,16 +144,18 @@ struct ModelOptions: ParsableArguments {
 
 /// The four IDX files of a run with the data set `idx`, by the options that name them.
 struct NamedFiles: ParsableArguments {
-  @Option(help: ArgumentHelp("IDX file, for a run on named files; all four or none.", valueName: "FILE"))
+  @Option(
+    help: ArgumentHelp("IDX file, for a run on named files; all four or none.", valueName: "FILE"),
+    completion: .file())
   var trainImages: String?
 
-  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"), completion: .file())
   var trainLabels: String?
 
-  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"), completion: .file())
   var testImages: String?
 
-  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("IDX file.", valueName: "FILE"), completion: .file())
   var testLabels: String?
 
   init() {}

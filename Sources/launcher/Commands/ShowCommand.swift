@@ -20,7 +20,9 @@ struct ShowCommand: ParsableCommand {
 
   @OptionGroup var model: ModelOptions
 
-  @Option(help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"))
+  @Option(
+    help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"),
+    completion: .list(["test", "validation", "train"]))
   var split: String = Split.test.rawValue
 
   @Option(
