@@ -107,18 +107,20 @@ let package = Package(
     .executableTarget(
       name: "faulty-rank", dependencies: ["launcher", "Dist", "Records"], path: "Tests/FaultyRank"),
     .target(
-      name: "TestSupport", dependencies: ["Dist", "MoE", "Networks", "Numerics", "KernelInterface"],
+      name: "TestSupport", dependencies: ["Dist", "Files", "MoE", "Networks", "Numerics", "KernelInterface"],
       path: "Tests/TestSupport"),
     .target(
       name: "Fuzzing", dependencies: ["Planning", "Reporting", "Training"] + belowTraining,
       path: "Tests/Fuzzing"),
     .testTarget(name: "DistTests", dependencies: ["Dist", "TestSupport"]),
     .testTarget(name: "MPITests", dependencies: ["Dist", "TestSupport"]),
+    // Two targets of half the size each, which are compiled side by side.
     .testTarget(
-      name: "MoETests",
+      name: "MoETests", dependencies: ["Training", "TestSupport"] + belowTraining, exclude: ["Fixtures"]),
+    .testTarget(
+      name: "RunTests",
       dependencies: ["Planning", "Reporting", "Studies", "Training", "TestSupport", "Fuzzing"]
-        + belowTraining,
-      exclude: ["Fixtures"]),
+        + belowTraining),
     .testTarget(
       name: "LauncherTests",
       dependencies: [

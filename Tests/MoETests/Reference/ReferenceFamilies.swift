@@ -1,3 +1,5 @@
+import TestSupport
+
 /// The networks of arXiv 2302.14703 for 28×28 images, as the reference sees them.
 enum ReferenceFamily: String, CaseIterable {
   case mnist

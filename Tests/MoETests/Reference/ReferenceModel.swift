@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// A mixture of experts in Double: its parameters, its training step with every gradient, and Adam.
 ///

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// ‖a − b‖ / ‖b‖, or ‖a‖ where b is zero; infinite for tensors of different sizes.

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import MoE
 import Records
+import TestSupport
 import Testing
 import Training
 

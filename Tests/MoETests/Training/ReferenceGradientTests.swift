@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The reference against central differences of its own losses.

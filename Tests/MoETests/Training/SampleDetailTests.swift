@@ -6,6 +6,7 @@ import MoE
 import Networks
 import Numerics
 import Records
+import TestSupport
 import Testing
 import Training
 

@@ -3,6 +3,7 @@ import Dist
 import Files
 import Foundation
 import Records
+import TestSupport
 import Testing
 import Training
 

@@ -2,6 +2,7 @@ import Glibc
 import KernelInterface
 import MoE
 import Numerics
+import TestSupport
 import Testing
 import Training
 

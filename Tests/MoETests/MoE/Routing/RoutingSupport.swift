@@ -1,6 +1,7 @@
 import KernelInterface
 import MoE
 import Numerics
+import TestSupport
 
 /// A map of values, [features][rows].
 func map(_ features: Int, _ rows: Int, in workspace: Workspace, _ value: (Int, Int) -> Float) -> FeatureMap {

@@ -1,5 +1,6 @@
 import Networks
 import Numerics
+import TestSupport
 import Testing
 
 /// The formulas' gradients against central differences of the formulas, for every sequence of layers that the tests of

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Records
+import TestSupport
 import Testing
 
 /// In what files and runs differ; everything that is expected follows from values that are written here.

@@ -4,28 +4,6 @@ import Foundation
 import Records
 import Testing
 
-extension TemporaryDirectory {
-  func write(_ bytes: [UInt8], to name: String) throws -> String {
-    let file = path + "/" + name
-    try Data(bytes).write(to: URL(fileURLWithPath: file))
-    return file
-  }
-
-  func read(_ name: String) throws -> [UInt8] {
-    Array(try Data(contentsOf: URL(fileURLWithPath: path + "/" + name)))
-  }
-
-  var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
-}
-
-/// The failure that a body throws; nil when it does not.
-func thrownFailure(_ body: () throws -> Void) -> Failure? {
-  do {
-    try body()
-    return nil
-  } catch { return error as? Failure ?? Failure(.internalError, "another error: \(error)") }
-}
-
 /// A tensor of a model made up for these tests.
 struct SampleTensor: Sendable {
   let name: String

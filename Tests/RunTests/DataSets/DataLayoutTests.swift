@@ -2,6 +2,7 @@ import DataSets
 import Files
 import Foundation
 import Numerics
+import TestSupport
 import Testing
 
 /// Files as other people's programs and archives leave them.
@@ -37,7 +38,7 @@ import Testing
   }
 
   private func failure(_ source: any DataSetSource, _ folder: String = "") -> Failure? {
-    MoETests.failure { _ = try source.load(options(folder)) }.failure
+    TestSupport.failure { _ = try source.load(options(folder)) }.failure
   }
 
   // MARK: Where the files are
@@ -120,7 +121,7 @@ import Testing
     directory.write("mnist/mnist.npz", [1])
     var options = DataOptions(environment: ["MOE_DIST_DATA": directory.path])
     options.systemDirectory = "/nonexistent"
-    #expect(MoETests.failure { _ = try mnist.load(options) }.failure?.code == .notFound)
+    #expect(TestSupport.failure { _ = try mnist.load(options) }.failure?.code == .notFound)
   }
 
   // MARK: Types of elements
@@ -143,7 +144,7 @@ import Testing
       (idx([0xD01, 3, 0, 0, 0]), "(32-bit floats of 1 dimension"),
       (idx([0xC02, 3, 8], [UInt8](repeating: 0, count: 96)), "(32-bit numbers of 2 dimensions"),
     ] {
-      let found = MoETests.failure { _ = try pair(images, labels) }.failure
+      let found = TestSupport.failure { _ = try pair(images, labels) }.failure
       #expect(found?.code == .badData && found?.message.contains(word) == true, "\(found?.message ?? "")")
     }
   }
@@ -154,7 +155,7 @@ import Testing
       (0xE03, "64-bit floats of 3 dimensions"), (0x804, "unsigned bytes of 4 dimensions"),
     ] as [(UInt32, String)] {
       let images = idx([magic, 1, 1, 1, 0, 0, 0, 0])
-      let found = MoETests.failure { _ = try pair(images, idxLabels([0])) }.failure
+      let found = TestSupport.failure { _ = try pair(images, idxLabels([0])) }.failure
       #expect(found?.code == .badData && found?.message.contains(word) == true, "\(found?.message ?? "")")
     }
   }

@@ -1,5 +1,6 @@
 import Files
 import Records
+import TestSupport
 import Testing
 
 @Suite struct CheckpointDamageTests {

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Fuzzing
+import TestSupport
 import Testing
 
 /// Files that somebody damaged, or made to do damage: every reader says so in a line, soon, and lives on. A trap would end

@@ -1,8 +1,10 @@
 /// A small generator for test data (Steele, Lea and Flood 2014): the same numbers from the same state everywhere.
-struct SplitMix {
-  var state: UInt64
+package struct SplitMix {
+  package var state: UInt64
 
-  mutating func next() -> UInt64 {
+  package init(state: UInt64) { self.state = state }
+
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -11,11 +13,11 @@ struct SplitMix {
   }
 
   /// Uniform in [0, 1).
-  mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+  package mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
   /// Uniform in [−limit, limit).
-  mutating func symmetric(_ limit: Double) -> Double { limit * (2 * unit() - 1) }
+  package mutating func symmetric(_ limit: Double) -> Double { limit * (2 * unit() - 1) }
 
   /// 0, 1, …, count − 1; the bias of the remainder is far below what a test could see.
-  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+  package mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 }

@@ -2,6 +2,7 @@ import DataSets
 import Files
 import Foundation
 import Numerics
+import TestSupport
 import Testing
 
 /// Options that find nothing on the machine unless the test puts it there.

@@ -2,6 +2,7 @@ import DataSets
 import Files
 import Foundation
 import Numerics
+import TestSupport
 import Testing
 
 #if canImport(Glibc)

@@ -3,6 +3,7 @@ import Dist
 import Files
 import Foundation
 import Studies
+import TestSupport
 import Testing
 import Training
 

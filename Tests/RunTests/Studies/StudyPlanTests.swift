@@ -1,5 +1,6 @@
 import Files
 import Studies
+import TestSupport
 import Testing
 import Training
 

@@ -3,6 +3,7 @@ import Foundation
 import FoundationXML
 import Records
 import Reporting
+import TestSupport
 
 /// A document read by the system's XML parser: elements in document order.
 struct ParsedXML {

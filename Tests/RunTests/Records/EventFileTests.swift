@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Records
+import TestSupport
 import Testing
 
 /// Event files for TensorBoard, against published checksums and bytes that follow from the formats' definitions.
