@@ -9,8 +9,8 @@ FROM debian:bookworm-slim
 RUN --mount=type=bind,from=build,source=/package,target=/package \
     apt-get update && apt-get install -y --no-install-recommends ca-certificates curl /package/*.deb \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 1000 --create-home moe && install -d -o moe /work
+    && useradd --uid 1000 --create-home moe && install -d -o moe /data
 USER moe
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["moe-dist"]
 CMD ["--help"]

@@ -22,12 +22,9 @@ extension StudyRunner {
     }
     var configuration = try run.configuration(source: source)
     configuration.runDirectory = path
-    configuration.initFrom = try configuration.initFrom.map { (path) throws(Failure) in
-      try CheckpointDirectory.open(at: path).path
-    }
-    configuration.initExpertsFrom = try configuration.initExpertsFrom.map { (path) throws(Failure) in
-      try CheckpointDirectory.open(at: path).path
-    }
+    func file(_ path: String) throws(Failure) -> String { try CheckpointDirectory.open(at: path).path }
+    configuration.initFrom = try configuration.initFrom.map(file)
+    configuration.initExpertsFrom = try configuration.initExpertsFrom.map(file)
     let key = Self.dataKey(configuration)
     let data = try dataSets[key] ?? host.load(configuration)
     dataSets[key] = data

@@ -181,20 +181,22 @@ public final class StudyRunner {
         }
         if group.rank == 0, PhaseClock.now() - lastReport > 10 { try report(nil) }
       }
-      return try group.allReduceMax(group.rank == 0 && isComplete() ? 1 : 0) == 1
+      return try group.allReduceMax(group.rank == 0 && openRuns() == nil ? 1 : 0) == 1
     } catch let agreed as AgreedError {
       // The ranks of other groups know nothing of it: the first of this one says it to the job, and the rest let it.
       guard host.lanes > 1 else { throw agreed }
       if group.rank != 0 { sleep(10) }
-      throw Failure(behind: agreed) ?? Failure(.internalError, Message(agreed))
+      throw Failure(behind: agreed)
+        ?? Failure(ExitCode(rawValue: agreed.exitCode) ?? .internalError, Message(agreed))
     }
   }
 
-  private func isComplete() throws -> Bool {
+  /// The runs that are to be done; nil where every run of the study has ended.
+  private func openRuns() throws -> [StudyRun]? {
     let selections = try selections()
     let runs = study.runs(selections)
-    return try runs.count == study.expectedRuns(selections).count
-      && runs.allSatisfy { try state(of: $0).isEnd }
+    let open = try runs.filter { try state(of: $0) == .toDo }
+    return open.isEmpty && runs.count == study.expectedRuns(selections).count ? nil : open
   }
 
   private enum Next {
@@ -210,13 +212,10 @@ public final class StudyRunner {
     claim = nil
     var found = Next.wait
     if group.rank == 0 {
-      let selections = try selections()
-      let runs = study.runs(selections)
-      let open = try runs.filter { try state(of: $0) == .toDo }
-      if open.isEmpty, runs.count == study.expectedRuns(selections).count {
+      if let open = try openRuns() {
+        if let run = try claimOne(of: open) { found = .run(run) }
+      } else {
         found = .end
-      } else if let run = try claimOne(of: open) {
-        found = .run(run)
       }
     }
     guard group.size > 1 else { return found }

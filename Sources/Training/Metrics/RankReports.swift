@@ -108,23 +108,31 @@ package struct RankReports {
   }
 }
 
-/// Collects one row of numbers per rank on rank 0; empty elsewhere.
+/// Collects one row of numbers per rank on rank 0, all of one length; empty elsewhere.
 private func gatherRows<Number: BitwiseCopyable>(
   _ row: [Number], over communicator: any Communicator
 ) throws -> [[Number]] {
-  let counts = Partition(counts: Array(repeating: row.count, count: communicator.size))
-  let isRoot = communicator.rank == 0
-  let size = MemoryLayout<Number>.stride
-  let total = isRoot ? counts.total : 0
-  let all = try [Number](unsafeUninitializedCapacity: max(total, 1)) { buffer, count in
-    try row.withUnsafeBytes { bytes in
-      try communicator.gather(
-        bytes, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: total * size), counts,
-        rowBytes: size, root: 0)
+  try communicator.gathered(row, Partition(counts: Array(repeating: row.count, count: communicator.size)))
+}
+
+extension Communicator {
+  /// Collects values of every rank on rank 0, by rank; nothing elsewhere. Collective.
+  ///
+  /// - Parameter counts: how many each rank has.
+  func gathered<Value: BitwiseCopyable>(_ values: [Value], _ counts: Partition) throws -> [[Value]] {
+    let isRoot = rank == 0
+    let stride = MemoryLayout<Value>.stride
+    let total = isRoot ? counts.total : 0
+    let all = try [Value](unsafeUninitializedCapacity: max(total, 1)) { buffer, count in
+      try values.withUnsafeBytes { bytes in
+        try gather(
+          bytes, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: total * stride),
+          counts, rowBytes: stride, root: 0)
+      }
+      count = total
     }
-    count = total
+    return isRoot ? (0..<size).map { Array(all[counts[$0]]) } : []
   }
-  return isRoot ? (0..<communicator.size).map { Array(all[counts[$0]]) } : []
 }
 
 /// The largest resident memory of this process so far, in bytes.

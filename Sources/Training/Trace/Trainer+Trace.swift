@@ -50,19 +50,8 @@ extension Trainer {
     }
   }
 
-  /// What every rank has, on rank 0; nothing elsewhere.
+  /// What every rank has, be it more or less, on rank 0; nothing elsewhere.
   private func gathered<Value: BitwiseCopyable>(_ values: [Value]) throws -> [[Value]] {
-    let counts = Partition(counts: try communicator.allGather([values.count]))
-    let size = MemoryLayout<Value>.stride
-    let total = isRoot ? counts.total : 0
-    let all = try [Value](unsafeUninitializedCapacity: max(total, 1)) { buffer, count in
-      try values.withUnsafeBytes { bytes in
-        try communicator.gather(
-          bytes, into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: total * size), counts,
-          rowBytes: size, root: 0)
-      }
-      count = total
-    }
-    return isRoot ? (0..<communicator.size).map { Array(all[counts[$0]]) } : []
+    try communicator.gathered(values, Partition(counts: try communicator.allGather([values.count])))
   }
 }

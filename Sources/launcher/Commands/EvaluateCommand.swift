@@ -194,6 +194,21 @@ struct NamedFiles: ParsableArguments {
   }
 }
 
+/// The part of the data that a command looks at.
+struct SplitOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"),
+    completion: .list(["test", "validation", "train"]))
+  var split: String = Split.test.rawValue
+
+  func part() throws(Failure) -> Split {
+    guard let part = Split(rawValue: split) else {
+      throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
+    }
+    return part
+  }
+}
+
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Evaluate a trained model on any number of ranks.")
@@ -202,10 +217,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var files: NamedFiles
 
-  @Option(
-    help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"),
-    completion: .list(["test", "validation", "train"]))
-  var split: String = Split.test.rawValue
+  @OptionGroup var split: SplitOption
 
   @Option(
     help: ArgumentHelp(
@@ -224,9 +236,7 @@ struct EvaluateCommand: ParsableCommand {
         try OutputFile.check(perSample, force: force, option: "per-sample")
       }
       let (request, trained) = try model.resolve(files)
-      guard let part = Split(rawValue: split) else {
-        throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
-      }
+      let part = try split.part()
       do {
         return (request, trained, part, try trained.loadData(environment))
       } catch let failure as Failure {
@@ -240,7 +250,7 @@ struct EvaluateCommand: ParsableCommand {
     let code = Program.run(
       "evaluate",
       Program.alike(trained, data) + model.alike(request) + [
-        Alike("--split", split), Alike("--per-sample", perSample == nil ? "" : "a file"),
+        Alike("--split", part.rawValue), Alike("--per-sample", perSample == nil ? "" : "a file"),
       ], environment
     ) { comm in
       let sink = try OutcomeFile(comm.rank == 0 ? perSample : nil, as: SampleTableForm())
@@ -256,7 +266,7 @@ struct EvaluateCommand: ParsableCommand {
       } else {
         let summary = RunSummary(
           status: RunStatus(state: .finished, epoch: 0, step: 0, stepsExecuted: 0),
-          metrics: [RunSummary.SplitMetrics(split: split, metrics: metrics)], timing: timing,
+          metrics: [RunSummary.SplitMetrics(split: part.rawValue, metrics: metrics)], timing: timing,
           account: account,
           runDirectory: nil, oracleNote: found.oracleNote?.text(as: .options))
         Console.output(summary.figures)

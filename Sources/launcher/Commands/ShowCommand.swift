@@ -20,10 +20,7 @@ struct ShowCommand: ParsableCommand {
 
   @OptionGroup var model: ModelOptions
 
-  @Option(
-    help: ArgumentHelp("test, validation or train.", valueName: "SPLIT"),
-    completion: .list(["test", "validation", "train"]))
-  var split: String = Split.test.rawValue
+  @OptionGroup var split: SplitOption
 
   @Option(
     help: ArgumentHelp(
@@ -38,15 +35,15 @@ struct ShowCommand: ParsableCommand {
     let (request, trained, part, data, known) = Program.prepare(environment) {
       guard !sample.isEmpty else { throw Failure(.usage, "name an image with --sample, numbered from 0") }
       let (request, trained) = try model.resolve()
-      guard let part = Split(rawValue: split) else {
-        throw Failure(.usage, "--split '\(split)' is none of test, validation, train")
-      }
-      return (request, trained, part, try trained.loadData(environment), try stageOfRun(trained, environment))
+      return (
+        request, trained, try split.part(), try trained.loadData(environment),
+        try stageOfRun(trained, environment)
+      )
     }
     let code = Program.run(
       "show",
       Program.alike(trained, data) + model.alike(request) + [
-        Alike("--split", split), Alike("--sample", sample.map(String.init).joined(separator: " ")),
+        Alike("--split", part.rawValue), Alike("--sample", sample.map(String.init).joined(separator: " ")),
       ], environment
     ) { comm in
       let ways = try Evaluator.ways(
@@ -66,7 +63,7 @@ struct ShowCommand: ParsableCommand {
         for (number, detail) in ways.details.enumerated() {
           if number > 0 { Console.output("\n") }
           Console.output(
-            "\(model.run), \(pathParts(of: try request.file().path).name): \(split) sample \(detail.outcome.sample)\n\n"
+            "\(model.run), \(pathParts(of: try request.file().path).name): \(part.rawValue) sample \(detail.outcome.sample)\n\n"
           )
           Console.drawing(text.text(detail))
         }
@@ -100,7 +97,7 @@ struct ShowCommand: ParsableCommand {
     let costs = ways.costs
     return [
       "run": .string(model.run), "checkpoint": .string(pathParts(of: file.path).name),
-      "split": .string(split),
+      "split": .string(split.split),
       "class_names": .array(data.classNames.map { .string($0) }),
       "placement": .array(stage.owners.map { .integer($0) }), "ranks": .integer(stage.ranks),
       "ranks_of": .string(stage.isOfRun ? "run" : "command"),
